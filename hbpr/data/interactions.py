@@ -1,0 +1,251 @@
+"""What training reads: index arrays, frozen, and cheap to share between processes.
+
+Shapes: U users, I items, P user features, Q item features. Everything is a plain contiguous numpy
+array, so an object store hands it to several processes without copying; no method writes to one.
+"""
+
+import dataclasses
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import ArrayLike, NDArray
+
+
+@dataclass(frozen=True)
+class UserItems:
+    """For each user a sorted list of distinct items: a CSR matrix of ones.
+
+    Attributes:
+        indptr: (U + 1,) int64; user u's items are ``items[indptr[u]:indptr[u + 1]]``.
+        items: (n_pairs,) int32, rising within a user.
+        n_items: Number of items in the catalogue, I.
+        weights: (n_pairs,) float32 weight of each pair, or None where all weigh 1.
+    """
+
+    indptr: NDArray[np.int64]
+    items: NDArray[np.int32]
+    n_items: int
+    weights: NDArray[np.float32] | None = None
+
+    @classmethod
+    def from_pairs(
+        cls,
+        users: ArrayLike,
+        items: ArrayLike,
+        *,
+        n_users: int,
+        n_items: int,
+        weights: ArrayLike | None = None,
+    ) -> Self:
+        """Build from (user, item) index pairs in any order; a repeated pair adds its weights up.
+
+        Without weights a repeated pair counts once.
+        """
+        users_, items_ = np.asarray(users, np.int64), np.asarray(items, np.int64)
+        keys = users_ * n_items + items_
+        if weights is None:
+            keys = np.unique(keys)
+            summed = None
+        else:
+            keys, inverse = np.unique(keys, return_inverse=True)
+            summed = np.bincount(inverse, np.asarray(weights, np.float64), len(keys)).astype(
+                np.float32
+            )
+        counts = np.bincount(keys // n_items, minlength=n_users)
+        indptr = np.zeros(n_users + 1, np.int64)
+        np.cumsum(counts, out=indptr[1:])
+        return cls(indptr, (keys % n_items).astype(np.int32), n_items, summed)
+
+    @classmethod
+    def empty(cls, n_users: int, n_items: int) -> Self:
+        """Return a matrix without a pair."""
+        return cls(np.zeros(n_users + 1, np.int64), np.zeros(0, np.int32), n_items)
+
+    @property
+    def n_users(self) -> int:
+        """Number of users, U."""
+        return len(self.indptr) - 1
+
+    @property
+    def n_pairs(self) -> int:
+        """Number of (user, item) pairs."""
+        return len(self.items)
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """(U,) number of items of each user."""
+        return np.diff(self.indptr)
+
+    def users(self) -> NDArray[np.int32]:
+        """(n_pairs,) user of each pair, beside `items`."""
+        return np.repeat(np.arange(self.n_users, dtype=np.int32), self.counts)
+
+    def of(self, user: int) -> NDArray[np.int32]:
+        """Items of one user, sorted."""
+        return self.items[self.indptr[user] : self.indptr[user + 1]]
+
+    def union(self, other: Self) -> Self:
+        """Pairs that are in either; weights of pairs in both add up."""
+        weights = None
+        if self.weights is not None or other.weights is not None:
+            weights = np.concatenate([_weights(self), _weights(other)])
+        return self.from_pairs(
+            np.concatenate([self.users(), other.users()]),
+            np.concatenate([self.items, other.items]),
+            n_users=self.n_users,
+            n_items=self.n_items,
+            weights=weights,
+        )
+
+    def to_csr(self) -> sp.csr_matrix:
+        """(U, I) float32 scipy matrix with the weights, or ones; shares the index arrays."""
+        return sp.csr_matrix(
+            (_weights(self), self.items, self.indptr), shape=(self.n_users, self.n_items)
+        )
+
+
+def _weights(pairs: UserItems) -> NDArray[np.float32]:
+    return np.ones(pairs.n_pairs, np.float32) if pairs.weights is None else pairs.weights
+
+
+@dataclass(frozen=True)
+class Features:
+    """Sparse features of users or of items: one row each, as CSR arrays.
+
+    Attributes:
+        indptr: (rows + 1,) int64.
+        indices: (nnz,) int32 feature of each entry, rising within a row.
+        values: (nnz,) float32 weight of each entry.
+        n_features: Number of columns.
+    """
+
+    indptr: NDArray[np.int64]
+    indices: NDArray[np.int32]
+    values: NDArray[np.float32]
+    n_features: int
+
+    @classmethod
+    def identity(cls, n_rows: int) -> Self:
+        """One feature of its own for each row ("indicator")."""
+        return cls(
+            np.arange(n_rows + 1, dtype=np.int64),
+            np.arange(n_rows, dtype=np.int32),
+            np.ones(n_rows, np.float32),
+            n_rows,
+        )
+
+    @classmethod
+    def from_csr(cls, matrix: sp.spmatrix | sp.sparray) -> Self:
+        """Copy a scipy matrix of shape (rows, features)."""
+        csr = sp.csr_matrix(matrix, dtype=np.float32, copy=True)
+        csr.sum_duplicates()
+        return cls(
+            csr.indptr.astype(np.int64), csr.indices.astype(np.int32), csr.data, csr.shape[1]
+        )
+
+    @property
+    def n_rows(self) -> int:
+        """Number of users or items described."""
+        return len(self.indptr) - 1
+
+    @cached_property
+    def is_identity(self) -> bool:
+        """Whether row r has the single feature r with weight 1."""
+        n = self.n_rows
+        return (
+            self.n_features == n
+            and len(self.indices) == n
+            and bool((self.indptr == np.arange(n + 1)).all())
+            and bool((self.indices == np.arange(n)).all())
+            and bool((self.values == 1.0).all())
+        )
+
+    def to_csr(self) -> sp.csr_matrix:
+        """(rows, n_features) float32 scipy matrix; shares the arrays."""
+        return sp.csr_matrix(
+            (self.values, self.indices, self.indptr), shape=(self.n_rows, self.n_features)
+        )
+
+
+@dataclass(frozen=True)
+class Interactions:
+    """One dataset, split and indexed: all that a training run reads.
+
+    Users and items are numbers from 0; `user_ids` and `item_ids` give their ids back. Observed
+    negatives (seen, not liked) are parted like the positives: only those of the training part may
+    be drawn in training. No pair is both positive and negative.
+
+    Attributes:
+        name: Name of the dataset.
+        train: Positives to learn from.
+        validation: Positives that the search and early stopping look at.
+        test: Positives that are scored once, at the end.
+        train_negatives: Observed negatives to learn from.
+        validation_negatives: Observed negatives held out beside `validation`.
+        test_negatives: Observed negatives held out beside `test`.
+        user_features: (U, P) features.
+        item_features: (I, Q) features.
+        user_ids: (U,) id of each user, in index order.
+        item_ids: (I,) id of each item, in index order.
+        user_feature_names: (P,) names, for reading; may be empty.
+        item_feature_names: (Q,) names, for reading; may be empty.
+        split: The split in words, such as ``random 0.8/0.1/0.1, seed 0``.
+    """
+
+    name: str
+    train: UserItems
+    validation: UserItems
+    test: UserItems
+    train_negatives: UserItems
+    validation_negatives: UserItems
+    test_negatives: UserItems
+    user_features: Features
+    item_features: Features
+    user_ids: NDArray[Any]
+    item_ids: NDArray[Any]
+    user_feature_names: Sequence[str] = ()
+    item_feature_names: Sequence[str] = ()
+    split: str = ""
+
+    @property
+    def n_users(self) -> int:
+        """Number of users, U."""
+        return self.train.n_users
+
+    @property
+    def n_items(self) -> int:
+        """Number of items, I."""
+        return self.train.n_items
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the three parts and the features: equal exactly where the numbers compare."""
+        digest = hashlib.sha256()
+        for part in (self.train, self.validation, self.test, self.train_negatives):
+            digest.update(np.int64(part.n_items).tobytes())
+            digest.update(part.indptr.tobytes())
+            digest.update(part.items.tobytes())
+            if part.weights is not None:
+                digest.update(part.weights.tobytes())
+        for features in (self.user_features, self.item_features):
+            digest.update(features.indptr.tobytes())
+            digest.update(features.indices.tobytes())
+            digest.update(features.values.tobytes())
+        return digest.hexdigest()
+
+    def refit_on_validation(self) -> Self:
+        """Return the data of the final fit: validation moved into train, test untouched."""
+        none = UserItems.empty(self.n_users, self.n_items)
+        return dataclasses.replace(
+            self,
+            train=self.train.union(self.validation),
+            validation=none,
+            train_negatives=self.train_negatives.union(self.validation_negatives),
+            validation_negatives=none,
+            split=f"{self.split}, refit on train+validation",
+        )

@@ -1,0 +1,62 @@
+"""Metric names: the one place where trainer, search, records and plots agree on them.
+
+A name is ``part/metric`` or ``part/metric_at_k``, such as ``val/ndcg_at_10``: MLflow refuses ``@``.
+"""
+
+import re
+from typing import Final, Literal, NamedTuple
+
+from hbpr.errors import ConfigError
+
+Part = Literal["val", "test"]
+
+#: Metrics that judge the first k items of each user's list.
+AT_K: Final = ("ndcg", "precision", "recall", "hr", "map")
+#: Metrics of the whole ranking.
+WHOLE: Final = ("auc", "mrr")
+
+#: Per-epoch values that are not metrics of a ranking.
+LOSS: Final = "train/loss"
+TRAIN_S: Final = "time/train_s"
+EVAL_S: Final = "time/eval_s"
+
+_PATTERN: Final = re.compile(r"(val|test)/([a-z]+)(?:_at_([1-9][0-9]*))?")
+
+
+class MetricName(NamedTuple):
+    """A metric name taken apart; `k` is None for metrics of the whole ranking."""
+
+    part: str
+    metric: str
+    k: int | None
+
+
+def metric_name(part: Part, metric: str, k: int | None = None) -> str:
+    """Return the full name of a metric.
+
+    Example:
+        >>> metric_name("val", "ndcg", 10), metric_name("test", "auc")
+        ('val/ndcg_at_10', 'test/auc')
+    """
+    return f"{part}/{metric}" if k is None else f"{part}/{metric}_at_{k}"
+
+
+def parse_metric_name(name: str) -> MetricName:
+    """Take a metric name apart.
+
+    Raises:
+        ConfigError: The name is not one that hbpr reports.
+
+    Example:
+        >>> parse_metric_name("val/ndcg_at_10")
+        MetricName(part='val', metric='ndcg', k=10)
+    """
+    match = _PATTERN.fullmatch(name)
+    if match is not None:
+        part, metric, k = match.groups()
+        if (metric in AT_K and k is not None) or (metric in WHOLE and k is None):
+            return MetricName(part, metric, int(k) if k else None)
+    raise ConfigError(
+        f"metric {name!r}: expected val/ or test/ followed by one of "
+        f"{', '.join(f'{m}_at_K' for m in AT_K)}, {', '.join(WHOLE)}; for example val/ndcg_at_10"
+    )

@@ -1,0 +1,158 @@
+"""The settings of one training run, as frozen models that refuse unknown keys.
+
+Every default lives here. A study's ``sweep`` section is `tune.settings.SweepSettings`.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from hbpr.names import parse_metric_name
+
+Features = Literal["indicator", "metadata", "both"]
+Regularisation = Annotated[float, Field(ge=0.0, le=1e3, allow_inf_nan=False)]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+
+
+class Settings(BaseModel):
+    """Base of all settings: frozen, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class SplitSettings(Settings):
+    """How interactions are parted; what train and validation leave over is the test part."""
+
+    kind: Literal["random"] = Field("random", description="random: within each user.")
+    train: float = Field(0.8, gt=0.0, lt=1.0, description="Share of each user's positives.")
+    validation: float = Field(0.1, ge=0.0, lt=1.0, description="Share held out for the search.")
+    seed: Seed = Field(0, description="Seed of the split alone.")
+
+    @model_validator(mode="after")
+    def _leave_a_test_part(self) -> "SplitSettings":
+        if self.train + self.validation >= 1.0:
+            raise ValueError(
+                "train + validation must be below 1 so that a test part is left, "
+                f"got {self.train} + {self.validation}"
+            )
+        return self
+
+
+class SyntheticSettings(Settings):
+    """A generated dataset with planted preferences."""
+
+    n_users: int = Field(600, ge=2, le=10_000_000, description="Number of users.")
+    n_items: int = Field(300, ge=3, le=10_000_000, description="Number of items.")
+    n_shown: int = Field(60, ge=2, description="Items that each user was shown.")
+    n_factors: int = Field(6, ge=1, le=512, description="Size of the planted preference space.")
+    noise: float = Field(0.5, ge=0.0, le=100.0, description="Deviation of a choice's noise.")
+    seed: Seed = Field(0, description="Seed of the generator.")
+
+
+class DataSettings(Settings):
+    """Where interactions and features come from, and how they are parted."""
+
+    source: Literal["movielens", "synthetic"] = Field("movielens", description="Kind of source.")
+    name: str = Field("ml-100k", min_length=1, description="Dataset of the source.")
+    rating_threshold: float = Field(
+        4.0, description="At or above: positive; below: observed negative."
+    )
+    item_feature: Features = Field("indicator", description="Features of an item.")
+    user_feature: Features = Field("indicator", description="Features of a user.")
+    split: SplitSettings = Field(default_factory=SplitSettings, description="The three parts.")
+    synthetic: SyntheticSettings = Field(
+        default_factory=SyntheticSettings, description="Shape of generated data."
+    )
+
+
+class ModelSettings(Settings):
+    """The model."""
+
+    kind: Literal["mf"] = Field("mf", description="mf: hybrid matrix factorization.")
+    n_latent: int = Field(64, ge=1, le=4096, description="Size of the latent vectors.")
+    item_bias: bool = Field(True, description="Learn a bias for every item feature.")
+    init_std: float = Field(0.1, gt=0.0, le=10.0, description="Deviation of the first weights.")
+
+
+class OptimizerSettings(Settings):
+    """The optimizer; regularisation is L2, applied to the rows that a triple touches."""
+
+    name: Literal["sgd", "adagrad", "adam", "adamw", "rmsprop"] = Field(
+        "adagrad", description="Update rule."
+    )
+    lr: float = Field(0.05, gt=0.0, le=100.0, description="Learning rate at the first epoch.")
+    reg_user: Regularisation = Field(0.01, description="L2 of user vectors.")
+    reg_positive: Regularisation = Field(0.01, description="L2 of positive items' vectors.")
+    reg_negative: Regularisation = Field(0.01, description="L2 of negative items' vectors.")
+    reg_bias: Regularisation = Field(0.0, description="L2 of item biases.")
+
+
+class NegativeSettings(Settings):
+    """How the negative item of a triple is drawn; known positives are never drawn."""
+
+    kind: Literal["uniform", "observed", "mixed"] = Field(
+        "uniform", description="Pool: all items, the user's observed negatives, or a mix."
+    )
+    observed: float = Field(
+        0.5, ge=0.0, le=1.0, description="Mixed: share taken from observed negatives."
+    )
+
+
+class TrainingSettings(Settings):
+    """The training loop, its evaluation on the validation part, and when it stops."""
+
+    engine: Literal["auto", "autograd"] = Field("auto", description="auto: the fastest that fits.")
+    loss_function: Literal["bpr_loss", "bpr_loss_v2", "hinge_loss", "warp_loss"] = Field(
+        "bpr_loss", description="Loss of a triple."
+    )
+    negatives: NegativeSettings = Field(
+        default_factory=NegativeSettings, description="Sampling of negative items."
+    )
+    n_iter: int = Field(
+        100, ge=1, le=1_000_000, description="Epochs; one draws as many triples as positives."
+    )
+    batch_size: int = Field(4096, ge=1, le=2**24, description="Triples a step (autograd).")
+    eval_every: int = Field(5, ge=1, description="Epochs between evaluations.")
+    top_k: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+        (10, 20), min_length=1, description="Lengths of the lists that metrics judge."
+    )
+    monitor: str = Field("val/ndcg_at_10", description="Metric that picks the best epoch.")
+    early_stopping_patience: int = Field(
+        10, ge=0, description="Evaluations without a new best before the end; 0: never stop."
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where autograd runs.")
+    seed: Seed = Field(0, description="Seed of weights and sampling.")
+
+    @model_validator(mode="after")
+    def _monitor_is_reported(self) -> "TrainingSettings":
+        name = parse_metric_name(self.monitor)
+        if name.part != "val":
+            raise ValueError(f"monitor must be a validation metric (val/...), got {self.monitor!r}")
+        if name.k is not None and name.k not in self.top_k:
+            raise ValueError(
+                f"monitor {self.monitor!r} needs {name.k} in training.top_k, got {list(self.top_k)}"
+            )
+        return self
+
+
+class MlflowSettings(Settings):
+    """Where runs are recorded."""
+
+    experiment_name: str = Field("hbpr", min_length=1, description="MLflow experiment.")
+    tracking_uri: str = Field(
+        "sqlite:///mlflow.db", min_length=1, description="SQLite file or http(s) server."
+    )
+
+
+class TrialSettings(Settings):
+    """All settings of one training run."""
+
+    data: DataSettings = Field(default_factory=DataSettings, description="The data.")
+    model: ModelSettings = Field(default_factory=ModelSettings, description="The model.")
+    optimizer: OptimizerSettings = Field(
+        default_factory=OptimizerSettings, description="The optimizer."
+    )
+    training: TrainingSettings = Field(
+        default_factory=TrainingSettings, description="The training loop."
+    )
+    mlflow: MlflowSettings = Field(default_factory=MlflowSettings, description="The records.")
