@@ -15,9 +15,13 @@ Seed = Annotated[int, Field(ge=0, lt=2**31)]
 
 
 class Settings(BaseModel):
-    """Base of all settings: frozen, unknown keys refused."""
+    """Base of all settings: frozen, unknown keys refused, no silent conversions.
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    Strict: ``true`` is not the number 1 and ``"64"`` is not 64. A tuple field that a YAML list
+    fills needs ``Field(strict=False)``; its members stay strict.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, strict=True)
 
 
 class SplitSettings(Settings):
@@ -114,7 +118,7 @@ class TrainingSettings(Settings):
     batch_size: int = Field(4096, ge=1, le=2**24, description="Triples a step (autograd).")
     eval_every: int = Field(5, ge=1, description="Epochs between evaluations.")
     top_k: tuple[Annotated[int, Field(ge=1)], ...] = Field(
-        (10, 20), min_length=1, description="Lengths of the lists that metrics judge."
+        (10, 20), strict=False, min_length=1, description="Lengths of the lists that metrics judge."
     )
     monitor: str = Field("val/ndcg_at_10", description="Metric that picks the best epoch.")
     early_stopping_patience: int = Field(
