@@ -1,1 +1,8 @@
-"""data."""
+"""Interactions and features: from tables and datasets to the arrays that training reads."""
+
+from hbpr.data.interactions import Features, Interactions, UserItems
+from hbpr.data.sources import load_data
+from hbpr.data.synthetic import generate
+from hbpr.data.user_item import UserItemData
+
+__all__ = ["Features", "Interactions", "UserItemData", "UserItems", "generate", "load_data"]

@@ -89,6 +89,22 @@ class UserItems:
         """Items of one user, sorted."""
         return self.items[self.indptr[user] : self.indptr[user + 1]]
 
+    def select(self, mask: NDArray[np.bool_]) -> Self:
+        """Pairs where the (n_pairs,) mask is true; users and items keep their numbers."""
+        indptr = np.zeros(self.n_users + 1, np.int64)
+        np.cumsum(np.bincount(self.users()[mask], minlength=self.n_users), out=indptr[1:])
+        weights = None if self.weights is None else self.weights[mask]
+        return type(self)(indptr, self.items[mask], self.n_items, weights)
+
+    def contains(self, other: Self) -> NDArray[np.bool_]:
+        """(other.n_pairs,) whether each pair of `other` is here too."""
+        keys = self.users().astype(np.int64) * self.n_items + self.items
+        wanted = other.users().astype(np.int64) * self.n_items + other.items
+        if not len(keys):
+            return np.zeros(len(wanted), bool)
+        at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+        return np.asarray(keys[at] == wanted)
+
     def union(self, other: Self) -> Self:
         """Pairs that are in either; weights of pairs in both add up."""
         weights = None

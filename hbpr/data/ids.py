@@ -1,0 +1,185 @@
+"""Ids of users, items and features: one kind a side, numbered without a Python loop.
+
+Kinds are ``int`` (any numpy width), ``str``, ``float`` and, for every other hashable, its type's
+name. A mix such as ``1`` and ``"1"`` is nearly always an accident, so a side refuses it.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from hbpr.errors import DataError
+
+#: Kinds that are numbered in sorted order and that can be saved; others keep first appearance.
+SORTED_KINDS = ("int", "str", "float")
+
+
+@dataclass(frozen=True)
+class Coded:
+    """One column of ids, factorized.
+
+    Attributes:
+        codes: (n,) int64 position of each row's id in `ids`.
+        ids: (n_distinct,) distinct ids: int64, float64, or object.
+        kind: Kind of the ids, such as ``int``.
+    """
+
+    codes: NDArray[np.int64]
+    ids: NDArray[Any]
+    kind: str
+
+
+def encode(values: Iterable[Any], place: str) -> Coded | None:
+    """Check one column of ids and factorize it.
+
+    Args:
+        values: One-dimensional array, series or sequence of hashable ids.
+        place: What the column is, for messages, such as ``add_item_features: ids``.
+
+    Returns:
+        The factorized column, or None for a column without rows.
+
+    Raises:
+        DataError: A missing id (None, NaN), ids of two kinds, an id that is not hashable, an
+            integer outside 64 bits, or something that is not one-dimensional.
+    """
+    array = _as_array(values, place)
+    if len(array) == 0:
+        return None
+    array, kind = _of_one_kind(array, place)
+    try:
+        codes, ids = pd.factorize(array)
+    except TypeError as error:
+        raise DataError(f"{place}: ids must be hashable, {error}") from error
+    return Coded(codes.astype(np.int64, copy=False), np.asarray(ids), kind)
+
+
+def check_same_kind(side: str, known: Coded, new: Coded) -> None:
+    """Refuse ids of another kind than the side has already.
+
+    Raises:
+        DataError: The kinds differ; the message shows an example of each.
+    """
+    if known.kind != new.kind:
+        raise DataError(
+            f"{side}: ids must be of one type, got {known.kind} ({known.ids[0]!r}) and "
+            f"{new.kind} ({new.ids[0]!r}). Convert one of them."
+        )
+
+
+def catalogue(columns: Iterable[Coded]) -> tuple[NDArray[Any], list[NDArray[np.int64]]]:
+    """Number all ids of some columns of one kind.
+
+    Integers, strings and floats are numbered in sorted order, so the order of rows and of calls
+    changes nothing; other hashables in order of first appearance.
+
+    Returns:
+        (n,) distinct ids in index order (int64, float64, ``<U`` or object), and for each column
+        the (rows,) index of every row.
+    """
+    columns = list(columns)
+    if not columns:
+        return np.zeros(0, np.int64), []
+    parts = [column.ids for column in columns]
+    everything = parts[0] if len(parts) == 1 else np.concatenate(parts)
+    distinct = np.asarray(pd.factorize(everything)[1])
+    if columns[0].kind in SORTED_KINDS:
+        distinct = np.sort(distinct)
+    index = pd.Index(distinct, tupleize_cols=False)
+    rows = [
+        index.get_indexer(pd.Index(part, tupleize_cols=False))[column.codes]
+        for part, column in zip(parts, columns, strict=True)
+    ]
+    return (distinct.astype(np.str_) if columns[0].kind == "str" else distinct), rows
+
+
+def _as_array(values: Iterable[Any], place: str) -> NDArray[Any]:
+    if isinstance(values, str | bytes) or not isinstance(values, Iterable):
+        raise DataError(f"{place}: expected a one-dimensional array or list, got {values!r}")
+    if not hasattr(values, "__array__"):
+        listed = list(values)
+        array = np.empty(len(listed), dtype=object)
+        array[:] = listed  # keeps tuples as ids: np.asarray would make a table of them
+        return array
+    array = np.asarray(values)
+    if array.ndim != 1:
+        raise DataError(f"{place}: expected a one-dimensional array, got shape {array.shape}")
+    return array
+
+
+def _of_one_kind(array: NDArray[Any], place: str) -> tuple[NDArray[Any], str]:
+    code = array.dtype.kind
+    if code in "iu":
+        return _int64(array, place), "int"
+    if code == "f":
+        _refuse_missing(~np.isfinite(array), array, place)
+        return array.astype(np.float64), "float"
+    if code in "UT":
+        return _strings(array.astype(object), place), "str"
+    if code != "O":
+        array = _objects(list(array))
+    _refuse_missing(pd.isna(array), array, place)
+    kinds: dict[str, type] = {}
+    for type_ in dict.fromkeys(map(type, array.tolist() if code == "O" else array)):
+        kinds.setdefault(_kind(type_), type_)
+    if len(kinds) > 1:
+        (first, first_type), (second, second_type) = list(kinds.items())[:2]
+        examples = [next(v for v in array if type(v) is t) for t in (first_type, second_type)]
+        raise DataError(
+            f"{place}: ids must be of one type, got {first} ({examples[0]!r}) and "
+            f"{second} ({examples[1]!r}). Convert one of them."
+        )
+    kind = next(iter(kinds))
+    if kind == "int":
+        try:
+            return array.astype(np.int64), kind
+        except OverflowError as error:
+            raise DataError(f"{place}: integers must fit 64 bits; give such ids as text") from error
+    if kind == "float":
+        floats = array.astype(np.float64)
+        _refuse_missing(~np.isfinite(floats), array, place)
+        return floats, kind
+    return (_strings(array, place) if kind == "str" else array), kind
+
+
+def _kind(type_: type) -> str:
+    if issubclass(type_, int | np.integer) and not issubclass(type_, bool):
+        return "int"
+    if issubclass(type_, str):
+        return "str"
+    if issubclass(type_, float | np.floating):
+        return "float"
+    return type_.__name__
+
+
+def _int64(array: NDArray[Any], place: str) -> NDArray[np.int64]:
+    if array.dtype == np.uint64 and len(array) and array.max() > np.iinfo(np.int64).max:
+        raise DataError(f"{place}: integers must fit 64 bits, got {array.max()}")
+    return array.astype(np.int64, copy=False)
+
+
+def _strings(array: NDArray[Any], place: str) -> NDArray[Any]:
+    for row, value in enumerate(array):
+        if value[-1:] == "\0":
+            raise DataError(f"{place}: row {row}: an id must not end with a NUL character")
+    return array
+
+
+def _objects(values: list[Any]) -> NDArray[Any]:
+    array = np.empty(len(values), dtype=object)
+    array[:] = values
+    return array
+
+
+def _refuse_missing(missing: NDArray[np.bool_], array: NDArray[Any], place: str) -> None:
+    count = int(missing.sum())
+    if count:
+        row = int(np.argmax(missing))
+        raise DataError(
+            f"{place}: {count} of {len(array)} ids are missing or not finite, the first in row "
+            f"{row} ({array[row]!r}). Drop those rows or give them an id."
+        )
