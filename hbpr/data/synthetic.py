@@ -28,7 +28,7 @@ _EXPLAINED = 0.5
 _SKEW = 0.5
 #: Rows generated at once; fixed, since it is part of what the seed means.
 _BLOCK = 1 << 20
-_THRESHOLD_MEAN, _THRESHOLD_STD = 0.5, 0.3
+_THRESHOLD_MEAN, _THRESHOLD_STD = 0.8, 0.3
 
 
 @dataclass(frozen=True)

@@ -47,9 +47,11 @@ class SyntheticSettings(Settings):
 
     n_users: int = Field(600, ge=2, le=10_000_000, description="Number of users.")
     n_items: int = Field(300, ge=3, le=10_000_000, description="Number of items.")
-    n_shown: int = Field(60, ge=2, description="Items that each user was shown.")
-    n_factors: int = Field(6, ge=1, le=512, description="Size of the planted preference space.")
-    noise: float = Field(0.5, ge=0.0, le=100.0, description="Deviation of a choice's noise.")
+    n_shown: int = Field(
+        100, ge=2, description="Items a user was shown, on average; at most 95 % of all."
+    )
+    n_factors: int = Field(4, ge=1, le=512, description="Size of the planted preference space.")
+    noise: float = Field(0.3, ge=0.0, le=100.0, description="Deviation of a choice's noise.")
     seed: Seed = Field(0, description="Seed of the generator.")
 
 
@@ -79,7 +81,7 @@ class ModelSettings(Settings):
 
 
 class OptimizerSettings(Settings):
-    """The optimizer; regularisation is L2, applied to the rows that a triple touches."""
+    """The optimizer; L2 acts once on each vector that a positive and its negatives touch."""
 
     name: Literal["sgd", "adagrad", "adam", "adamw", "rmsprop"] = Field(
         "adagrad", description="Update rule."
@@ -89,6 +91,12 @@ class OptimizerSettings(Settings):
     reg_positive: Regularisation = Field(0.01, description="L2 of positive items' vectors.")
     reg_negative: Regularisation = Field(0.01, description="L2 of negative items' vectors.")
     reg_bias: Regularisation = Field(0.0, description="L2 of item biases.")
+    schedule: Literal["constant", "inverse_time", "cosine"] = Field(
+        "constant", description="How lr changes over the epochs; cosine ends at 0."
+    )
+    decay: float = Field(
+        0.05, ge=0.0, le=1e3, description="inverse_time: lr / (1 + decay * epochs done)."
+    )
 
 
 class NegativeSettings(Settings):
@@ -100,20 +108,29 @@ class NegativeSettings(Settings):
     observed: float = Field(
         0.5, ge=0.0, le=1.0, description="Mixed: share taken from observed negatives."
     )
+    per_positive: int = Field(1, ge=1, le=1000, description="Negatives beside each positive.")
+    hardest_of: int = Field(
+        1, ge=1, le=1000, description="Draw so many for each negative, keep the highest scored."
+    )
+    warp_draws: int = Field(
+        10, ge=1, le=1000, description="warp_loss: draws until one violates the margin."
+    )
 
 
 class TrainingSettings(Settings):
     """The training loop, its evaluation on the validation part, and when it stops."""
 
-    engine: Literal["auto", "autograd"] = Field("auto", description="auto: the fastest that fits.")
-    loss_function: Literal["bpr_loss", "bpr_loss_v2", "hinge_loss", "warp_loss"] = Field(
-        "bpr_loss", description="Loss of a triple."
+    engine: Literal["auto", "fused", "autograd"] = Field(
+        "auto", description="auto: the fastest that fits."
+    )
+    loss_function: Literal["bpr_loss", "bpr_loss_v2", "hinge_loss", "warp_loss", "softmax_loss"] = (
+        Field("bpr_loss", description="Loss of a triple.")
     )
     negatives: NegativeSettings = Field(
         default_factory=NegativeSettings, description="Sampling of negative items."
     )
     n_iter: int = Field(
-        100, ge=1, le=1_000_000, description="Epochs; one draws as many triples as positives."
+        100, ge=1, le=1_000_000, description="Epochs; each visits every training positive once."
     )
     batch_size: int = Field(4096, ge=1, le=2**24, description="Triples a step (autograd).")
     eval_every: int = Field(5, ge=1, description="Epochs between evaluations.")
