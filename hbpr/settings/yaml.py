@@ -87,13 +87,16 @@ def parse_value(text: str, place: str) -> Any:
 def _parse(text: str, place: str) -> tuple[Any, dict[str, int]]:
     """Return the value and the line of every dotted key."""
     lines: dict[str, int] = {}
-    loader = _Loader(text)
+    loader = None
     try:
-        node = loader.get_single_node()  # type: ignore[no-untyped-call]
+        loader = _Loader(text)
+        node = loader.get_single_node()
         if node is None:
             return None, lines
         _check(node, place, "", lines, ())
-        return loader.construct_document(node), lines  # type: ignore[no-untyped-call]
+        return loader.construct_document(node), lines
+    except ConfigError:
+        raise
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"{place}, line {mark.line + 1}" if mark else place
@@ -101,7 +104,8 @@ def _parse(text: str, place: str) -> tuple[Any, dict[str, int]]:
     except (yaml.YAMLError, ValueError) as error:
         raise ConfigError(f"{place}: not valid YAML: {error}") from None
     finally:
-        loader.dispose()  # type: ignore[no-untyped-call]
+        if loader is not None:
+            loader.dispose()
 
 
 def _check(

@@ -1,0 +1,185 @@
+"""From a YAML file and ``--set`` overrides to checked settings, once, at the edge."""
+
+import copy
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from pydantic import ValidationError
+
+from hbpr.errors import ConfigError
+from hbpr.settings.models import Settings, TrialSettings
+from hbpr.settings.problems import describe, mask_secrets
+from hbpr.settings.yaml import Document, load_yaml, parse_value
+
+S = TypeVar("S", bound=Settings)
+T = TypeVar("T", bound=TrialSettings)
+
+#: The section whose keys are dotted keys of the settings.
+_SPACE: Final = "sweep.space"
+_SQLITE: Final = "sqlite:///"
+
+
+def load_trial(path: str | Path, overrides: Sequence[str] = ()) -> TrialSettings:
+    """Read the settings of one training run.
+
+    A ``sweep`` section is left out, so that the base settings of a study file can be trained alone.
+
+    Args:
+        path: YAML file.
+        overrides: Such as ``["training.n_iter=5"]``.
+
+    Raises:
+        ConfigError: The file or an override is wrong; one line for each problem.
+    """
+    document = load_yaml(path)
+    data = {key: value for key, value in document.data.items() if key != "sweep"}
+    trial = Document(data, document.path, document.lines)
+    return resolve_paths(validate(TrialSettings, trial, overrides=overrides))
+
+
+def validate(model_class: type[S], document: Document, *, overrides: Sequence[str] = ()) -> S:
+    """Check a document against a schema.
+
+    Args:
+        model_class: The schema.
+        document: The settings; `path` names their place in messages, also where it is no file.
+        overrides: ``key=value`` texts that win over the document.
+
+    Raises:
+        ConfigError: One line for each problem, such as ``configs/x.yaml, line 12,
+            training.n_itr: unknown key. Did you mean n_iter?``.
+
+    Example:
+        >>> document = Document({"training": {"n_itr": 5}}, Path("x.yaml"), {"training.n_itr": 2})
+        >>> validate(TrialSettings, document)
+        Traceback (most recent call last):
+        hbpr.errors.ConfigError: x.yaml, line 2, training.n_itr: unknown key. Did you mean n_iter?
+    """
+    data = apply_overrides(document.data, overrides)
+    overridden = [_split_override(text)[0] for text in overrides]
+
+    def place(key: str) -> str:
+        if any(key == name or key.startswith(f"{name}.") for name in overridden):
+            return f"--set {key}"
+        above = key
+        while above and above not in document.lines:
+            above = above.rpartition(".")[0]
+        line = f", line {document.lines[above]}" if above else ""
+        where = f"{document.path}{line}, {key}" if key else f"{document.path}"
+        inside = ", ".join(name for name in overridden if not key or name.startswith(f"{key}."))
+        if inside and key not in document.lines:
+            return f"--set {inside}"
+        return f"{where} (with --set {inside})" if inside else where
+
+    try:
+        return model_class.model_validate(data)
+    except ValidationError as error:
+        raise ConfigError(describe(error, model_class, place)) from None
+
+
+def apply_overrides(data: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """Return a copy of settings with ``dotted.key=value`` texts applied, later ones winning.
+
+    Values are read as YAML. Unknown keys are put in as well: `validate` names them.
+
+    Raises:
+        ConfigError: A text has no ``=``, no key, or leads through a single value.
+
+    Example:
+        >>> apply_overrides({"training": {"n_iter": 100}}, ["training.n_iter=5", "model.kind=mf"])
+        {'training': {'n_iter': 5}, 'model': {'kind': 'mf'}}
+    """
+    result = copy.deepcopy(dict(data))
+    for text in overrides:
+        key, value = _split_override(text)
+        _set(result, key, parse_value(value, f"--set {key}"), f"--set {key}")
+    return result
+
+
+def with_values(settings: T, values: Mapping[str, Any]) -> T:
+    """Return settings with some dotted keys replaced, checked again.
+
+    Args:
+        settings: The base; it is not changed.
+        values: Such as ``{"optimizer.lr": 0.1, "model.n_latent": 32}``.
+
+    Raises:
+        ConfigError: A key is unknown or a value breaks its rule; the message names the key.
+
+    Example:
+        >>> with_values(TrialSettings(), {"optimizer.lr": 0.1}).optimizer.lr
+        0.1
+    """
+    data = settings.model_dump()
+    for key, value in values.items():
+        _set(data, key, value, key)
+    try:
+        return type(settings).model_validate(data)
+    except ValidationError as error:
+        raise ConfigError(describe(error, type(settings), lambda key: key)) from None
+
+
+def resolve_paths(settings: T, folder: Path | None = None) -> T:
+    """Make a relative SQLite tracking file absolute, since trials run in other folders.
+
+    Args:
+        settings: Any trial or study settings.
+        folder: What the file is relative to; the current folder if None.
+
+    Example:
+        >>> resolve_paths(TrialSettings(), Path("/data")).mlflow.tracking_uri
+        'sqlite:////data/mlflow.db'
+    """
+    uri = settings.mlflow.tracking_uri
+    if not uri.startswith(_SQLITE):
+        return settings
+    path = uri.removeprefix(_SQLITE)
+    if path.startswith(("/", ":memory:")):
+        return settings
+    absolute = ((folder or Path.cwd()) / path).absolute()
+    mlflow = settings.mlflow.model_copy(update={"tracking_uri": f"{_SQLITE}{absolute}"})
+    return settings.model_copy(update={"mlflow": mlflow})
+
+
+def _split_override(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    key = key.strip()
+    if not equals or not key:
+        raise ConfigError(
+            f"--set {mask_secrets(text)}: must be KEY=VALUE, for example training.n_iter=20"
+        )
+    return key, value
+
+
+def _set(data: dict[str, Any], key: str, value: object, place: str) -> None:
+    """Put a value under a dotted key, making sections on the way.
+
+    Keys that themselves hold dots, as in a search space, are found as they stand.
+    """
+    section, path, rest = data, "", key
+    while True:
+        name, rest = _next_name(section, path, rest)
+        path = f"{path}.{name}" if path else name
+        if not rest:
+            section[name] = value
+            return
+        below = section.get(name)
+        if below is None:
+            below = section[name] = {}
+        if not isinstance(below, dict):
+            got = mask_secrets(repr(below))
+            raise ConfigError(f"{place}: {path} is a value, not a section, got {got}")
+        section = below
+
+
+def _next_name(section: Mapping[str, Any], path: str, rest: str) -> tuple[str, str]:
+    """Split off the part of `rest` that is a key of `section`."""
+    dotted = [name for name in section if "." in name]
+    for name in sorted(dotted, key=len, reverse=True):
+        if rest == name or rest.startswith(f"{name}."):
+            return name, rest[len(name) + 1 :]
+    head, _, tail = rest.partition(".")
+    if head not in section and (dotted or path == _SPACE):
+        return rest, ""
+    return head, tail

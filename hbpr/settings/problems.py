@@ -1,0 +1,140 @@
+"""Plain sentences for what is wrong with settings.
+
+Each problem names the place, the rule, the value received and, where one is near, the known key.
+Passwords in addresses are masked.
+"""
+
+import difflib
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Final, get_args
+
+from pydantic import BaseModel, ValidationError
+
+_SHOWN_LENGTH: Final = 80
+_USERINFO: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)[^/\s'\"]*@")
+_A_SECTION: Final = "must be a section of `key: value` lines"
+_RULES: Final = {
+    "bool_parsing": "must be true or false",
+    "bool_type": "must be true or false",
+    "dict_type": _A_SECTION,
+    "finite_number": "must be a finite number",
+    "float_parsing": "must be a number",
+    "float_type": "must be a number",
+    "int_from_float": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_type": "must be a whole number",
+    "list_type": "must be a list",
+    "mapping_type": _A_SECTION,
+    "model_attributes_type": _A_SECTION,
+    "model_type": _A_SECTION,
+    "string_too_short": "must not be empty",
+    "string_type": "must be text",
+    "tuple_type": "must be a list",
+}
+
+
+def mask_secrets(text: str) -> str:
+    """Hide user names and passwords in addresses.
+
+    Example:
+        >>> mask_secrets("server http://ann:pa55@tracking:5000/api is away")
+        'server http://***@tracking:5000/api is away'
+    """
+    return _USERINFO.sub(r"\1***@", text)
+
+
+def describe(
+    error: ValidationError, model_class: type[BaseModel], place: Callable[[str], str]
+) -> str:
+    """Return one line for each problem.
+
+    Args:
+        error: What pydantic found.
+        model_class: The schema; nearest keys are looked up in it.
+        place: Gives the place of a dotted key in words, the key included.
+    """
+    lines = []
+    for problem in error.errors(include_url=False):
+        loc = problem["loc"]
+        key = ".".join(str(part) for part in loc)
+        where = place(key)
+        text = _sentence(problem, model_class, loc)
+        lines.append(f"{where}: {text}" if where else text)
+    return mask_secrets("\n".join(lines))
+
+
+def known_keys(model_class: type[BaseModel]) -> list[str]:
+    """Return every dotted key of a schema, sections included, in its order.
+
+    Example:
+        >>> from hbpr.settings.models import ModelSettings
+        >>> known_keys(ModelSettings)
+        ['kind', 'n_latent', 'item_bias', 'init_std']
+    """
+    keys = []
+    for name, field in model_class.model_fields.items():
+        keys.append(name)
+        for section in _sections(field.annotation):
+            keys.extend(f"{name}.{key}" for key in known_keys(section))
+    return keys
+
+
+def _sentence(problem: Any, model_class: type[BaseModel], loc: Sequence[int | str]) -> str:
+    kind, value = problem["type"], problem["input"]
+    if kind == "extra_forbidden":
+        return f"unknown key.{_near_key(model_class, loc)}"
+    if kind == "missing":
+        return "is required"
+    if kind == "value_error":
+        text = str(problem["ctx"]["error"])
+        leaf = not isinstance(value, dict | BaseModel)
+        return f"{text}, got {_shown(value)}" if leaf and "got " not in text else text
+    if kind == "literal_error":
+        expected = problem["ctx"]["expected"].replace("'", "")
+        names = re.split(r", | or ", expected)
+        return f"must be {expected}, got {_shown(value)}{_did_you_mean(str(value), names, '.')}"
+    rule = _RULES.get(kind) or re.sub(r"^[A-Z]\w* should\b", "must", problem["msg"])
+    advice = ". Quote it." if kind == "string_type" and isinstance(value, int | float) else ""
+    return f"{rule}, got {_shown(value)}{advice}"
+
+
+def _near_key(model_class: type[BaseModel], loc: Sequence[int | str]) -> str:
+    """Name the nearest key of the same section, else of the whole schema, else the section's."""
+    *above, last = (str(part) for part in loc)
+    section = model_class
+    for part in above:
+        field = section.model_fields.get(part)
+        inner = next(_sections(field.annotation), None) if field else None
+        if inner is None:
+            return ""
+        section = inner
+    near = _did_you_mean(last, section.model_fields)
+    if near:
+        return near
+    by_name = {key.rpartition(".")[2]: key for key in known_keys(model_class) if "." in key}
+    found = difflib.get_close_matches(last, by_name, n=1, cutoff=0.8)
+    if found:
+        return f" Did you mean {by_name[found[0]]}?"
+    return f" Known keys here: {', '.join(section.model_fields)}."
+
+
+def _did_you_mean(word: str, known: Iterable[str], before: str = "") -> str:
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f"{before} Did you mean {near[0]}?" if near else ""
+
+
+def _sections(annotation: Any) -> Iterator[type[BaseModel]]:
+    """Yield the settings classes that a field's type holds, through unions and Annotated."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+        return
+    for inner in get_args(annotation):
+        yield from _sections(inner)
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "nothing"
+    text = mask_secrets(repr(value))
+    return text if len(text) <= _SHOWN_LENGTH else f"{text[: _SHOWN_LENGTH - 3]}..."
