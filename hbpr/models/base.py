@@ -1,0 +1,72 @@
+"""What every trained model offers to training, evaluation and serving.
+
+Shapes: B users in a batch, N items each, U users, I items, d latent size.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+#: (B,) user indices to (B, I) float32 scores; the caller may overwrite the result.
+BlockScorer = Callable[[NDArray[np.integer]], NDArray[np.float32]]
+
+
+class Recommender(nn.Module, ABC):
+    """A model that gives any user a score for any item; higher is better."""
+
+    n_users: int
+    n_items: int
+
+    @abstractmethod
+    def embed_users(self, users: Tensor) -> Tensor:
+        """(*users.shape, p) vectors of user indices."""
+
+    @abstractmethod
+    def embed_items(self, items: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Vectors (*items.shape, q) of item indices, and biases (*items.shape,) or None."""
+
+    @abstractmethod
+    def score(self, users: Tensor, items: Tensor, biases: Tensor | None) -> Tensor:
+        """Scores (...,) of embedded users (..., p) and items (..., q); shapes broadcast."""
+
+    def forward(self, users_B: Tensor, items: Tensor) -> Tensor:
+        """Score items for users.
+
+        Args:
+            users_B: (B,) int64 user indices.
+            items: (B,) or (B, N) int64 item indices.
+
+        Returns:
+            Scores with the shape of `items`.
+        """
+        users = self.embed_users(users_B)
+        return self.score(
+            users.unsqueeze(1) if items.dim() == 2 else users, *self.embed_items(items)
+        )
+
+    @abstractmethod
+    def block_scorer(self) -> BlockScorer:
+        """Return a function that scores the whole catalogue for a block of users.
+
+        Whatever does not depend on the user is computed here, once.
+        """
+
+    @abstractmethod
+    def item_vectors(self) -> NDArray[np.float32]:
+        """(I, d) vectors whose directions tell which items are alike; biases are left out."""
+
+
+def parameters_as_arrays(model: nn.Module) -> dict[str, NDArray[np.generic]]:
+    """Copy a model's parameters to numpy, by their names in `state_dict`."""
+    return {name: value.detach().cpu().numpy().copy() for name, value in model.state_dict().items()}
+
+
+def load_arrays(model: nn.Module, arrays: dict[str, NDArray[np.generic]]) -> None:
+    """Copy arrays made by `parameters_as_arrays` into a model of the same shape, in place."""
+    with torch.no_grad():
+        for name, value in model.state_dict(keep_vars=True).items():
+            value.copy_(torch.from_numpy(np.asarray(arrays[name])))

@@ -1,0 +1,176 @@
+"""The autograd engine: any model, any loss, on CPU or GPU, in batches of torch operations.
+
+Shapes: B positives in a batch, N negatives each, H candidates for each negative.
+"""
+
+from collections.abc import Callable
+from typing import Any, ClassVar, Final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hbpr.data.interactions import Interactions
+from hbpr.models import Recommender
+from hbpr.settings.models import OptimizerSettings, TrainingSettings
+from hbpr.training.engine import Engine, State
+from hbpr.training.losses import LOSSES, harmonic_numbers, warp_loss
+from hbpr.training.negatives import NegativeSampler
+
+_OPTIMIZERS: Final[dict[str, Callable[..., torch.optim.Optimizer]]] = {
+    "sgd": torch.optim.SGD,
+    "adagrad": torch.optim.Adagrad,
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "rmsprop": torch.optim.RMSprop,
+}
+
+
+class AutogradEngine(Engine):
+    """Train by torch autograd on batches drawn and verified on the model's device.
+
+    The loss of a batch is the sum over its positives, so that a learning rate means the same
+    whatever the batch size is.
+
+    Args:
+        model: Moved to the device and trained in place.
+        data: Its training part and training negatives are read, nothing else.
+        optimizer: Update rule and regularisation. adamw decays weights apart from the gradient
+            (Loshchilov & Hutter, ICLR 2019); the others add L2 to the loss.
+        training: Loss, negatives, batch size, device and seed.
+    """
+
+    name: ClassVar[str] = "autograd"
+
+    def __init__(
+        self,
+        model: Recommender,
+        data: Interactions,
+        optimizer: OptimizerSettings,
+        training: TrainingSettings,
+    ) -> None:
+        self._device = pick_device(training.device)
+        self.model = model.to(self._device)
+        self._settings = training
+        self._reg = optimizer
+        self._decoupled = optimizer.name == "adamw"
+        self._optimizer = _OPTIMIZERS[optimizer.name](
+            _parameter_groups(model, optimizer), lr=optimizer.lr
+        )
+        counts = data.train.counts
+        users = data.train.users().astype(np.int64)
+        learnable = np.flatnonzero(counts[users] < data.n_items)  # else there is no negative
+        self._users = torch.from_numpy(users[learnable]).to(self._device)
+        items = data.train.items[learnable].astype(np.int64)
+        self._items = torch.from_numpy(items).to(self._device)
+        self._sampler = NegativeSampler(
+            training.negatives, data.train, data.train_negatives, self._device
+        )
+        self._n_items = data.n_items
+        self._harmonic = torch.from_numpy(harmonic_numbers(data.n_items)).to(self._device)
+        self._generator = torch.Generator(self._device).manual_seed(training.seed)
+
+    def train_epoch(self, lr: float) -> float:
+        """Visit every training positive once, in random order; return the mean loss."""
+        for group in self._optimizer.param_groups:
+            group["lr"] = lr
+        order = torch.randperm(len(self._users), generator=self._generator, device=self._device)
+        total = torch.zeros((), dtype=torch.float64, device=self._device)
+        for batch in torch.split(order, self._settings.batch_size):
+            users_B, items_B = self._users[batch], self._items[batch]
+            negatives_BN, weights_BN = self._negatives(users_B, items_B)
+            self._optimizer.zero_grad()
+            loss, penalty = self._loss(users_B, items_B, negatives_BN, weights_BN)
+            (loss + penalty).backward()  # type: ignore[no-untyped-call]
+            self._optimizer.step()
+            total += loss.detach()
+        return float(total) / max(1, len(order))
+
+    def _negatives(self, users_B: Tensor, items_B: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Draw (B, N) negatives, and with WARP the weights of their estimated ranks."""
+        wanted = self._settings.negatives
+        warp = self._settings.loss_function == "warp_loss"
+        n, h = wanted.per_positive, wanted.warp_draws if warp else wanted.hardest_of
+        drawn = self._sampler.draw(users_B.unsqueeze(1).expand(-1, n * h), self._generator)
+        if h == 1 and not warp:
+            return drawn, None
+        with torch.no_grad():
+            scores_BNH = self.model(users_B, drawn).view(-1, n, h)
+            if not warp:
+                chosen = scores_BNH.argmax(2, keepdim=True)
+                return drawn.view(-1, n, h).gather(2, chosen).squeeze(2), None
+            positive = self.model(users_B, items_B).view(-1, 1, 1)
+            violates = scores_BNH > positive - 1.0
+            first = violates.int().argmax(2, keepdim=True)  # 0 also where none violates
+            rank = torch.div(self._n_items - 1, first.squeeze(2) + 1, rounding_mode="floor")
+            weights = self._harmonic[rank.clamp(min=1)] * violates.any(2)
+        return drawn.view(-1, n, h).gather(2, first).squeeze(2), weights
+
+    def _loss(
+        self, users_B: Tensor, items_B: Tensor, negatives_BN: Tensor, weights_BN: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Loss and L2 penalty, each summed over the batch."""
+        model, reg = self.model, self._reg
+        users = model.embed_users(users_B)
+        positives, positive_bias = model.embed_items(items_B)
+        negatives, negative_bias = model.embed_items(negatives_BN)
+        positive_B = model.score(users, positives, positive_bias)
+        negative_BN = model.score(users.unsqueeze(1), negatives, negative_bias)
+        if weights_BN is None:
+            loss_B = LOSSES[self._settings.loss_function](positive_B, negative_BN)
+        else:
+            loss_B = warp_loss(positive_B, negative_BN, weights_BN)
+        penalty = torch.zeros((), device=self._device)
+        if not self._decoupled:
+            for weight, values in (
+                (reg.reg_user, users),
+                (reg.reg_positive, positives),
+                (reg.reg_negative, negatives),
+                (reg.reg_bias, positive_bias),
+                (reg.reg_bias, negative_bias),
+            ):
+                if weight > 0.0 and values is not None:
+                    penalty = penalty + 0.5 * weight * values.square().sum()
+        return loss_B.sum(), penalty
+
+    def state(self) -> State:
+        """Optimizer tensors and the generator's state, as arrays."""
+        arrays: State = {"generator": self._generator.get_state().numpy()}
+        for index, entries in self._optimizer.state_dict()["state"].items():
+            for key, value in entries.items():
+                arrays[f"optimizer/{index}/{key}"] = torch.as_tensor(value).cpu().numpy().copy()
+        return arrays
+
+    def load_state(self, state: State) -> None:
+        """Put back what `state` returned."""
+        self._generator.set_state(torch.from_numpy(state["generator"].copy()))
+        entries: dict[int, dict[str, Any]] = {}
+        for name, value in state.items():
+            kind, _, rest = name.partition("/")
+            if kind == "optimizer":
+                index, _, key = rest.partition("/")
+                entries.setdefault(int(index), {})[key] = torch.from_numpy(np.array(value))
+        whole = self._optimizer.state_dict()
+        whole["state"] = entries
+        self._optimizer.load_state_dict(whole)
+
+
+def pick_device(name: str) -> torch.device:
+    """Turn ``auto | cpu | cuda`` into a device; auto takes a GPU where there is one."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)
+
+
+def _parameter_groups(model: Recommender, settings: OptimizerSettings) -> list[dict[str, Any]]:
+    """One group a parameter; with adamw each with its own decoupled decay."""
+    groups = []
+    for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        decay = 0.0
+        if settings.name == "adamw":
+            items = 0.5 * (settings.reg_positive + settings.reg_negative)
+            decay = {"U": settings.reg_user, "b": settings.reg_bias}.get(name, items)
+        groups.append({"params": [parameter], "weight_decay": decay})
+    return groups

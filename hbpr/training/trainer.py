@@ -1,0 +1,169 @@
+"""The training loop: an iterator of epoch reports that a script, a command and a trial share."""
+
+import logging
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from time import perf_counter
+
+from hbpr.data.interactions import Interactions
+from hbpr.errors import DataError, DivergedError
+from hbpr.evaluation import evaluate
+from hbpr.models import Recommender, build_model
+from hbpr.models.base import load_arrays, parameters_as_arrays
+from hbpr.settings.models import TrialSettings
+from hbpr.training import checkpoint
+from hbpr.training.engine import State, learning_rate
+from hbpr.training.engines import make_engine
+from hbpr.training.report import EpochReport
+
+_log = logging.getLogger(__name__)
+
+
+class Trainer(Iterator[EpochReport]):
+    """Train one model; every step of the iterator is one epoch.
+
+    Validation is evaluated every ``training.eval_every`` epochs and after the last; the weights of
+    the best epoch are kept. Without a validation part every epoch counts as the best so far.
+
+    Args:
+        data: A split dataset. Its test part is not read.
+        settings: Model, optimizer and training settings; ``settings.data`` is not read.
+        threads: CPU threads that the engine may use.
+
+    Raises:
+        DataError: The training part is empty.
+        EngineError: The engine asked for does not cover the settings.
+
+    Example:
+        >>> from hbpr.data import load_data
+        >>> from hbpr.settings.models import DataSettings, TrialSettings
+        >>> settings = TrialSettings(data=DataSettings(source="synthetic"))
+        >>> trainer = Trainer(load_data(settings.data), settings)
+        >>> next(trainer).epoch
+        1
+    """
+
+    def __init__(self, data: Interactions, settings: TrialSettings, *, threads: int = 1) -> None:
+        if data.train.n_pairs == 0:
+            raise DataError(
+                f"{data.name}: the training part has no positive interactions; "
+                "add interactions, or lower data.rating_threshold"
+            )
+        self.data = data
+        self.settings = settings
+        self.model: Recommender = build_model(settings.model, data, seed=settings.training.seed)
+        self._engine, self.engine_reason = make_engine(self.model, data, settings, threads=threads)
+        self.engine_name = self._engine.name
+        _log.debug("engine %s: %s", self.engine_name, self.engine_reason)
+        self.epoch = 0
+        self.best_epoch = 0
+        self.best_value: float | None = None
+        self.last_metrics: dict[str, float] = {}
+        self._best: State = {}
+        self._misses = 0
+        self._done = False
+
+    def __next__(self) -> EpochReport:
+        """Train one epoch, and evaluate it when it is due.
+
+        Raises:
+            DivergedError: The loss is no longer a finite number.
+        """
+        if self._done:
+            raise StopIteration
+        training = self.settings.training
+        self.epoch += 1
+        lr = learning_rate(self.settings.optimizer, self.epoch, training.n_iter)
+        started = perf_counter()
+        loss = self._engine.train_epoch(lr)
+        train_s = perf_counter() - started
+        if not math.isfinite(loss):
+            self._done = True
+            raise DivergedError(
+                f"epoch {self.epoch}: the loss became {loss} at learning rate {lr:g}; "
+                "lower optimizer.lr or model.init_std, or raise the regularisation"
+            )
+        last = self.epoch >= training.n_iter
+        metrics: dict[str, float] = {}
+        is_best = False
+        if self.data.validation.n_pairs == 0:
+            is_best = True
+            self.best_epoch = self.epoch
+        elif last or self.epoch % training.eval_every == 0:
+            metrics = self._evaluate()
+            is_best = self._keep_if_best(metrics[training.monitor])
+        patience = training.early_stopping_patience
+        stopped_early = not last and 0 < patience <= self._misses
+        self._done = last or stopped_early
+        return EpochReport(
+            epoch=self.epoch,
+            loss=loss,
+            metrics=metrics,
+            n_positives=self.data.train.n_pairs,
+            train_s=train_s,
+            eval_s=perf_counter() - started - train_s,
+            best_epoch=self.best_epoch,
+            best_value=self.best_value,
+            is_best=is_best,
+            done=self._done,
+            stopped_early=stopped_early,
+        )
+
+    def _evaluate(self) -> dict[str, float]:
+        found = evaluate(
+            self.model,
+            self.data.validation,
+            exclude=self.data.train,
+            top_k=self.settings.training.top_k,
+            part="val",
+        )
+        self.last_metrics = dict(found.metrics)
+        return self.last_metrics
+
+    def _keep_if_best(self, value: float) -> bool:
+        if self.best_value is not None and not value > self.best_value:
+            self._misses += 1
+            return False
+        self.best_value, self.best_epoch, self._misses = value, self.epoch, 0
+        self._best = parameters_as_arrays(self.model)
+        return True
+
+    def best_model(self) -> Recommender:
+        """Return a model with the best epoch's weights; this trainer goes on with its own."""
+        best = build_model(self.settings.model, self.data, seed=self.settings.training.seed)
+        load_arrays(best, self._best or parameters_as_arrays(self.model))
+        return best
+
+    def save(self, folder: Path | str) -> None:
+        """Write all it takes to go on: weights, best weights, optimizer, random state."""
+        arrays = {f"model/{k}": v for k, v in parameters_as_arrays(self.model).items()}
+        arrays |= {f"best/{k}": v for k, v in self._best.items()}
+        arrays |= {f"engine/{k}": v for k, v in self._engine.state().items()}
+        numbers = {
+            "epoch": self.epoch,
+            "best_epoch": self.best_epoch,
+            "best_value": self.best_value,
+            "last_metrics": self.last_metrics,
+            "misses": self._misses,
+            "done": self._done,
+            "engine": self.engine_name,
+        }
+        checkpoint.write(Path(folder), arrays, numbers)
+
+    def load(self, folder: Path | str) -> None:
+        """Go on from what `save` wrote, in a trainer of the same data and settings."""
+        arrays, numbers = checkpoint.read(Path(folder))
+        load_arrays(self.model, _part(arrays, "model"))
+        self._best = _part(arrays, "best")
+        self._engine.load_state(_part(arrays, "engine"))
+        self.epoch = numbers["epoch"]
+        self.best_epoch = numbers["best_epoch"]
+        self.best_value = numbers["best_value"]
+        self.last_metrics = numbers["last_metrics"]
+        self._misses = numbers["misses"]
+        self._done = numbers["done"]
+
+
+def _part(arrays: State, kind: str) -> State:
+    return {k.removeprefix(f"{kind}/"): v for k, v in arrays.items() if k.startswith(f"{kind}/")}
