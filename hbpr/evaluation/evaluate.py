@@ -1,0 +1,94 @@
+"""One evaluation: all metrics for every k, from one pass over the users."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from hbpr.data.interactions import UserItems
+from hbpr.errors import ConfigError, DataError
+from hbpr.evaluation.metrics import AT_K_METRICS, WHOLE_METRICS
+from hbpr.evaluation.ranks import Ranks, ScoreBlock, held_out_ranks
+from hbpr.names import Part, metric_name
+
+logger = logging.getLogger(__name__)
+
+
+class Scorer(Protocol):
+    """What can be evaluated: a model, a baseline."""
+
+    def block_scorer(self) -> ScoreBlock:
+        """Prepare what all users share, such as item vectors, and return the scoring function.
+
+        It maps (B,) int64 user indices to (B, I) float32 scores, C-contiguous. The caller may
+        overwrite the scores, and is done with them before the next call, so one buffer can serve
+        all calls.
+        """
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Result of one evaluation.
+
+    Attributes:
+        metrics: Mean over the evaluated users by full name, such as ``val/ndcg_at_10``.
+        n_users: Users with something held out: those the means are over.
+        n_skipped: Users with nothing held out; they are in no mean.
+        ranks: For values per user: ``ndcg_at_k(evaluation.ranks, 10)`` beside
+            ``evaluation.ranks.users``.
+    """
+
+    metrics: dict[str, float]
+    n_users: int
+    n_skipped: int
+    ranks: Ranks
+
+
+def evaluate(
+    scorer: Scorer, held_out: UserItems, *, exclude: UserItems, top_k: Sequence[int], part: Part
+) -> Evaluation:
+    """Score a ranking of the whole catalogue against the held-out items.
+
+    Candidates of a user are all items but the excluded ones.
+
+    Args:
+        scorer: Model or baseline.
+        held_out: (U, I) pairs that should be ranked high.
+        exclude: (U, I) pairs that are not ranked: what the model was trained on.
+        top_k: Lengths of the lists that are judged, each at least 1; a length above the number of
+            candidates judges them all.
+        part: First half of the metric names.
+
+    Returns:
+        The metrics, and how many users they are over.
+
+    Raises:
+        ConfigError: A length is below 1.
+        DataError: Nothing is held out, or shapes do not agree.
+        DivergedError: A score is NaN.
+    """
+    if any(k < 1 for k in top_k):
+        raise ConfigError(f"top_k: every length must be at least 1, got {list(top_k)}")
+    if held_out.n_pairs == 0:
+        raise DataError(
+            f"evaluation of {part}: no user has an item held out; leave a share of the "
+            "interactions for this part in data.split"
+        )
+    ranks = held_out_ranks(scorer.block_scorer(), held_out, exclude)
+    metrics = {}
+    for name, whole in WHOLE_METRICS.items():
+        metrics[metric_name(part, name)] = _mean(whole(ranks))
+    for k in dict.fromkeys(top_k):
+        for name, at_k in AT_K_METRICS.items():
+            metrics[metric_name(part, name, k)] = _mean(at_k(ranks, k))
+    n_skipped = held_out.n_users - ranks.n_users
+    logger.debug("%s: %d users evaluated, %d with nothing held out", part, ranks.n_users, n_skipped)
+    return Evaluation(metrics, ranks.n_users, n_skipped, ranks)
+
+
+def _mean(per_user: np.ndarray[tuple[int], np.dtype[np.float64]]) -> float:
+    """Mean over the users for whom the metric is defined; NaN where it is for none."""
+    defined = per_user[~np.isnan(per_user)]
+    return float(defined.mean()) if len(defined) else float("nan")
