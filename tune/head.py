@@ -1,0 +1,169 @@
+"""Find the head of a Ray cluster and check in seconds that it will have us.
+
+``ray.init`` retries a wrong token for 20 seconds, and a port that is not Ray's for minutes.
+"""
+
+import json
+import os
+import re
+import socket
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from hbpr.errors import ClusterError
+
+_HOST_PORT: Final = re.compile(r"(?P<host>[^:/\s]+|\[[0-9a-fA-F:]+\]):(?P<port>\d{1,5})")
+
+
+def probe(address: str, *, timeout_s: float = 5.0) -> str:
+    """Check that a Ray cluster answers at an address, takes our token and fits our versions.
+
+    Args:
+        address: ``HOST:PORT`` of the head (6379 where nothing else was said), or ``auto``.
+        timeout_s: Seconds to wait for the connection, and again for the answer.
+
+    Returns:
+        The address as ``HOST:PORT``, for ``ray.init``.
+
+    Raises:
+        ClusterError: No answer, not a Ray head, a missing or wrong token, or other versions.
+    """
+    asked = _host_and_port(address)
+    place = _as_ray_sees(asked)
+    refusal = _refusal(place, timeout_s)
+    if refusal is not None:
+        raise ClusterError(
+            f"--address {address}: nothing answers at {_text(place)} ({refusal}). "
+            + (
+                f"A head listens at {_text(asked)} alone: export "
+                "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER=0, as where it was started."
+                if place != asked and _refusal(asked, timeout_s) is None
+                else "Is the head running (ray start --head), and is this the address it printed?"
+            )
+        )
+    _check_versions(address, _cluster_metadata(address, _text(place), timeout_s))
+    return _text(place)
+
+
+def _text(place: tuple[str, int]) -> str:
+    return f"{place[0]}:{place[1]}"
+
+
+def _refusal(place: tuple[str, int], timeout_s: float) -> str | None:
+    """Return why no connection is possible, None where it is."""
+    try:
+        socket.create_connection((place[0].strip("[]"), place[1]), timeout=timeout_s).close()
+    except OSError as error:
+        return "timed out" if isinstance(error, TimeoutError) else str(error.strerror or error)
+    return None
+
+
+def _as_ray_sees(place: tuple[str, int]) -> tuple[str, int]:
+    """Ray takes a loopback address for this machine's outer one, unless told to stay inside."""
+    from ray._private.services import resolve_ip_for_localhost
+
+    return resolve_ip_for_localhost(place[0]), place[1]
+
+
+def _host_and_port(address: str) -> tuple[str, int]:
+    """Read an address; every other form gets the one to use instead."""
+    if address == "auto":
+        from ray._private.services import canonicalize_bootstrap_address
+
+        try:
+            address = canonicalize_bootstrap_address("auto") or ""
+        except (ConnectionError, ValueError) as error:
+            raise ClusterError(
+                "--address auto: no running Ray was found on this machine. Start one with "
+                "ray start --head, or give HOST:PORT of the head."
+            ) from error
+    match = _HOST_PORT.fullmatch(address)
+    if match is not None and 0 < (port := int(match["port"])) < 65536:
+        return match["host"], port
+    if address.startswith(("http://", "https://")):
+        hint = "That is a dashboard: it takes ray job submit --address. Give the head's HOST:6379."
+    elif address.startswith("ray://"):
+        hint = (
+            "A study runs on a node of its cluster, not through a Ray client. Use HOST:6379 there, "
+            "or ray job submit from elsewhere."
+        )
+    else:
+        hint = "For example 10.0.0.5:6379, or auto for the Ray that runs on this machine."
+    raise ClusterError(f"--address: expected HOST:PORT of a Ray head, got {address!r}. {hint}")
+
+
+def _cluster_metadata(address: str, place: str, timeout_s: float) -> dict[str, Any]:
+    """Ask the head for its description: one call that needs the token and answers in milliseconds.
+
+    The call and its key are Ray's own and may move with its version; this is the one place.
+    """
+    import grpc
+    from ray._common.usage.usage_constants import CLUSTER_METADATA_KEY
+    from ray._private.authentication.authentication_token_setup import (
+        maybe_enable_token_auth_if_token_available,
+    )
+    from ray._private.grpc_utils import init_grpc_channel
+    from ray._private.ray_constants import KV_NAMESPACE_CLUSTER
+    from ray.core.generated import gcs_service_pb2, gcs_service_pb2_grpc
+    from ray.exceptions import AuthenticationError
+
+    request = gcs_service_pb2.InternalKVGetRequest(  # type: ignore[attr-defined]
+        key=CLUSTER_METADATA_KEY, namespace=KV_NAMESPACE_CLUSTER
+    )
+    try:
+        maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
+        with init_grpc_channel(place) as channel:
+            stub = gcs_service_pb2_grpc.InternalKVGcsServiceStub(channel)
+            reply = stub.InternalKVGet(request, timeout=timeout_s)
+    except AuthenticationError as error:
+        raise _token_error(address) from error
+    except grpc.RpcError as error:
+        if error.code() == grpc.StatusCode.UNAUTHENTICATED:
+            raise _token_error(address) from error
+        raise ClusterError(
+            f"--address {address}: something listens at {place}, but it does not answer as a Ray "
+            f"head ({error.code().name}). The head's port is the one that ray start --head "
+            "printed for ray start --address, usually 6379; 8265 is the dashboard."
+        ) from error
+    metadata = json.loads(reply.value) if reply.value else {}
+    return metadata if isinstance(metadata, dict) else {}
+
+
+def _token_error(address: str) -> ClusterError:
+    """Say which token was shown, never the token itself."""
+    mode, path = os.environ.get("RAY_AUTH_MODE"), os.environ.get("RAY_AUTH_TOKEN_PATH")
+    default = Path.home() / ".ray" / "auth_token"
+    if mode is not None and mode != "token":
+        state = f"RAY_AUTH_MODE is {mode!r}, so no token was shown"
+    elif os.environ.get("RAY_AUTH_TOKEN"):
+        state = "the token in RAY_AUTH_TOKEN is not the cluster's"
+    elif path:
+        state = f"RAY_AUTH_TOKEN_PATH={path} " + (
+            "does not hold the cluster's token" if Path(path).is_file() else "is not a file"
+        )
+    elif default.is_file():
+        state = f"{default} does not hold the cluster's token"
+    else:
+        state = f"RAY_AUTH_TOKEN_PATH is not set and {default} does not exist"
+    return ClusterError(
+        f"--address {address}: the cluster asks for a token: {state}. Copy the head's token into a "
+        "file, then: export RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH=FILE"
+    )
+
+
+def _check_versions(address: str, metadata: Mapping[str, Any]) -> None:
+    """Ray must be the same version, Python the same minor version: both pickle to each other."""
+    import ray
+
+    theirs = str(metadata.get("ray_version", "")), str(metadata.get("python_version", ""))
+    ours = ray.__version__, ".".join(map(str, sys.version_info[:3]))
+    if not all(theirs):  # an older or newer head that does not say; ray.init compares once more
+        return
+    if theirs[0] != ours[0] or theirs[1].split(".")[:2] != ours[1].split(".")[:2]:
+        raise ClusterError(
+            f"--address {address}: the cluster runs Ray {theirs[0]} on Python {theirs[1]}, this "
+            f"program Ray {ours[0]} on Python {ours[1]}. Ray must be the same version and Python "
+            "the same minor version: install the cluster's here, or start the cluster with these."
+        )
