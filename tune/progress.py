@@ -1,0 +1,185 @@
+"""What a person sees while a study runs: a live line on a terminal, a plain line now and then."""
+
+import math
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from ray import tune as ray_tune
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from tune.trainable import FAILED
+
+_REFRESH_S = 0.25
+_PLAIN_EVERY_S = 10.0
+
+
+class Progress(ray_tune.Callback):
+    """Count the trials of a study and show them.
+
+    Args:
+        total: Trials of the whole study.
+        metric: Metric that trials are compared by; higher is better.
+        ended: Trials that an earlier sitting of a resumed study has ended, by state
+            (``finished``, ``pruned``, ``failed``).
+        best: Value and settings of the best trial of earlier sittings.
+        console: Where to show it; None: stdout.
+    """
+
+    def __init__(
+        self,
+        total: int,
+        metric: str,
+        *,
+        ended: Mapping[str, int] | None = None,
+        best: tuple[float, Mapping[str, Any]] | None = None,
+        console: Console | None = None,
+    ) -> None:
+        self._total = total
+        self._metric = metric
+        self._counts = {"finished": 0, "pruned": 0, "failed": 0} | dict(ended or {})
+        self._before = sum(self._counts.values())
+        self._running: set[str] = set()
+        self._best = best
+        self._console = console or Console()
+        self._live: Live | None = None
+        self._started = self._shown = time.monotonic()
+
+    def setup(
+        self,
+        stop: Any = None,
+        num_samples: int | None = None,
+        total_num_samples: int | None = None,
+        **info: Any,
+    ) -> None:
+        """Begin the count of time."""
+        self._started = self._shown = time.monotonic()
+        if self._console.is_terminal:
+            self._live = Live(console=self._console, auto_refresh=False, transient=True)
+            self._live.start()
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Count a trial that runs; one that is started again is still one."""
+        self._running.add(trial.trial_id)
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
+        """Keep the best value."""
+        value = result.get("best_value")
+        if value is not None and (self._best is None or value > self._best[0]):
+            self._best = (value, trial.config["values"])
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Count a trial that ended in order."""
+        result = trial.last_result or {}
+        self._end(
+            trial,
+            "failed" if FAILED in result else "finished" if result.get("finished") else "pruned",
+        )
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Count a trial that crashed once too often."""
+        self._end(trial, "failed")
+
+    def _end(self, trial: Any, state: str) -> None:
+        self._running.discard(trial.trial_id)
+        self._counts[state] += 1
+
+    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        """Show the state, if what is shown has grown old."""
+        now = time.monotonic()
+        if now - self._shown < (_PLAIN_EVERY_S if self._live is None else _REFRESH_S):
+            return
+        self._shown = now
+        if self._live is None:
+            self._console.print(self.line(), highlight=False, soft_wrap=True)
+        else:
+            self._live.update(self._picture(), refresh=True)
+
+    def on_experiment_end(self, trials: list[Any], **info: Any) -> None:
+        """Leave the terminal as it was, with one line that stays."""
+        self.close()
+        self._console.print(self.line(), highlight=False, soft_wrap=True)
+
+    def close(self) -> None:
+        """Take the live picture away."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def line(self) -> str:
+        """Return the state in one line."""
+        parts = [f"{self._n_ended}/{self._total} trials: {self._states()}"]
+        if self._best is not None:
+            parts.append(f"best {self._metric} {self._best[0]:.4f}")
+        parts.append(self._times())
+        return "; ".join(parts)
+
+    @property
+    def _n_ended(self) -> int:
+        return sum(self._counts.values())
+
+    def _states(self) -> str:
+        counts = self._counts | {"running": len(self._running)}
+        return ", ".join(f"{count} {state}" for state, count in counts.items())
+
+    def _times(self) -> str:
+        elapsed = time.monotonic() - self._started
+        done = self._n_ended - self._before
+        text = duration(elapsed)
+        if done > 0 and self._n_ended < self._total:
+            text += f", about {duration(elapsed / done * (self._total - self._n_ended))} left"
+        return text
+
+    def _picture(self) -> Group:
+        head = Table.grid(padding=(0, 1))
+        head.add_row(
+            ProgressBar(total=self._total, completed=self._n_ended, width=24),
+            Text(f"{self._n_ended}/{self._total} trials: {self._states()}; {self._times()}"),
+        )
+        if self._best is None:
+            return Group(head)
+        value, settings = self._best
+        best = Text(f"best {self._metric} {value:.4f}: {as_words(settings)}", overflow="ellipsis")
+        return Group(head, best)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_live": None, "_console": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state | {"_console": Console()})
+
+
+def as_words(settings: Mapping[str, Any]) -> str:
+    """Return settings as one line.
+
+    Example:
+        >>> as_words({"optimizer.lr": 0.0123456, "model.n_latent": 64})
+        'optimizer.lr=0.01235, model.n_latent=64'
+    """
+    return ", ".join(
+        f"{key}={value:.4g}" if isinstance(value, float) else f"{key}={value}"
+        for key, value in settings.items()
+    )
+
+
+def duration(seconds: float) -> str:
+    """Return a length of time as a person says it.
+
+    Example:
+        >>> duration(7.4), duration(83), duration(7262)
+        ('7 s', '1 min 23 s', '2 h 1 min')
+    """
+    if not math.isfinite(seconds):
+        return "unknown"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

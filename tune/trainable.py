@@ -1,0 +1,190 @@
+"""One trial: the trainer of `hbpr`, one evaluation period a step.
+
+The actor that runs it is kept warm and takes the next trial, whatever its settings. A trial keeps
+its own checkpoints in the study's folder, a few seconds of work apart, so that a trial that is
+started again, by Ray after a fault or by a resumed study, goes on from there.
+"""
+
+import logging
+import os
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ray
+import torch
+from ray import tune as ray_tune
+
+from hbpr.data.interactions import Interactions
+from hbpr.errors import HbprError
+from hbpr.names import EVAL_S, TRAIN_S
+from hbpr.settings.load import with_values
+from hbpr.settings.models import DataSettings, TrialSettings
+from hbpr.training.trainer import Trainer
+
+logger = logging.getLogger(__name__)
+
+#: Seconds of work that a fault may cost; a shorter trial writes no checkpoint at all.
+CHECKPOINT_EVERY_S = 10.0
+
+#: Key of a result of a trial that ended on an error of its own, such as a diverged loss.
+FAILED = "failed"
+
+
+def data_key(settings: DataSettings) -> str:
+    """Name a setting of the data: equal for settings that give the same arrays."""
+    return settings.model_dump_json()
+
+
+def trial_folder(checkpoints: Path, number: int) -> Path:
+    """Return the folder that holds the checkpoints of one trial."""
+    return checkpoints / f"trial-{number:05d}"
+
+
+@dataclass(frozen=True)
+class TrialContext:
+    """What all trials of a study share.
+
+    Attributes:
+        base: Settings that a trial's values are laid over.
+        data: Reference to the data of each `data_key`; the key "" serves every setting.
+        threads: Threads of a trial.
+        checkpoints: Folder of the study's checkpoints, on storage that all nodes share.
+    """
+
+    base: TrialSettings
+    data: Mapping[str, "ray.ObjectRef[Interactions]"]
+    threads: int
+    checkpoints: Path
+
+
+class HbprTrainable(ray_tune.Trainable):
+    """A trial of a study; its config is ``{"trial": number, "values": {dotted key: value}}``."""
+
+    context: TrialContext
+
+    @classmethod
+    def of(cls, context: TrialContext) -> type["HbprTrainable"]:
+        """Return the trainable of one study."""
+        return type(cls.__name__, (cls,), {"context": context})
+
+    def setup(self, config: dict[str, Any]) -> None:
+        """Prepare the actor and its first trial."""
+        torch.set_num_threads(self.context.threads)
+        self._loaded: dict[str, Interactions] = {}
+        self._begin(config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Take the next trial; nothing of the last one is left but the data."""
+        self._begin(new_config)
+        return True
+
+    def _begin(self, config: dict[str, Any]) -> None:
+        self._folder = trial_folder(self.context.checkpoints, int(config["trial"]))
+        self._trainer: Trainer | None = None
+        self._failure: HbprError | None = None
+        self._ended = False
+        self._saved_at = time.monotonic()
+        try:
+            settings = with_values(self.context.base, config["values"])
+            data = self._data(settings.data)
+            self._trainer = Trainer(data, settings, threads=self.context.threads)
+            saved = _newest(self._folder)
+            if saved is not None:
+                self._trainer.load(saved)
+        except HbprError as error:
+            self._failure = error
+
+    def _data(self, settings: DataSettings) -> Interactions:
+        key = "" if "" in self.context.data else data_key(settings)
+        if key not in self._loaded:
+            self._loaded[key] = ray.get(self.context.data[key])
+        return self._loaded[key]
+
+    def step(self) -> dict[str, Any]:
+        """Train up to the next evaluation and report it.
+
+        Returns:
+            The metrics of the evaluation, the sums of seconds and triples since the last report,
+            ``epoch``, ``best_value``, ``best_epoch``, and ``finished``: whether the trial ran to
+            its own end. Where the trial cannot go on, for instance because it diverged: ``failed``
+            with the reason, and no metrics.
+        """
+        if self._failure is None:
+            try:
+                return self._period()
+            except HbprError as error:
+                self._failure = error
+        logger.warning("trial %s failed", self._folder.name, exc_info=self._failure)
+        self._ended = True
+        return {
+            FAILED: f"{type(self._failure).__name__}: {self._failure}",
+            "epoch": 0 if self._trainer is None else self._trainer.epoch,
+            "finished": False,
+            "done": True,
+        }
+
+    def _period(self) -> dict[str, Any]:
+        assert self._trainer is not None
+        train_s = eval_s = 0.0
+        n_triples = 0
+        for report in self._trainer:
+            train_s += report.train_s
+            eval_s += report.eval_s
+            n_triples += report.n_positives
+            if report.metrics or report.done:
+                break
+        else:
+            raise AssertionError("a trial was stepped after its end")
+        self._ended = report.done
+        if not report.done and time.monotonic() - self._saved_at >= CHECKPOINT_EVERY_S:
+            self._save()
+        return {
+            **report.as_result(),
+            TRAIN_S: train_s,
+            EVAL_S: eval_s,
+            "epoch": report.epoch,
+            "best_value": report.best_value,
+            "best_epoch": report.best_epoch,
+            "n_triples": n_triples,
+            "finished": report.done,
+            "done": report.done,
+        }
+
+    def _save(self) -> None:
+        """Write a checkpoint that is either whole or not there, and drop the one before."""
+        assert self._trainer is not None
+        target = self._folder / f"epoch-{self._trainer.epoch:07d}"
+        partial = target.with_suffix(".partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        self._trainer.save(partial)
+        if not target.exists():
+            os.replace(partial, target)
+        for other in self._folder.iterdir():
+            if other != target:
+                shutil.rmtree(other, ignore_errors=True)
+        self._saved_at = time.monotonic()
+
+    def cleanup(self) -> None:
+        """Keep the work of a trial that is stopped in the middle: the study may be resumed."""
+        if self._trainer is not None and self._trainer.epoch and not self._ended:
+            self._save()
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        """Write the trial's state for a scheduler that pauses or copies trials."""
+        assert self._trainer is not None
+        self._trainer.save(Path(checkpoint_dir))
+
+    def load_checkpoint(self, checkpoint: Any) -> None:
+        """Go on from a folder that `save_checkpoint` wrote."""
+        assert self._trainer is not None
+        self._trainer.load(Path(checkpoint))
+
+
+def _newest(folder: Path) -> Path | None:
+    whole = [path for path in folder.glob("epoch-*") if not path.suffix]
+    return max(whole, default=None)
