@@ -1,1 +1,1 @@
-"""cli."""
+"""The `hbpr` command."""

@@ -1,0 +1,124 @@
+"""The `hbpr` command: a group that imports a subcommand's module only when it runs.
+
+``hbpr --help`` answers without torch, Ray, MLflow or pandas.
+"""
+
+import importlib
+import logging
+import sys
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+import click
+
+from hbpr.errors import HbprError
+
+
+class _Entry(NamedTuple):
+    """Where a subcommand lives, and its line in the group's help."""
+
+    module: str
+    attribute: str
+    help: str
+
+
+COMMANDS: Final = {
+    "train": _Entry("hbpr.cli.train", "train", "Train one model with the settings of a file."),
+    "tune": _Entry("tune.commands", "tune", "Search for the best settings: run a study."),
+    "config": _Entry("hbpr.cli.config", "config", "Check a settings file, or print its schema."),
+    "plot": _Entry("dashboards.commands", "plot", "Plot the runs of an experiment."),
+    "serve": _Entry("cluster.commands", "serve", "Answer recommendations over HTTP."),
+}
+
+_EPILOG: Final = """\b
+Examples:
+  hbpr config check configs/quickstart.yaml
+  hbpr train configs/ml-100k.yaml --set training.n_iter=20
+  hbpr tune configs/ml-100k.yaml
+  hbpr plot ml-100k -o curves.png
+
+\b
+Exit codes:
+  0    done
+  1    the work failed
+  2    bad input: a setting, an option, the data or an address
+  130  interrupted (Ctrl-C)
+"""
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands by name and imports one when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order of `COMMANDS`."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command; None if there is none of that name.
+
+        Raises:
+            HbprError: Its module, or a package that it needs, is not installed.
+        """
+        entry = COMMANDS.get(cmd_name)
+        if entry is None:
+            return None
+        try:
+            module = importlib.import_module(entry.module)
+        except ModuleNotFoundError as error:
+            raise HbprError(
+                f"hbpr {cmd_name}: module {error.name} is not installed. Install hbpr completely: "
+                "python -m pip install -c constraints.txt -e ."
+            ) from error
+        command: click.Command = getattr(module, entry.attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.help) for name, entry in COMMANDS.items()])
+
+
+@click.group(
+    cls=LazyGroup,
+    epilog=_EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(package_name="hbpr", prog_name="hbpr")
+@click.option(
+    "-v", "--verbose", is_flag=True, help="Show what the library logs, not only warnings."
+)
+def cli(verbose: bool) -> None:
+    """Find the best recommender for your data: hybrid BPR on Ray Tune, Optuna and MLflow."""
+    logging.basicConfig(
+        level=logging.INFO if verbose else logging.WARNING,
+        format="%(levelname)s %(name)s: %(message)s",
+    )
+
+
+def run(command: click.Command, args: Sequence[str] | None = None, prog_name: str = "hbpr") -> int:
+    """Run a click command and return its exit code.
+
+    Errors raised on purpose become one message without a traceback; others keep theirs.
+
+    Args:
+        command: The command or group.
+        args: Arguments after the program's name; those of the process if None.
+        prog_name: Name in usage messages.
+    """
+    try:
+        result: Any = command.main(args, prog_name=prog_name, standalone_mode=False)
+    except HbprError as error:
+        click.echo(f"error: {str(error).replace(chr(10), chr(10) + '       ')}", err=True)
+        return error.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("interrupted", err=True)
+        return 130
+    return result if isinstance(result, int) else 0
+
+
+def main() -> None:
+    """Run the `hbpr` command and leave the process with its exit code."""
+    sys.exit(run(cli))
