@@ -1,0 +1,154 @@
+import pytest
+from pydantic import ValidationError
+
+from hbpr.errors import ConfigError, SpaceError
+from hbpr.settings.models import TrialSettings
+from tune.settings import StudySettings, SweepSettings, load_study
+
+LR = {"low": 1e-3, "high": 0.3, "log": True}
+
+
+def study(tmp_path, text):
+    path = tmp_path / "study.yaml"
+    path.write_text(text)
+    return path
+
+
+def message(error_type, path, *overrides):
+    with pytest.raises(error_type) as caught:
+        load_study(path, overrides)
+    return str(caught.value)
+
+
+def test_a_study_file_is_read(tmp_path):
+    path = study(
+        tmp_path,
+        """
+model: {n_latent: 16}
+sweep:
+  metric: val/ndcg_at_10
+  search: {algorithm: tpe, seed: 3}
+  scheduler: {kind: asha, grace_period: 5, reduction_factor: 3}
+  num_trials: 12
+  space:
+    model.n_latent: [32, 64, 128]
+    optimizer.lr: {low: 1e-3, high: 0.3, log: true}
+  resources: {cpu: 1, gpu: 0}
+""",
+    )
+    settings = load_study(path, ["training.n_iter=7"])
+    assert settings.n_trials() == 12
+    assert settings.max_epochs() == 7
+    assert settings.sweep.search.seed == 3
+    assert [d.key for d in settings.search_space().dimensions] == ["model.n_latent", "optimizer.lr"]
+    assert settings.mlflow.tracking_uri.startswith("sqlite:////")
+    assert type(settings.base_trial()) is TrialSettings
+    assert settings.base_trial().model.n_latent == 16
+
+
+def test_short_form_is_a_grid_that_runs_to_its_end():
+    settings = StudySettings.model_validate(
+        {"sweep": {"model.n_latent": [32, 64], "data.item_feature": ["metadata", "indicator"]}}
+    )
+    assert settings.sweep.search.algorithm == "grid"
+    assert settings.sweep.scheduler.kind == "none"
+    assert settings.n_trials() == 4
+
+
+def test_the_default_scheduler_of_a_long_grid_is_none_too():
+    long = {"search": {"algorithm": "grid"}, "space": {"model.n_latent": [1, 2]}}
+    assert SweepSettings.model_validate(long).scheduler.kind == "none"
+    chosen = {**long, "scheduler": {"kind": "median"}}
+    assert SweepSettings.model_validate(chosen).scheduler.kind == "median"
+    assert SweepSettings.model_validate({"space": {"model.n_latent": [1, 2]}}).scheduler.kind == (
+        "asha"
+    )
+
+
+@pytest.mark.parametrize(
+    ("sweep", "monitor", "expected"),
+    [
+        ({"space": {"optimizer.lr": LR}}, None, "val/ndcg_at_10"),
+        ({"metric": "val/mrr", "space": {"optimizer.lr": LR}}, None, "val/mrr"),
+        ({"metric": "val/mrr", "space": {"optimizer.lr": LR}}, "val/auc", "val/mrr"),
+        ({"space": {"optimizer.lr": LR}}, "val/hr_at_20", "val/hr_at_20"),
+        ({"optimizer.lr": [0.1, 0.2]}, "val/hr_at_20", "val/hr_at_20"),
+    ],
+)
+def test_trials_watch_the_metric_of_the_study(sweep, monitor, expected):
+    training = {"monitor": monitor} if monitor else {}
+    settings = StudySettings.model_validate({"training": training, "sweep": sweep})
+    assert settings.sweep.metric == settings.base_trial().training.monitor == expected
+
+
+def test_the_metric_replaces_a_default_monitor_that_top_k_would_refuse():
+    settings = StudySettings.model_validate(
+        {
+            "training": {"top_k": [5]},
+            "sweep": {"metric": "val/ndcg_at_5", "space": {"optimizer.lr": LR}},
+        }
+    )
+    assert settings.base_trial().training.monitor == "val/ndcg_at_5"
+
+
+def test_settings_survive_a_round_trip():
+    settings = StudySettings.model_validate({"sweep": {"model.n_latent": [32, 64]}})
+    assert StudySettings.model_validate(settings.model_dump()) == settings
+    assert StudySettings.model_validate_json(settings.model_dump_json()) == settings
+
+
+@pytest.mark.parametrize(
+    ("sweep", "words"),
+    [
+        ({"metric": "test/ndcg_at_10"}, "must be a validation metric"),
+        ({"metric": "val/ndcg@10"}, "for example val/ndcg_at_10"),
+        ({"metric": "val/ndcg_at_7"}, "needs 7 in training.top_k"),
+        ({"search": {"algorithm": "grid"}, "num_trials": 3}, "a grid runs all its points"),
+        ({"resources": {"cpu": 0}}, "greater than or equal to 1"),
+        ({"resources": {"gpu": 1.5}}, "gpu must be a share up to 1 or a whole number, got 1.5"),
+        ({"scheduler": {"reduction_factor": 1}}, "greater than 1"),
+        ({"model.n_latent": [1, 2]}, "Put dimensions under sweep.space"),
+    ],
+)
+def test_bad_sweeps_are_refused(sweep, words):
+    raw = {"space": {"optimizer.lr": LR}, **sweep}
+    with pytest.raises(ValidationError, match=words):
+        StudySettings.model_validate({"sweep": raw})
+
+
+def test_a_study_needs_a_sweep(tmp_path):
+    text = message(ConfigError, study(tmp_path, "model: {n_latent: 16}\n"))
+    assert "study.yaml: there is no sweep section" in text
+    assert "hbpr train" in text
+
+
+def test_a_sweep_may_come_from_an_override(tmp_path):
+    path = study(tmp_path, "model: {n_latent: 16}\n")
+    settings = load_study(path, ["sweep.space.optimizer.lr=[0.1, 0.2]"])
+    assert settings.sweep.space == {"optimizer.lr": [0.1, 0.2]}
+
+
+def test_errors_of_the_space_name_file_line_and_key(tmp_path):
+    path = study(
+        tmp_path, "sweep:\n  space:\n    optimizer.lr: {low: 0.1, high: 0.01, log: true}\n"
+    )
+    assert message(SpaceError, path) == (
+        f"{path}, line 3, optimizer.lr: low must be below high, got low=0.1, high=0.01. Swap them."
+    )
+    assert message(SpaceError, path, "sweep.space.optimizer.lr={low: -1.0, high: 1}") == (
+        "--set optimizer.lr: must be greater than 0, got -1.0"
+    )
+
+
+def test_errors_of_the_short_form_name_file_line_and_key(tmp_path):
+    path = study(tmp_path, "sweep:\n  optimizer.lr: [0.1]\n  model.n_latnt: [1, 2]\n")
+    assert message(SpaceError, path) == (
+        f"{path}, line 3, model.n_latnt: no such setting. Did you mean model.n_latent?"
+    )
+
+
+def test_unknown_keys_of_the_sweep_name_the_nearest(tmp_path):
+    path = study(tmp_path, "sweep:\n  num_trails: 3\n  space: {optimizer.lr: [0.1]}\n")
+    assert message(ConfigError, path) == (
+        f"{path}, line 2, sweep.num_trails: unknown key. Did you mean num_trials?"
+    )
