@@ -1,8 +1,17 @@
 """Interactions and features: from tables and datasets to the arrays that training reads."""
 
 from hbpr.data.interactions import Features, Interactions, UserItems
+from hbpr.data.movielens import load_movielens
 from hbpr.data.sources import load_data
 from hbpr.data.synthetic import generate
 from hbpr.data.user_item import UserItemData
 
-__all__ = ["Features", "Interactions", "UserItemData", "UserItems", "generate", "load_data"]
+__all__ = [
+    "Features",
+    "Interactions",
+    "UserItemData",
+    "UserItems",
+    "generate",
+    "load_data",
+    "load_movielens",
+]

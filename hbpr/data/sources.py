@@ -1,7 +1,9 @@
 """The one door from settings to data."""
 
 from hbpr.data.interactions import Interactions
+from hbpr.data.movielens import load_movielens
 from hbpr.data.synthetic import generate
+from hbpr.data.user_item import UserItemData
 from hbpr.settings.models import DataSettings
 
 
@@ -14,9 +16,20 @@ def load_data(settings: DataSettings) -> Interactions:
         DatasetMissingError: The dataset is not on this machine and cannot be fetched.
         DataError: The dataset does not have what is asked of it.
     """
-    data = generate(
-        settings.synthetic,
+    return _read(settings).to_interactions(settings.split)
+
+
+def _read(settings: DataSettings) -> UserItemData:
+    if settings.source == "synthetic":
+        return generate(
+            settings.synthetic,
+            item_feature=settings.item_feature,
+            user_feature=settings.user_feature,
+        ).data
+    return load_movielens(
+        settings.name,
+        preprocess=True,
+        rating_threshold=settings.rating_threshold,
         item_feature=settings.item_feature,
         user_feature=settings.user_feature,
-    ).data
-    return data.to_interactions(settings.split)
+    )

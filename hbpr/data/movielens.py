@@ -1,0 +1,188 @@
+"""The MovieLens datasets of GroupLens: find or fetch, read, turn into interactions.
+
+An unpacked copy that lies in ``$HBPR_DATA_HOME/NAME`` is read as it is; otherwise the published zip
+is fetched there. Terms of use are in each dataset's README: research, with acknowledgement (Harper
+and Konstan, ACM TiiS 5(4), 2015, doi:10.1145/2827872).
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, Literal, overload
+
+import numpy as np
+import pandas as pd
+
+from hbpr.data.download import data_home as default_home
+from hbpr.data.download import find_or_fetch
+from hbpr.data.movielens_files import RELEASES, MovieLensTables
+from hbpr.data.user_item import UserItemData, add_chosen_features
+from hbpr.errors import DataError
+from hbpr.settings.models import Features as FeatureChoice
+
+_URL: Final = "https://files.grouplens.org/datasets/movielens"
+
+
+@overload
+def load_movielens(
+    name: str = ...,
+    *,
+    preprocess: Literal[False] = ...,
+    rating_threshold: float = ...,
+    item_feature: FeatureChoice = ...,
+    user_feature: FeatureChoice = ...,
+    data_home: str | Path | None = ...,
+) -> MovieLensTables: ...
+
+
+@overload
+def load_movielens(
+    name: str = ...,
+    *,
+    preprocess: Literal[True],
+    rating_threshold: float = ...,
+    item_feature: FeatureChoice = ...,
+    user_feature: FeatureChoice = ...,
+    data_home: str | Path | None = ...,
+) -> UserItemData: ...
+
+
+def load_movielens(
+    name: str = "ml-100k",
+    *,
+    preprocess: bool = False,
+    rating_threshold: float = 4.0,
+    item_feature: FeatureChoice = "indicator",
+    user_feature: FeatureChoice = "indicator",
+    data_home: str | Path | None = None,
+) -> MovieLensTables | UserItemData:
+    """Read a MovieLens dataset, fetching it first if it is not on this machine.
+
+    Args:
+        name: ml-100k, ml-1m, ml-10m, ml-20m, ml-25m or ml-latest-small; ``ml-`` may be left out.
+        preprocess: True: interactions and features, ready to be split; False: tables.
+        rating_threshold: A rating at or above it is a positive, one below it an observed negative.
+        item_feature: indicator: one feature an item; metadata: genres and the decade of release;
+            both. Every feature weighs 1.
+        user_feature: indicator; metadata: age band, gender and occupation (ml-100k and ml-1m
+            only); both.
+        data_home: Folder that holds the datasets; None: ``$HBPR_DATA_HOME``, or else hbpr's folder
+            in the user's cache.
+
+    Returns:
+        `MovieLensTables`, or `UserItemData` whose users and items are those with a rating (a film
+        that nobody rated is left out).
+
+    Raises:
+        DatasetMissingError: It is not on this machine and cannot be fetched.
+        DataError: The name is unknown, a file cannot be read, or features are asked for that
+            were not published.
+    """
+    name = canonical_name(name)
+    if user_feature != "indicator" and not RELEASES[name].has_users:
+        raise DataError(
+            f"data.user_feature: {name} has no user metadata, got {user_feature!r}. "
+            "Use indicator, or ml-100k or ml-1m."
+        )
+    home = Path(data_home) if data_home is not None else default_home()
+    tables = _read(name, _locate(name, home))
+    if not preprocess:
+        return tables
+    return _to_data(tables, rating_threshold, item_feature, user_feature)
+
+
+def canonical_name(name: str) -> str:
+    """Return the full name of a dataset: ``100k`` and ``ML-100K`` are ``ml-100k``.
+
+    Raises:
+        DataError: There is no such dataset.
+    """
+    full = name.lower() if name.lower().startswith("ml-") else f"ml-{name.lower()}"
+    if full not in RELEASES:
+        raise DataError(f"data.name: expected one of {', '.join(RELEASES)}, got {name!r}")
+    return full
+
+
+def _to_data(
+    tables: MovieLensTables,
+    rating_threshold: float,
+    item_feature: FeatureChoice,
+    user_feature: FeatureChoice,
+) -> UserItemData:
+    ratings = tables.ratings
+    users, items = ratings["user"].to_numpy(), ratings["item"].to_numpy()
+    positive = ratings["rating"].to_numpy() >= rating_threshold
+    data = UserItemData(tables.name)
+    data.add_positive_interactions(users[positive], items[positive])
+    data.add_negative_interactions(users[~positive], items[~positive])
+    _add(data.add_item_features, item_feature, "item", items, _item_metadata, tables.items)
+    _add(data.add_user_features, user_feature, "user", users, _user_metadata, tables.users)
+    return data
+
+
+def _add(
+    add: Callable[..., None],
+    choice: FeatureChoice,
+    side: str,
+    ids: np.ndarray[Any, Any],
+    metadata: Callable[[pd.DataFrame], pd.DataFrame],
+    table: pd.DataFrame | None,
+) -> None:
+    rated = np.unique(ids)
+    triples = pd.DataFrame({side: rated[:0], "label": []})
+    if table is not None and choice != "indicator":
+        triples = metadata(table[table[side].isin(rated)])
+    add_chosen_features(
+        add, choice, rated, (triples[side].to_numpy(), triples["label"].to_numpy(object))
+    )
+
+
+def _item_metadata(items: pd.DataFrame) -> pd.DataFrame:
+    """(item, label) rows: ``genre=Drama`` for each genre, and ``decade=1990``."""
+    genres = items[["item"]].assign(label=items["genres"].str.split("|")).explode("label")
+    genres = genres[genres["label"].fillna("") != ""]
+    dated = items[items["year"].notna()]
+    return pd.concat(
+        [
+            genres.assign(label="genre=" + genres["label"]),
+            pd.DataFrame(
+                {
+                    "item": dated["item"],
+                    "label": "decade=" + (dated["year"].astype(int) // 10 * 10).astype(str),
+                }
+            ),
+        ]
+    )
+
+
+def _user_metadata(users: pd.DataFrame) -> pd.DataFrame:
+    """(user, label) rows: ``age=25-34``, ``gender=F``, ``occupation=writer``."""
+    return pd.concat(
+        [
+            pd.DataFrame({"user": users["user"], "label": f"{label}=" + users[column]})
+            for label, column in (
+                ("age", "age_band"),
+                ("gender", "gender"),
+                ("occupation", "occupation"),
+            )
+        ]
+    )
+
+
+def _locate(name: str, home: Path, base_url: str = _URL) -> Path:
+    """Folder of a complete copy, fetched if there is none."""
+    release = RELEASES[name]
+    return find_or_fetch(
+        name,
+        home,
+        folders=(name, release.zip_folder),
+        files=release.files,
+        url=f"{base_url}/{name}.zip",
+        md5=release.md5,
+    )
+
+
+def _read(name: str, folder: Path) -> MovieLensTables:
+    try:
+        return MovieLensTables(name, *RELEASES[name].read(folder))
+    except (ValueError, KeyError) as error:
+        raise DataError(f"{name}: the files in {folder} cannot be read: {error}") from error
