@@ -1,0 +1,55 @@
+"""Joining a real head that asks for a token."""
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+pytestmark = pytest.mark.ray
+
+PROBE = "import sys; from tune.head import probe; print(probe(sys.argv[1]))"
+NODES = """
+import logging, pathlib, sys, ray
+from tune.head import probe
+from tune.preflight import check_cluster
+ray.init(address=probe(sys.argv[1]), logging_level=logging.ERROR, log_to_driver=False)
+from hbpr.errors import ClusterError
+storage = pathlib.Path(sys.argv[2])
+print(len(check_cluster(cpu=1, gpu=0, storage=storage)), "nodes,", *storage.iterdir())
+try:
+    check_cluster(cpu=2, gpu=1, storage=storage)
+except ClusterError as error:
+    print(error)
+"""
+
+
+def _run(program: str, *arguments: str, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", program, *arguments]
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_the_token_opens_the_head(token_head) -> None:
+    assert _run(PROBE, token_head.address, env=token_head.env).stdout.strip() == token_head.address
+
+
+def test_a_wrong_token_and_the_dashboards_port_are_told_in_seconds(token_head, tmp_path) -> None:
+    started = time.monotonic()
+    wrong = tmp_path / "token"
+    wrong.write_text("c" * 64)
+    env = token_head.env | {"RAY_AUTH_TOKEN_PATH": str(wrong)}
+    refused = _run(PROBE, token_head.address, env=env)
+    assert "does not hold the cluster's token" in refused.stderr
+    dashboard = token_head.dashboard.removeprefix("http://")
+    refused = _run(PROBE, dashboard, env=token_head.env)
+    assert "does not answer as a Ray head" in refused.stderr
+    assert time.monotonic() - started < 20  # ray.init alone: 20 s and more than two minutes
+
+
+def test_nodes_and_resources_are_checked(token_head, tmp_path) -> None:
+    storage = tmp_path / "new" / "studies"
+    said = _run(NODES, token_head.address, str(storage), env=token_head.env)
+    ours, trial = said.stdout.splitlines()
+    assert ours == "1 nodes,"  # and the folder is as empty as before
+    assert trial.startswith("sweep.resources: one trial needs CPU 2, GPU 1 on one node")
+    assert "CPU 1, GPU 0" in trial
