@@ -86,8 +86,9 @@ def _host_and_port(address: str) -> tuple[str, int]:
         hint = "That is a dashboard: it takes ray job submit --address. Give the head's HOST:6379."
     elif address.startswith("ray://"):
         hint = (
-            "A study runs on a node of its cluster, not through a Ray client. Use HOST:6379 there, "
-            "or ray job submit from elsewhere."
+            "A study runs on a node of its cluster, not through a Ray client. Use HOST:6379 there; "
+            "from elsewhere ray job submit --address http://HOST:8265 --working-dir . -- "
+            "python -m tune CONFIG."
         )
     else:
         hint = "For example 10.0.0.5:6379, or auto for the Ray that runs on this machine."

@@ -38,6 +38,12 @@ def check_cluster(
     """
     import ray
 
+    if "runtime_resources" in storage.parts:
+        logger.warning(
+            "sweep.storage %s lies in this job's own copy of the checkout, which Ray deletes some "
+            "time after the job. To keep the study: --set sweep.storage=/A/SHARED/FOLDER",
+            storage,
+        )
     nodes = [node for node in ray.nodes() if node["Alive"]]
     _check_resources(nodes, {"CPU": cpu, "GPU": gpu})
     with _marker(storage) as marker:
