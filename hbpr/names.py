@@ -60,3 +60,23 @@ def parse_metric_name(name: str) -> MetricName:
         f"metric {name!r}: expected val/ or test/ followed by one of "
         f"{', '.join(f'{m}_at_K' for m in AT_K)}, {', '.join(WHOLE)}; for example val/ndcg_at_10"
     )
+
+
+def best_name(metric: str) -> str:
+    """Return the name under which the best value of a metric so far is recorded.
+
+    Example:
+        >>> best_name("val/ndcg_at_10")
+        'best/ndcg_at_10'
+    """
+    return f"best/{metric.partition('/')[2]}"
+
+
+def baseline_name(metric: str) -> str:
+    """Return the name under which a baseline's value of a metric is recorded.
+
+    Example:
+        >>> baseline_name("test/ndcg_at_10")
+        'baseline/ndcg_at_10'
+    """
+    return f"baseline/{metric.partition('/')[2]}"

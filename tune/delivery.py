@@ -1,0 +1,222 @@
+"""Turn a study's events into MLflow runs: one for the study and one for each trial, side by side.
+
+Runs are found again by their tags, so a resumed study, or a `sync` after a crash, goes on with the
+runs that exist. Runs carry no parent: MLflow's table would fold them away and show no charts.
+"""
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from hbpr.errors import StudyError, TrackingError
+from hbpr.mlflow_log import (
+    as_text,
+    default_tracking_uri,
+    ensure_experiment,
+    is_permanent,
+    log_batch,
+    log_system,
+    open_client,
+    tracking_error,
+)
+from tune.outbox import Event, Outbox, Sender
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+logger = logging.getLogger(__name__)
+
+#: The key of the study's own run among those of its trials.
+STUDY: Final = -1
+
+
+@dataclass
+class _Change:
+    """What a chunk of events changes in one run."""
+
+    name: str = ""
+    started_at: int | None = None
+    params: dict[str, Any] = field(default_factory=dict)
+    tags: dict[str, Any] = field(default_factory=dict)
+    points: list[tuple[str, float, int, int]] = field(default_factory=list)
+    status: str | None = None
+    ended_at: int | None = None
+    texts: dict[str, str] = field(default_factory=dict)
+    files: list[str] = field(default_factory=list)
+    model: str | None = None
+
+    def add(self, event: Event) -> None:
+        at = event["at"]
+        self.params |= event.get("params", {})
+        self.tags |= event.get("tags", {})
+        self.texts |= event.get("texts", {})
+        self.files += event.get("files", [])
+        self.model = event.get("model", self.model)
+        step = event.get("step", 0)
+        self.points += [(name, value, at, step) for name, value in event.get("metrics", {}).items()]
+        if event["event"] == "start":
+            self.name, self.status = event["name"], "RUNNING"
+            self.started_at, self.ended_at = self.started_at or at, None
+        elif event["event"] == "end":
+            self.status, self.ended_at = event["status"], at
+
+
+class Delivery:
+    """Writes events to MLflow; used by one thread.
+
+    Args:
+        tracking_uri: SQLite file or server.
+        experiment_name: Experiment, made where there is none.
+        study_id: Tag that all runs of the study carry.
+
+    Attributes:
+        experiment_id: Id of the experiment, once MLflow has answered.
+        runs: Run id of each trial's number, and of `STUDY`, as far as they are known.
+    """
+
+    def __init__(self, tracking_uri: str, experiment_name: str, study_id: str) -> None:
+        self.tracking_uri = tracking_uri
+        self.experiment_name = experiment_name
+        self.study_id = study_id
+        self.experiment_id: str | None = None
+        self.runs: dict[int, str] = {}
+        self._statuses: dict[int, str] = {}
+        self._client: MlflowClient | None = None
+
+    def __call__(self, events: list[Event]) -> None:
+        """Deliver events in order.
+
+        Raises:
+            TrackingError: MLflow does not answer; the same events may be delivered again.
+        """
+        from mlflow.exceptions import MlflowException
+
+        changes: dict[int, _Change] = {}
+        for event in events:
+            changes.setdefault(event.get("trial", STUDY), _Change()).add(event)
+        try:
+            client = self._client or self._connect()
+            for trial, change in changes.items():
+                try:
+                    self._apply(client, trial, change)
+                except MlflowException as error:
+                    if not is_permanent(error):
+                        raise
+                    logger.warning("MLflow refused records of run %s: %s", trial, error)
+        except (MlflowException, OSError) as error:
+            # What was done of a call that broke is unknown: look the runs up again.
+            self._client = None
+            if isinstance(error, TrackingError):
+                raise
+            raise tracking_error(self.tracking_uri, error) from error
+
+    def _connect(self) -> "MlflowClient":
+        client = open_client(self.tracking_uri)
+        self.experiment_id = ensure_experiment(client, self.experiment_name, self.tracking_uri)
+        runs, statuses, token = {}, {}, None
+        while True:
+            page = client.search_runs(
+                [self.experiment_id],
+                f"tags.`hbpr.study_id` = '{self.study_id}'",
+                max_results=1000,
+                order_by=["attributes.start_time DESC"],
+                page_token=token,
+            )
+            for run in page:
+                trial = int(run.data.tags.get("hbpr.trial", STUDY))
+                runs[trial], statuses[trial] = run.info.run_id, run.info.status
+            token = page.token
+            if not token:
+                break
+        self.runs, self._statuses, self._client = runs, statuses, client
+        return client
+
+    def _apply(self, client: "MlflowClient", trial: int, change: _Change) -> None:
+        run_id = self.runs.get(trial)
+        if run_id is None:
+            run_id = self._create(client, trial, change)
+        elif change.started_at is not None and self._statuses.get(trial) != "RUNNING":
+            client.update_run(run_id, status="RUNNING")
+            self._statuses[trial] = "RUNNING"
+        log_batch(client, run_id, metrics=change.points, params=change.params, tags=change.tags)
+        for name, text in change.texts.items():
+            client.log_text(run_id, text, name)
+        for path in change.files:
+            if Path(path).is_file():
+                client.log_artifact(run_id, path)
+            else:
+                logger.warning("%s is gone and is not added to MLflow", path)
+        if change.model is not None:
+            self._log_model(client, run_id, Path(change.model))
+        if change.status is not None and change.status != "RUNNING":
+            client.set_terminated(run_id, change.status, change.ended_at)
+            self._statuses[trial] = change.status
+
+    def _create(self, client: "MlflowClient", trial: int, change: _Change) -> str:
+        tags = {"hbpr.study_id": self.study_id, "hbpr.kind": "study"}
+        if trial != STUDY:
+            tags |= {"hbpr.kind": "trial", "hbpr.trial": str(trial)}
+        run = client.create_run(
+            str(self.experiment_id),
+            start_time=change.started_at,
+            tags=tags | {key: as_text(value) for key, value in change.tags.items()},
+            run_name=change.name or f"trial-{trial:03d}",
+        )
+        self.runs[trial], self._statuses[trial] = run.info.run_id, "RUNNING"
+        return str(run.info.run_id)
+
+    def _log_model(self, client: "MlflowClient", run_id: str, folder: Path) -> None:
+        if "hbpr.model" in client.get_run(run_id).data.tags:
+            return
+        if not folder.is_dir():
+            logger.warning("%s is gone and is not added to MLflow", folder)
+            return
+        client.set_tag(run_id, "hbpr.model", log_system(client, run_id, folder))
+
+
+def sync(
+    study_folder: str | Path, *, tracking_uri: str | None = None, timeout_s: float = 600.0
+) -> Mapping[str, int]:
+    """Send what of a study has not reached MLflow.
+
+    Args:
+        study_folder: The study's folder, with its ``outbox``.
+        tracking_uri: Where to; default: where the study was recorded. User and password are never
+            kept in the folder: give them here or in ``MLFLOW_TRACKING_USERNAME`` and ``_PASSWORD``.
+        timeout_s: Longest wait.
+
+    Returns:
+        How many events were `sent`, and how many are `left`.
+
+    Raises:
+        StudyError: There is no outbox, or another process runs the study.
+        TrackingError: MLflow does not answer.
+    """
+    folder = Path(study_folder) / "outbox"
+    if not (folder / "events.jsonl").is_file():
+        raise StudyError(f"{study_folder}: no records of a study are here (outbox/events.jsonl)")
+    outbox = Outbox(folder)
+    try:
+        before = outbox.waiting()
+        first = next(iter(outbox.events()), None)
+        if first is None or before == 0:
+            return {"sent": 0, "left": before}
+        about = first["study"]
+        uri = tracking_uri or about["tracking_uri"] or default_tracking_uri()
+        open_client(uri)
+        delivery = Delivery(uri, about["experiment_name"], about["study_id"])
+        sender = Sender(outbox, delivery, uri)
+        sender.flush(timeout_s)
+        sender.close()
+        left = outbox.waiting()
+        return {"sent": before - left, "left": left}
+    finally:
+        outbox.close()
+
+
+def settings_text(settings: Mapping[str, Any]) -> str:
+    """Return settings as indented JSON."""
+    return json.dumps(settings, indent=2, default=str)

@@ -1,0 +1,256 @@
+"""A study's records on their way to MLflow: a journal on disk, read by one background thread.
+
+Every event is one JSON line, appended to ``outbox/events.jsonl`` in the study's folder; the file
+is the queue. ``outbox/sent`` holds the number of bytes that MLflow has taken. What is behind it is
+sent when the store answers again, when the study is resumed, or by `tune.delivery.sync`. An event
+carries its own time, and MLflow keeps equal points once, so sending one again changes nothing.
+"""
+
+import contextlib
+import fcntl
+import json
+import logging
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from hbpr.errors import StudyError, TrackingError
+
+logger = logging.getLogger(__name__)
+
+Event = dict[str, Any]
+#: Delivers events, in order; raises TrackingError or OSError where it should be tried again.
+Deliver = Callable[[list[Event]], None]
+
+_CHUNK: Final = 500
+_PAUSE_S: Final = 0.5
+_LONGEST_PAUSE_S: Final = 10.0
+
+
+class Outbox:
+    """The journal of one study and what of it is still to be sent.
+
+    One process at a time holds it. `append` never raises: where the disk is full, events wait in
+    memory, and one error is logged.
+
+    Args:
+        folder: The outbox folder; made if needed.
+
+    Raises:
+        StudyError: Another process holds it.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._lock = threading.Lock()
+        self._guard = _hold(self.folder)
+        self._journal = os.open(
+            self.folder / "events.jsonl", os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644
+        )
+        self._size = self._drop_torn_line()
+        self._position = min(self._read_sent(), self._size)  # the next byte to hand out
+        self._unwritten: deque[bytes] = deque()
+        self._in_flight = 0
+        self._disk_failed = False
+
+    def append(self, event: Event) -> None:
+        """Add an event; it survives the end of this process from here on."""
+        line = json.dumps(event, separators=(",", ":"), default=str).encode() + b"\n"
+        with self._lock:
+            self._unwritten.append(line)
+            try:
+                while self._unwritten:
+                    self._write(self._unwritten[0])
+                    self._unwritten.popleft()
+            except OSError as error:
+                if not self._disk_failed:
+                    logger.error(
+                        "records of the study cannot be written to %s (%s): they are kept in "
+                        "memory and still sent to MLflow",
+                        self.folder,
+                        error,
+                    )
+                self._disk_failed = True
+            else:
+                self._disk_failed = False
+
+    def take(self, limit: int = _CHUNK) -> tuple[list[Event], int]:
+        """Return the next events, at most `limit`, and the position to `acknowledge` for them."""
+        with self._lock:
+            lines: list[bytes] = []
+            if self._position < self._size:
+                block = os.pread(
+                    self._journal, min(self._size - self._position, 1 << 20), self._position
+                )
+                lines = block[: block.rfind(b"\n") + 1].splitlines(keepends=True)[:limit]
+                self._position += sum(map(len, lines))
+            while self._position == self._size and self._unwritten and len(lines) < limit:
+                lines.append(self._unwritten.popleft())
+            self._in_flight = len(lines)
+            return [event for line in lines for event in _parse(line)], self._position
+
+    def acknowledge(self, position: int) -> None:
+        """Remember that everything before `position` has been sent."""
+        with self._lock:
+            self._in_flight = 0
+        try:
+            fresh = self.folder / "sent.new"
+            fresh.write_text(str(position))
+            os.replace(fresh, self.folder / "sent")
+        except OSError as error:
+            logger.debug("%s: %s; events may be sent twice, which is harmless", self.folder, error)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing waits to be sent."""
+        with self._lock:
+            return not (self._in_flight or self._unwritten or self._position < self._size)
+
+    def waiting(self) -> int:
+        """Return how many events of the journal have not been acknowledged."""
+        with (self.folder / "events.jsonl").open("rb") as lines:
+            lines.seek(self._read_sent())
+            return sum(1 for _ in lines)
+
+    def events(self) -> Iterator[Event]:
+        """All events of the journal, sent or not, from the first."""
+        with (self.folder / "events.jsonl").open("rb") as lines:
+            for line in lines:
+                yield from _parse(line)
+
+    def close(self) -> None:
+        """Let another process hold it; what was not sent stays."""
+        with self._lock:
+            for handle in (self._journal, self._guard):
+                with contextlib.suppress(OSError):
+                    os.close(handle)
+            self._journal = self._guard = -1
+
+    def _write(self, line: bytes) -> None:
+        try:
+            written = os.write(self._journal, line)
+            if written < len(line):
+                raise OSError(f"{written} of {len(line)} bytes were written")
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._journal, self._size)
+            raise
+        self._size += len(line)
+
+    def _drop_torn_line(self) -> int:
+        """Cut what a crash left of a last line; return the size."""
+        size = os.fstat(self._journal).st_size
+        tail = os.pread(self._journal, 1 << 20, max(0, size - (1 << 20)))
+        torn = len(tail) - (tail.rfind(b"\n") + 1)
+        if torn:
+            os.ftruncate(self._journal, size - torn)
+        return size - torn
+
+    def _read_sent(self) -> int:
+        try:
+            return int((self.folder / "sent").read_text())
+        except (FileNotFoundError, ValueError):
+            return 0
+
+
+class Sender:
+    """The thread that empties an outbox; the driver's loop never waits for MLflow."""
+
+    def __init__(self, outbox: Outbox, deliver: Deliver, where: str) -> None:
+        self._outbox, self._deliver, self._where = outbox, deliver, where
+        self._stop = threading.Event()
+        self._hurry = threading.Event()
+        self._idle = threading.Condition()
+        self._sent = 0
+        self._thread = threading.Thread(target=self._run, name="hbpr-recorder", daemon=True)
+        self._thread.start()
+
+    def flush(self, timeout_s: float) -> bool:
+        """Wait until all is sent; return False where `timeout_s` was too short for that."""
+        deadline = time.monotonic() + timeout_s
+        with self._idle:
+            while not self._outbox.is_empty and self._thread.is_alive():
+                self._hurry.set()
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    return False
+                self._idle.wait(min(left, 0.2))
+        return self._outbox.is_empty
+
+    def close(self, timeout_s: float = 5.0) -> None:
+        """End the thread; what was not sent stays in the outbox."""
+        self._stop.set()
+        self._hurry.set()
+        self._thread.join(timeout_s)
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            self._hurry.clear()
+            events, position = self._outbox.take()
+            if events:
+                if not self._send(events):
+                    return
+                self._outbox.acknowledge(position)
+                self._sent += len(events)
+                continue
+            if self._outbox.is_empty:
+                with self._idle:
+                    self._idle.notify_all()
+            else:
+                self._outbox.acknowledge(position)  # lines that were no events
+            # A pause lets results gather: one call then carries several.
+            self._hurry.wait(_PAUSE_S)
+
+    def _send(self, events: list[Event]) -> bool:
+        pause, away = 1.0, False
+        while True:
+            try:
+                self._deliver(events)
+            except (TrackingError, OSError) as error:
+                if not away:
+                    logger.warning(
+                        "%s The study goes on; its records wait in %s and are sent later",
+                        str(error).rstrip(".") + ".",
+                        self._outbox.folder,
+                    )
+                away = True
+            except Exception:
+                logger.exception("%d records could not be sent and are skipped", len(events))
+                return True
+            else:
+                if away:
+                    logger.info("MLflow at %s answers again; sending what waited", self._where)
+                return True
+            if self._stop.wait(pause):
+                return False
+            pause = min(2 * pause, _LONGEST_PAUSE_S)
+
+
+def _hold(folder: Path) -> int:
+    handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        raise StudyError(
+            f"study {folder.parent}: another process runs it or sends its records; "
+            "wait until it has ended"
+        ) from None
+    except OSError as error:  # a file system without locks
+        logger.debug("%s cannot be locked: %s", folder, error)
+    return handle
+
+
+def _parse(line: bytes) -> Iterator[Event]:
+    try:
+        event = json.loads(line)
+    except ValueError:
+        logger.warning("a record of the study is unreadable and is skipped: %.80r", line)
+        return
+    if isinstance(event, dict):
+        yield event

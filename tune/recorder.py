@@ -1,0 +1,367 @@
+"""The Tune callback that records a study in MLflow, from the driver alone.
+
+It writes events to the study's `Outbox` (microseconds each) and never talks to MLflow itself: a
+thread does, through `Delivery`. MLflow that is slow or away costs no trial anything.
+"""
+
+import logging
+import math
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, Literal
+from weakref import WeakValueDictionary
+
+from ray.tune import Callback
+
+from hbpr.mlflow_log import as_text, mask_uri
+from hbpr.names import EVAL_S, LOSS, TRAIN_S, baseline_name, best_name
+from tune.delivery import STUDY, Delivery, settings_text
+from tune.outbox import Event, Outbox, Sender
+
+logger = logging.getLogger(__name__)
+
+Status = Literal["FINISHED", "KILLED", "FAILED"]
+_OPEN: "WeakValueDictionary[str, MlflowRecorder]" = WeakValueDictionary()
+_ALWAYS: Final = frozenset({LOSS, TRAIN_S, EVAL_S})
+
+
+class MlflowRecorder(Callback):
+    """Records one study: a run for the study and one for each trial, all in one flat list.
+
+    A trial's run has the searched values as params, its validation metrics at step = epoch, and
+    the best value so far as ``best/…``, which MLflow's table can be sorted by. It ends as FINISHED,
+    as KILLED where the scheduler or Ctrl-C stopped it, as FAILED where it raised.
+
+    Pickling keeps the arguments alone, without the password of a URI. Within one process a copy
+    *is* the recorder of that folder, so the object that Tune restores is the caller's.
+
+    Args:
+        folder: The study's folder; records wait in its ``outbox``.
+        tracking_uri: SQLite file (absolute) or server.
+        experiment_name: MLflow experiment, made where there is none.
+        study_id: What tells this study from all others; letters, digits, ``-`` and ``_``.
+        study_name: Name of the study's run in MLflow's table.
+        settings: All settings of the study, as plain data.
+        monitor: Metric that the study maximises.
+        mode: Whether the best value is the largest.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        *,
+        tracking_uri: str,
+        experiment_name: str,
+        study_id: str,
+        study_name: str,
+        settings: Mapping[str, Any],
+        monitor: str = "val/ndcg_at_10",
+        mode: Literal["max", "min"] = "max",
+    ) -> None:
+        self.folder = Path(folder).absolute()
+        self.tracking_uri = tracking_uri
+        self.experiment_name = experiment_name
+        self.study_id = study_id
+        self.study_name = study_name
+        self.settings = dict(settings)
+        self.monitor = monitor
+        self.mode: Literal["max", "min"] = mode
+        self._delivery = Delivery(tracking_uri, experiment_name, study_id)
+        self._outbox: Outbox | None = None
+        self._sender: Sender | None = None
+        self._last_step: dict[int, int] = {}
+        self._best: dict[int, float] = {}
+        self._running: set[int] = set()
+        self._started: set[int] = set()
+        self._ended: set[int] = set()
+        self._finished: set[int] = set()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        arguments = {
+            "folder": str(self.folder),
+            "tracking_uri": mask_uri(self.tracking_uri),
+            "experiment_name": self.experiment_name,
+            "study_id": self.study_id,
+            "study_name": self.study_name,
+            "settings": _without_passwords(self.settings),
+            "monitor": self.monitor,
+            "mode": self.mode,
+        }
+        return _revive, (arguments,)
+
+    # What the study calls.
+
+    def open(self) -> None:
+        """Take the outbox, read what earlier runs of the study recorded, and start sending.
+
+        Raises:
+            StudyError: Another process runs this study.
+        """
+        if self._outbox is not None:
+            return
+        self._outbox = Outbox(self.folder / "outbox")
+        for event in self._outbox.events():
+            self._recall(event)
+        _OPEN[str(self.folder)] = self
+        self._append(
+            {
+                "event": "start",
+                "name": self.study_name,
+                "study": {
+                    "study_id": self.study_id,
+                    "experiment_name": self.experiment_name,
+                    "tracking_uri": mask_uri(self.tracking_uri),
+                },
+                "tags": {
+                    "hbpr.study": self.study_name,
+                    "hbpr.monitor": self.monitor,
+                    "hbpr.settings": as_text(_without_passwords(self.settings)),
+                    "mlflow.source.name": "hbpr tune",
+                },
+                "texts": {"settings.json": settings_text(_without_passwords(self.settings))},
+            }
+        )
+        self._sender = Sender(self._outbox, self._delivery, mask_uri(self.tracking_uri))
+
+    def flush(self, timeout_s: float = 30.0) -> bool:
+        """Wait until MLflow has everything; return False where it took longer."""
+        return self._sender is None or self._sender.flush(timeout_s)
+
+    @property
+    def run_ids(self) -> dict[int, str]:
+        """Run id of each trial's number, as far as MLflow has given them: see `flush`."""
+        return {trial: run for trial, run in self._delivery.runs.items() if trial != STUDY}
+
+    @property
+    def study_run_id(self) -> str | None:
+        """Id of the study's own run, once MLflow has given it."""
+        return self._delivery.runs.get(STUDY)
+
+    @property
+    def experiment_id(self) -> str | None:
+        """Id of the experiment, once MLflow has answered."""
+        return self._delivery.experiment_id
+
+    def record_final(
+        self,
+        *,
+        best_trial: int,
+        best_value: float,
+        values: Mapping[str, Any],
+        test: Mapping[str, float] | None = None,
+        baseline: Mapping[str, float] | None = None,
+        model_folder: str | Path | None = None,
+        files: Sequence[str | Path] = (),
+        tags: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Record the study's answer on its run.
+
+        Args:
+            best_trial: Number of the winner.
+            best_value: Its best value of the monitored metric.
+            values: Its searched values.
+            test: Test metrics of the refitted winner, ``test/…``.
+            baseline: The same metrics of the baseline; recorded as ``baseline/…``.
+            model_folder: Where the winning `RecommendationSystem` was saved; becomes the run's
+                model.
+            files: Files to keep with the run.
+            tags: More tags.
+        """
+        event: Event = {
+            "event": "final",
+            "metrics": _finite(test or {})
+            | {baseline_name(name): value for name, value in _finite(baseline or {}).items()},
+            "tags": {
+                "hbpr.best_trial": str(best_trial),
+                "hbpr.best_value": f"{best_value:.6g}",
+                "hbpr.best_values": as_text(dict(values)),
+                "mlflow.note.content": self._note(best_trial, best_value, values, test, baseline),
+            }
+            | dict(tags or {}),
+            "files": [str(Path(path).absolute()) for path in files],
+        }
+        if model_folder is not None:
+            event["model"] = str(Path(model_folder).absolute())
+        self._append(event)
+
+    def finish(self, status: Status = "FINISHED", timeout_s: float = 30.0) -> bool:
+        """Close every run that is still open, send all, and let the study's folder go.
+
+        Trials that are still running are recorded as KILLED; a resumed study opens them again.
+
+        Returns:
+            False where MLflow does not have everything: the rest stays in the outbox.
+        """
+        if self._outbox is None:
+            return True
+        for trial in sorted(self._running):
+            self._end(trial, "KILLED")
+        self._append({"event": "end", "status": status})
+        complete = self.flush(timeout_s)
+        if not complete:
+            logger.warning(
+                "MLflow at %s does not have all records of this study; the rest waits in %s and "
+                "is sent when the study is resumed or synced",
+                mask_uri(self.tracking_uri),
+                self._outbox.folder,
+            )
+        if self._sender is not None:
+            self._sender.close()
+        self._outbox.close()
+        self._outbox = self._sender = None
+        _OPEN.pop(str(self.folder), None)
+        return complete
+
+    # What Tune calls.
+
+    def setup(
+        self,
+        stop: Any = None,
+        num_samples: int | None = None,
+        total_num_samples: int | None = None,
+        **info: Any,
+    ) -> None:
+        """Open the records."""
+        self.open()
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Record a trial's settings; Tune calls this again after a pause or a retry."""
+        number = _number(trial)
+        if number in self._running:
+            return
+        self._running.add(number)
+        self._started.add(number)
+        self._ended.discard(number)
+        self._append(
+            {
+                "event": "start",
+                "trial": number,
+                "name": f"trial-{number:03d}",
+                "params": {key: as_text(value) for key, value in trial.config["values"].items()},
+                "tags": {"hbpr.study": self.study_name, "mlflow.source.name": "hbpr tune"},
+            }
+        )
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
+        """Record the metrics of an epoch that was not recorded before."""
+        number, step = _number(trial), int(result.get("epoch", 0))
+        if result.get("finished"):
+            self._finished.add(number)
+        if step <= self._last_step.get(number, 0):
+            return  # done again after a restart from a checkpoint
+        self._last_step[number] = step
+        metrics = _finite(
+            {
+                name: value
+                for name, value in result.items()
+                if name in _ALWAYS or name.startswith("val/")
+            }
+        )
+        value = metrics.get(self.monitor)
+        if value is not None and self._improves(number, value):
+            self._best[number] = metrics[best_name(self.monitor)] = value
+        self._append({"event": "result", "trial": number, "step": step, "metrics": metrics})
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Close the run of a trial that ended or was stopped."""
+        self._end(_number(trial), self._outcome(trial))
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Close the run of a trial that raised and is not tried again."""
+        self._end(_number(trial), "FAILED", _error_of(trial))
+
+    def on_experiment_end(self, trials: list[Any], **info: Any) -> None:
+        """Close runs whose end was lost with a driver that was killed just then."""
+        for trial in trials:
+            number = _number(trial)
+            if number in self._ended or number not in self._started:
+                continue
+            if trial.status == "TERMINATED":
+                self._end(number, self._outcome(trial))
+            elif trial.status == "ERROR":
+                self._end(number, "FAILED", _error_of(trial))
+
+    # Inside.
+
+    def _append(self, event: Event) -> None:
+        if self._outbox is None:
+            raise RuntimeError("the recorder is not open")
+        self._outbox.append({"at": int(time.time() * 1000)} | event)
+
+    def _end(self, number: int, status: Status, error: str | None = None) -> None:
+        self._running.discard(number)
+        self._ended.add(number)
+        event: Event = {"event": "end", "trial": number, "status": status}
+        if error:
+            event["tags"] = {"hbpr.error": error}
+        self._append(event)
+
+    def _outcome(self, trial: Any) -> Status:
+        done = _number(trial) in self._finished or (trial.last_result or {}).get("finished")
+        return "FINISHED" if done else "KILLED"
+
+    def _improves(self, number: int, value: float) -> bool:
+        best = self._best.get(number)
+        return best is None or (value > best if self.mode == "max" else value < best)
+
+    def _recall(self, event: Event) -> None:
+        number = event.get("trial")
+        if number is None:
+            return
+        if event["event"] == "result":
+            self._last_step[number] = max(event["step"], self._last_step.get(number, 0))
+            if best_name(self.monitor) in event["metrics"]:
+                self._best[number] = event["metrics"][best_name(self.monitor)]
+        elif event["event"] == "end":
+            self._ended.add(number)
+        elif event["event"] == "start":
+            self._started.add(number)
+            self._ended.discard(number)
+
+    def _note(
+        self,
+        best_trial: int,
+        best_value: float,
+        values: Mapping[str, Any],
+        test: Mapping[str, float] | None,
+        baseline: Mapping[str, float] | None,
+    ) -> str:
+        lines = [f"**Best: trial {best_trial}**, {self.monitor} = {best_value:.4f}", ""]
+        lines += [f"- `{key}`: {as_text(value)}" for key, value in values.items()]
+        if test:
+            lines += ["", "| | winner | popularity |", "|---|---:|---:|"]
+            for name, value in test.items():
+                other = (baseline or {}).get(name)
+                lines.append(
+                    f"| {name} | {value:.4f} | {'' if other is None else f'{other:.4f}'} |"
+                )
+        return "\n".join(lines)
+
+
+def _revive(arguments: dict[str, Any]) -> MlflowRecorder:
+    return _OPEN.get(arguments["folder"]) or MlflowRecorder(**arguments)
+
+
+def _number(trial: Any) -> int:
+    return int(trial.config["trial"])
+
+
+def _error_of(trial: Any) -> str:
+    error = trial.get_error()
+    lines = [line.strip() for line in str(error or "").splitlines() if line.strip()]
+    return as_text(lines[-1], 500) if lines else "the trial failed without a message"
+
+
+def _finite(values: Mapping[str, Any]) -> dict[str, float]:
+    return {name: float(value) for name, value in values.items() if math.isfinite(value)}
+
+
+def _without_passwords(settings: Mapping[str, Any]) -> dict[str, Any]:
+    plain = dict(settings)
+    if isinstance(plain.get("mlflow"), Mapping):
+        uri = mask_uri(str(plain["mlflow"].get("tracking_uri", "")))
+        plain["mlflow"] = dict(plain["mlflow"]) | {"tracking_uri": uri}
+    return plain
