@@ -3,6 +3,7 @@
 import http.client
 import logging
 import os
+import socket
 import sys
 import time
 import urllib.error
@@ -67,7 +68,10 @@ def fetch(
             problem = f"the server answers {error.code} {error.reason}"
             continue
         except (OSError, http.client.HTTPException) as error:
-            problem = str(getattr(error, "reason", "") or error) or type(error).__name__
+            reason = getattr(error, "reason", error)
+            if isinstance(reason, socket.gaierror):
+                raise FetchError(f"{url}: no network ({reason})") from error
+            problem = str(reason) or type(reason).__name__
             continue
         with response:
             problem = _receive(response, part, start)

@@ -32,6 +32,16 @@ class Coded:
     ids: NDArray[Any]
     kind: str
 
+    @classmethod
+    def of(cls, ids: NDArray[Any]) -> "Coded":
+        """A column without rows over distinct int64, float64 or ``<U`` ids."""
+        kind = {"i": "int", "f": "float", "U": "str"}[ids.dtype.kind]
+        return cls(np.zeros(0, np.int64), ids.astype(object) if kind == "str" else ids, kind)
+
+    def rows(self, codes: NDArray[np.integer]) -> "Coded":
+        """A column over the same ids with the (n,) given positions."""
+        return Coded(codes.astype(np.int64), self.ids, self.kind)
+
 
 def encode(values: Iterable[Any], place: str) -> Coded | None:
     """Check one column of ids and factorize it.

@@ -1,56 +1,22 @@
 """A dataset under construction: interactions and features by the ids of your tables."""
 
-import logging
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import ValidationError
 
-from hbpr.data.ids import Coded, catalogue, check_same_kind, encode
-from hbpr.data.interactions import Features, Interactions, UserItems
+from hbpr.data import storage
+from hbpr.data.assemble import Assembled, Pairs, Side, Triples, assemble
+from hbpr.data.ids import Coded, check_same_kind, encode
+from hbpr.data.interactions import Features, Interactions
+from hbpr.data.rows import check_weights, refuse_weights
 from hbpr.data.split import split_random
 from hbpr.errors import DataError
 from hbpr.settings.models import Features as FeatureChoice
 from hbpr.settings.models import SplitSettings
-
-_log = logging.getLogger(__name__)
-
-Side = Literal["user", "item"]
-
-
-@dataclass(frozen=True)
-class Pairs:
-    """One call's (user, item) rows; weights None where all weigh 1."""
-
-    users: Coded
-    items: Coded
-    weights: NDArray[np.float32] | None
-
-
-@dataclass(frozen=True)
-class Triples:
-    """One call's (id, feature, weight) rows; weights None where all weigh 1."""
-
-    ids: Coded
-    labels: Coded
-    weights: NDArray[np.float32] | None
-
-
-@dataclass(frozen=True)
-class Assembled:
-    """Everything that was added, numbered. No pair is both positive and negative."""
-
-    user_ids: NDArray[Any]
-    item_ids: NDArray[Any]
-    positives: UserItems
-    negatives: UserItems
-    user_features: Features
-    item_features: Features
-    user_labels: list[NDArray[Any]]
-    item_labels: list[NDArray[Any]]
 
 
 class UserItemData:
@@ -237,68 +203,51 @@ class UserItemData:
         What was repeated or contradictory is counted in the log.
         """
         if self._assembled is None:
-            self._assembled = self._assemble()
+            self._assembled = assemble(
+                self.name,
+                self._positives,
+                self._negatives,
+                self._features["user"],
+                self._features["item"],
+            )
         return self._assembled
 
-    def _assemble(self) -> Assembled:
-        pairs = [*self._positives, *self._negatives]
-        user_ids, users = catalogue(
-            [*(p.users for p in pairs), *(t.ids for t in self._features["user"])]
-        )
-        item_ids, items = catalogue(
-            [*(p.items for p in pairs), *(t.ids for t in self._features["item"])]
-        )
-        shape = (len(user_ids), len(item_ids))
-        n = len(self._positives)
-        positives = _merge(self._positives, users[:n], items[:n], shape)
-        negatives = _merge(self._negatives, users[n : len(pairs)], items[n : len(pairs)], shape)
-        both = positives.contains(negatives)
-        self._report("repeated positive rows", _n_rows(users[:n]) - positives.n_pairs)
-        self._report("repeated negative rows", _n_rows(users[n : len(pairs)]) - negatives.n_pairs)
-        self._report("pairs both positive and negative, kept as positive", int(both.sum()))
-        user_features, user_labels = self._matrix("user", users[len(pairs) :], shape[0])
-        item_features, item_labels = self._matrix("item", items[len(pairs) :], shape[1])
-        return Assembled(
-            user_ids,
-            item_ids,
-            positives,
-            negatives.select(~both),
-            user_features,
-            item_features,
-            user_labels,
-            item_labels,
-        )
+    def save(self, path: str | Path) -> None:
+        """Write everything, and the chosen split, into one ``.npz`` file (JSON inside, no pickle).
 
-    def _matrix(
-        self, side: Side, rows: list[NDArray[np.int64]], n_rows: int
-    ) -> tuple[Features, list[NDArray[Any]]]:
-        """Features of a side, and its labels: one array a kind, in the order of columns."""
-        triples = self._features[side]
-        if not triples:
-            return Features.identity(n_rows), []
-        columns: list[NDArray[np.int64]] = [np.zeros(0, np.int64)] * len(triples)
-        labels: list[NDArray[Any]] = []
-        width = 0
-        for kind in dict.fromkeys(t.labels.kind for t in triples):
-            calls = [i for i, t in enumerate(triples) if t.labels.kind == kind]
-            distinct, indices = catalogue(triples[i].labels for i in calls)
-            for i, index in zip(calls, indices, strict=True):
-                columns[i] = index + width
-            labels.append(distinct)
-            width += len(distinct)
-        matrix = _merge(triples, rows, columns, (n_rows, width))
-        self._report(f"repeated {side} feature rows", _n_rows(rows) - matrix.n_pairs)
-        without = int((matrix.counts == 0).sum())
-        if without:
-            _log.warning(
-                "%s: %d of %d %ss have no feature and score 0", self.name, without, n_rows, side
-            )
-        values = np.ones(matrix.n_pairs, np.float32) if matrix.weights is None else matrix.weights
-        return Features(matrix.indptr, matrix.items, values, width), labels
+        The file appears, or is replaced, only once it is complete.
 
-    def _report(self, what: str, count: int) -> None:
-        if count:
-            _log.info("%s: %d %s", self.name, count, what)
+        Args:
+            path: The file; its folder is made if it does not exist.
+
+        Raises:
+            DataError: Ids or feature labels are not integers, strings or floats.
+        """
+        storage.write(Path(path), self.name, self.assemble(), self.split)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read what `save` wrote; it can be added to.
+
+        Raises:
+            DatasetMissingError: There is no such file.
+            DataError: The file was not written by `save`, or is broken.
+        """
+        name, whole, split = storage.read(Path(path))
+        data = cls(name)
+        data.split = split
+        users, items = Coded.of(whole.user_ids), Coded.of(whole.item_ids)
+        for chunks, pairs in (
+            (data._positives, whole.positives),
+            (data._negatives, whole.negatives),
+        ):
+            if pairs.n_pairs:
+                chunks.append(
+                    Pairs(users.rows(pairs.users()), items.rows(pairs.items), pairs.weights)
+                )
+        data._restore_features("user", users, whole.user_features, whole.user_labels)
+        data._restore_features("item", items, whole.item_features, whole.item_labels)
+        return data
 
     def _add_pairs(
         self,
@@ -310,11 +259,11 @@ class UserItemData:
     ) -> None:
         place = f"{self.name}: {call}"
         users_, items_ = encode(users, f"{place}: users"), encode(items, f"{place}: items")
-        weights_ = _check_rows(place, ("users", users_), ("items", items_), weights)
+        weights_ = check_weights(place, {"users": users_, "items": items_}, weights)
         if users_ is None or items_ is None:
             return
         if weights_ is not None:
-            _check_positive(place, weights_)
+            refuse_weights(place, weights_ <= 0, weights_, "above 0")
         self._check_kind("user", users_)
         self._check_kind("item", items_)
         chunks.append(Pairs(users_, items_, weights_))
@@ -330,12 +279,29 @@ class UserItemData:
     ) -> None:
         place = f"{self.name}: {call}"
         ids_, labels = encode(ids, f"{place}: ids"), encode(features, f"{place}: features")
-        weights_ = _check_rows(place, ("ids", ids_), ("features", labels), weights)
+        weights_ = check_weights(place, {"ids": ids_, "features": labels}, weights)
         if ids_ is None or labels is None:
             return
         self._check_kind(side, ids_)
         self._features[side].append(Triples(ids_, labels, weights_))
         self._assembled = None
+
+    def _restore_features(
+        self, side: Side, ids: Coded, features: Features, groups: list[NDArray[Any]]
+    ) -> None:
+        if len(ids.ids):
+            self._check_kind(side, ids)
+        rows = np.repeat(np.arange(features.n_rows), np.diff(features.indptr))
+        weighted = bool((features.values != 1.0).any())
+        start = 0
+        for labels in groups:
+            column = features.indices - start
+            mine = (column >= 0) & (column < len(labels))
+            weights = features.values[mine] if weighted else None
+            self._features[side].append(
+                Triples(ids.rows(rows[mine]), Coded.of(labels).rows(column[mine]), weights)
+            )
+            start += len(labels)
 
     def _check_kind(self, side: Side, ids: Coded) -> None:
         if side in self._known:
@@ -364,74 +330,5 @@ def add_chosen_features(
         add(*metadata)
 
 
-def _merge(
-    chunks: Sequence[Pairs | Triples],
-    rows: list[NDArray[np.int64]],
-    columns: list[NDArray[np.int64]],
-    shape: tuple[int, int],
-) -> UserItems:
-    if not chunks:
-        return UserItems.empty(*shape)
-    weights = None
-    if any(chunk.weights is not None for chunk in chunks):
-        weights = np.concatenate(
-            [
-                np.ones(len(row), np.float32) if chunk.weights is None else chunk.weights
-                for chunk, row in zip(chunks, rows, strict=True)
-            ]
-        )
-    return UserItems.from_pairs(
-        np.concatenate(rows),
-        np.concatenate(columns),
-        n_users=shape[0],
-        n_items=shape[1],
-        weights=weights,
-    )
-
-
-def _n_rows(rows: list[NDArray[np.int64]]) -> int:
-    return sum(map(len, rows))
-
-
 def _names(labels: list[NDArray[Any]]) -> tuple[str, ...]:
     return tuple(str(label) for group in labels for label in group.tolist())
-
-
-def _check_rows(
-    place: str,
-    first: tuple[str, Coded | None],
-    second: tuple[str, Coded | None],
-    weights: ArrayLike | None,
-) -> NDArray[np.float32] | None:
-    lengths = {name: 0 if c is None else len(c.codes) for name, c in (first, second)}
-    weights_ = None
-    if weights is not None:
-        try:
-            weights_ = np.asarray(weights, np.float64)
-        except (TypeError, ValueError) as error:
-            raise DataError(f"{place}: weights must be numbers, {error}") from error
-        if weights_.ndim != 1:
-            raise DataError(f"{place}: weights must be one-dimensional, got {weights_.shape}")
-        lengths["weights"] = len(weights_)
-    if len(set(lengths.values())) > 1:
-        told = ", ".join(f"{name} has {n} rows" for name, n in lengths.items())
-        raise DataError(f"{place}: all columns must have the same length, but {told}")
-    if weights_ is None:
-        return None
-    with np.errstate(over="ignore"):
-        single = weights_.astype(np.float32)
-    _refuse_weights(place, ~np.isfinite(single), weights_, "finite")
-    return single
-
-
-def _check_positive(place: str, weights: NDArray[np.float32]) -> None:
-    _refuse_weights(place, weights <= 0, weights, "above 0")
-
-
-def _refuse_weights(place: str, wrong: NDArray[np.bool_], weights: NDArray[Any], rule: str) -> None:
-    if wrong.any():
-        row = int(np.argmax(wrong))
-        raise DataError(
-            f"{place}: weights must be {rule}, got {weights[row]} in row {row} "
-            f"({int(wrong.sum())} such rows)"
-        )

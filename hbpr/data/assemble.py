@@ -1,0 +1,153 @@
+"""Number what was added to a dataset and build its matrices."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hbpr.data.ids import Coded, catalogue
+from hbpr.data.interactions import Features, UserItems
+
+_log = logging.getLogger(__name__)
+
+Side = Literal["user", "item"]
+Indices = list[NDArray[np.int64]]
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """One call's (user, item) rows; weights None where all weigh 1."""
+
+    users: Coded
+    items: Coded
+    weights: NDArray[np.float32] | None
+
+
+@dataclass(frozen=True)
+class Triples:
+    """One call's (id, feature, weight) rows; weights None where all weigh 1."""
+
+    ids: Coded
+    labels: Coded
+    weights: NDArray[np.float32] | None
+
+
+@dataclass(frozen=True)
+class Assembled:
+    """Everything that was added, numbered. No pair is both positive and negative."""
+
+    user_ids: NDArray[Any]
+    item_ids: NDArray[Any]
+    positives: UserItems
+    negatives: UserItems
+    user_features: Features
+    item_features: Features
+    user_labels: list[NDArray[Any]]
+    item_labels: list[NDArray[Any]]
+
+
+def assemble(
+    name: str,
+    positives: Sequence[Pairs],
+    negatives: Sequence[Pairs],
+    user_triples: Sequence[Triples],
+    item_triples: Sequence[Triples],
+) -> Assembled:
+    """Number all ids and build the matrices.
+
+    A pair that is both positive and negative stays positive only. What was repeated, contradictory
+    or without features is counted in the log.
+
+    Args:
+        name: Name of the dataset, for the log.
+        positives: Calls with positive pairs.
+        negatives: Calls with negative pairs.
+        user_triples: Calls with user features; none: one feature of its own for each user.
+        item_triples: The same for items.
+    """
+    pairs = [*positives, *negatives]
+    n, m = len(positives), len(pairs)
+    user_ids, users = catalogue([*(p.users for p in pairs), *(t.ids for t in user_triples)])
+    item_ids, items = catalogue([*(p.items for p in pairs), *(t.ids for t in item_triples)])
+    shape = (len(user_ids), len(item_ids))
+    liked = _merge(positives, users[:n], items[:n], shape)
+    disliked = _merge(negatives, users[n:m], items[n:m], shape)
+    both = liked.contains(disliked)
+    user_features, user_labels = _matrix(name, "user", user_triples, users[m:], shape[0])
+    item_features, item_labels = _matrix(name, "item", item_triples, items[m:], shape[1])
+    for count, what in (
+        (_n_rows(users[:n]) - liked.n_pairs, "repeated positive rows"),
+        (_n_rows(users[n:m]) - disliked.n_pairs, "repeated negative rows"),
+        (int(both.sum()), "pairs both positive and negative, kept as positive"),
+    ):
+        if count:
+            _log.info("%s: %d %s", name, count, what)
+    return Assembled(
+        user_ids=user_ids,
+        item_ids=item_ids,
+        positives=liked,
+        negatives=disliked.select(~both),
+        user_features=user_features,
+        item_features=item_features,
+        user_labels=user_labels,
+        item_labels=item_labels,
+    )
+
+
+def _matrix(
+    name: str, side: Side, triples: Sequence[Triples], rows: Indices, n_rows: int
+) -> tuple[Features, list[NDArray[Any]]]:
+    """Features of a side, and its labels: one array a kind, in the order of columns."""
+    if not triples:
+        return Features.identity(n_rows), []
+    columns: Indices = [np.zeros(0, np.int64)] * len(triples)
+    labels: list[NDArray[Any]] = []
+    width = 0
+    for kind in dict.fromkeys(t.labels.kind for t in triples):
+        calls = [i for i, t in enumerate(triples) if t.labels.kind == kind]
+        distinct, indices = catalogue(triples[i].labels for i in calls)
+        for i, index in zip(calls, indices, strict=True):
+            columns[i] = index + width
+        labels.append(distinct)
+        width += len(distinct)
+    matrix = _merge(triples, rows, columns, (n_rows, width))
+    repeated = _n_rows(rows) - matrix.n_pairs
+    if repeated:
+        _log.info("%s: %d repeated %s feature rows", name, repeated, side)
+    without = int((matrix.counts == 0).sum())
+    if without:
+        _log.warning(
+            "%s: %d of %d %ss have no feature, so they score 0", name, without, n_rows, side
+        )
+    values = np.ones(matrix.n_pairs, np.float32) if matrix.weights is None else matrix.weights
+    return Features(matrix.indptr, matrix.items, values, width), labels
+
+
+def _merge(
+    chunks: Sequence[Pairs | Triples], rows: Indices, columns: Indices, shape: tuple[int, int]
+) -> UserItems:
+    """One matrix of several calls; a call without weights weighs 1 beside one that has some."""
+    if not chunks:
+        return UserItems.empty(*shape)
+    weights = None
+    if any(chunk.weights is not None for chunk in chunks):
+        weights = np.concatenate(
+            [
+                np.ones(len(row), np.float32) if chunk.weights is None else chunk.weights
+                for chunk, row in zip(chunks, rows, strict=True)
+            ]
+        )
+    return UserItems.from_pairs(
+        np.concatenate(rows),
+        np.concatenate(columns),
+        n_users=shape[0],
+        n_items=shape[1],
+        weights=weights,
+    )
+
+
+def _n_rows(rows: Indices) -> int:
+    return sum(map(len, rows))

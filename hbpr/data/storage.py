@@ -1,0 +1,127 @@
+"""A dataset in one file: an npz archive of plain arrays with a JSON text inside, never a pickle."""
+
+import json
+import os
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hbpr.data.assemble import Assembled
+from hbpr.data.interactions import Features, UserItems
+from hbpr.errors import DataError, DatasetMissingError
+from hbpr.settings.models import SplitSettings
+
+_FORMAT: Final = "hbpr.user_item/1"
+
+
+def write(path: Path, name: str, whole: Assembled, split: SplitSettings | None) -> None:
+    """Write a dataset; the file appears, or is replaced, only once it is complete.
+
+    Raises:
+        DataError: Ids or feature labels are not integers, strings or floats.
+    """
+    arrays: dict[str, Any] = {"user_ids": whole.user_ids, "item_ids": whole.item_ids}
+    for side, labels in (("user", whole.user_labels), ("item", whole.item_labels)):
+        arrays |= {f"{side}_labels_{k}": group for k, group in enumerate(labels)}
+    for what, array in arrays.items():
+        if array.dtype.kind == "O":
+            raise DataError(
+                f"{name}: save: {what} must be integers, strings or floats, "
+                f"got {type(array[0]).__name__} ({array[0]!r}). Convert them first."
+            )
+    for part, pairs in (("positives", whole.positives), ("negatives", whole.negatives)):
+        arrays |= {f"{part}_indptr": pairs.indptr, f"{part}_items": pairs.items}
+        if pairs.weights is not None:
+            arrays[f"{part}_weights"] = pairs.weights
+    for side, features in (("user", whole.user_features), ("item", whole.item_features)):
+        arrays |= {
+            f"{side}_features_indptr": features.indptr,
+            f"{side}_features_indices": features.indices,
+            f"{side}_features_values": features.values,
+        }
+    about = {
+        "format": _FORMAT,
+        "name": name,
+        "split": None if split is None else split.model_dump(),
+        "n_user_labels": len(whole.user_labels),
+        "n_item_labels": len(whole.item_labels),
+    }
+    text = np.frombuffer(json.dumps(about).encode(), np.uint8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, part_file = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            np.savez(file, about=text, **arrays)
+        os.chmod(part_file, 0o644)
+        os.replace(part_file, path)
+    finally:
+        Path(part_file).unlink(missing_ok=True)
+
+
+def read(path: Path) -> tuple[str, Assembled, SplitSettings | None]:
+    """Read name, content and chosen split of a dataset.
+
+    Raises:
+        DatasetMissingError: There is no such file.
+        DataError: The file is not such a dataset, or is broken.
+    """
+    if not path.is_file():
+        raise DatasetMissingError(f"{path}: no such file. UserItemData.save writes one.")
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            about = json.loads(archive["about"].tobytes())
+            if about["format"] != _FORMAT:
+                raise DataError(f"{path}: expected format {_FORMAT!r}, got {about['format']!r}")
+            users, items = archive["user_ids"], archive["item_ids"]
+            shape = (len(users), len(items))
+            labels = {
+                side: [archive[f"{side}_labels_{k}"] for k in range(about[f"n_{side}_labels"])]
+                for side in ("user", "item")
+            }
+            whole = Assembled(
+                users,
+                items,
+                _pairs(archive, "positives", shape),
+                _pairs(archive, "negatives", shape),
+                _features(archive, "user", shape[0], labels["user"]),
+                _features(archive, "item", shape[1], labels["item"]),
+                labels["user"],
+                labels["item"],
+            )
+            split = about["split"]
+            return (
+                str(about["name"]),
+                whole,
+                None if split is None else SplitSettings.model_validate(split),
+            )
+    except (ValueError, KeyError, TypeError, OSError, EOFError, zipfile.BadZipFile) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f"{path}: not a dataset written by UserItemData.save: {error}") from error
+
+
+def _pairs(archive: Any, part: str, shape: tuple[int, int]) -> UserItems:
+    weights = archive.get(f"{part}_weights")
+    indptr, items = archive[f"{part}_indptr"], archive[f"{part}_items"]
+    _check(part, indptr, items, shape)
+    return UserItems(indptr, items, shape[1], weights)
+
+
+def _features(archive: Any, side: str, n_rows: int, labels: list[NDArray[Any]]) -> Features:
+    indptr = archive[f"{side}_features_indptr"]
+    indices = archive[f"{side}_features_indices"]
+    width = sum(map(len, labels)) if labels else n_rows
+    _check(f"{side}_features", indptr, indices, (n_rows, width))
+    return Features(indptr, indices, archive[f"{side}_features_values"], width)
+
+
+def _check(what: str, indptr: NDArray[Any], indices: NDArray[Any], shape: tuple[int, int]) -> None:
+    whole = len(indptr) == shape[0] + 1 and indptr[0] == 0 and indptr[-1] == len(indices)
+    if not whole or (np.diff(indptr) < 0).any():
+        raise ValueError(f"{what}: the row ends do not fit")
+    if len(indices) and not 0 <= indices.min() <= indices.max() < shape[1]:
+        raise ValueError(f"{what}: an index is outside of 0..{shape[1] - 1}")
