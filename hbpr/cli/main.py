@@ -89,10 +89,9 @@ class LazyGroup(click.Group):
 )
 def cli(verbose: bool) -> None:
     """Find the best recommender for your data: hybrid BPR on Ray Tune, Optuna and MLflow."""
-    logging.basicConfig(
-        level=logging.INFO if verbose else logging.WARNING,
-        format="%(levelname)s %(name)s: %(message)s",
-    )
+    if verbose:
+        for package in ("hbpr", "tune", "cluster", "dashboards"):
+            logging.getLogger(package).setLevel(logging.INFO)
 
 
 def run(command: click.Command, args: Sequence[str] | None = None, prog_name: str = "hbpr") -> int:
@@ -105,6 +104,7 @@ def run(command: click.Command, args: Sequence[str] | None = None, prog_name: st
         args: Arguments after the program's name; those of the process if None.
         prog_name: Name in usage messages.
     """
+    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
     try:
         result: Any = command.main(args, prog_name=prog_name, standalone_mode=False)
     except HbprError as error:
