@@ -96,7 +96,7 @@ def held_out_ranks(
     np.cumsum(held_out.counts[users], out=indptr[1:])
     ranks = np.empty(held_out.n_pairs)
     n_candidates = np.empty(len(users), np.int64)
-    block_users = max(MIN_BLOCK_USERS, block_bytes // (4 * max(1, n_items)))
+    block_users = rows_in_block(n_items, block_bytes)
     pairs = [_readonly(a) for a in (held_out.indptr, held_out.items, exclude.indptr, exclude.items)]
     for start in range(0, len(users), block_users):
         stop = min(start + block_users, len(users))
@@ -120,6 +120,11 @@ def held_out_ranks(
                 "training has diverged; lower optimizer.lr or raise the regularisation"
             )
     return Ranks(users, indptr, ranks, n_candidates)
+
+
+def rows_in_block(n_items: int, block_bytes: int = BLOCK_BYTES) -> int:
+    """Return how many rows of float32 scores to handle at a time."""
+    return max(MIN_BLOCK_USERS, block_bytes // (4 * max(1, n_items)))
 
 
 def _readonly(array: NDArray[Any]) -> NDArray[Any]:

@@ -1,0 +1,323 @@
+"""A trained model with the ids and interactions it takes to recommend, save and load it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from hbpr.data.ids import encode
+from hbpr.data.interactions import Interactions, UserItems
+from hbpr.errors import ConfigError, DataError
+from hbpr.evaluation import evaluate
+from hbpr.models import Recommender, build_model
+from hbpr.models.base import load_arrays, parameters_as_arrays
+from hbpr.names import Part
+from hbpr.saving import Arrays, pack, read_folder, unpack, write_folder
+from hbpr.settings.models import TrialSettings
+from hbpr.settings.problems import describe
+from hbpr.top_k import best_of
+
+_PREDICT_ROWS = 2**17
+
+
+class RecommendationSystem:
+    """Recommend items to users, all by their own ids.
+
+    Args:
+        model: The trained model.
+        data: The data it was trained on: ids, features, and what each user has seen.
+        settings: The settings it was trained with.
+        metrics: Metrics to keep beside it, by full name.
+
+    Attributes:
+        model: As given, in evaluation mode.
+        data: As given.
+        settings: As given.
+        metrics: As given; metrics may be added.
+
+    Raises:
+        DataError: The model is for another number of users or items.
+
+    Example:
+        >>> from hbpr.data import load_data
+        >>> from hbpr.settings.models import DataSettings
+        >>> settings = TrialSettings(data=DataSettings(source="synthetic"))
+        >>> data = load_data(settings.data)
+        >>> system = RecommendationSystem(build_model(settings.model, data), data, settings)
+        >>> system.recommend(data.user_ids[:2], k=3).shape
+        (6, 4)
+    """
+
+    def __init__(
+        self,
+        model: Recommender,
+        data: Interactions,
+        settings: TrialSettings,
+        metrics: Mapping[str, float] | None = None,
+    ) -> None:
+        if (model.n_users, model.n_items) != (data.n_users, data.n_items):
+            raise DataError(
+                f"RecommendationSystem: the model is for {model.n_users} users x {model.n_items} "
+                f"items, the data have {data.n_users} x {data.n_items}"
+            )
+        self.model = model.eval()
+        self.data = data
+        self.settings = settings
+        self.metrics: dict[str, float] = dict(metrics or {})
+
+    def __repr__(self) -> str:
+        monitor = self.settings.training.monitor
+        shown = [m for m in (monitor, monitor.replace("val/", "test/")) if m in self.metrics]
+        return (
+            f"RecommendationSystem({self.data.name}: {self.data.n_users} users, "
+            f"{self.data.n_items} items, {self.settings.model.kind} "
+            f"d={self.settings.model.n_latent}"
+            + "".join(f", {name} {self.metrics[name]:.4f}" for name in shown)
+            + ")"
+        )
+
+    @cached_property
+    def seen(self) -> UserItems:
+        """(U, I) positives of train and validation: known tastes, which a list leaves out."""
+        if self.data.validation.n_pairs == 0:
+            return self.data.train
+        return self.data.train.union(self.data.validation)
+
+    def recommend(
+        self, users: Iterable[Any] | None = None, k: int = 10, *, exclude_seen: bool = True
+    ) -> pd.DataFrame:
+        """Return the best items for each user.
+
+        Args:
+            users: Ids of users, each as often as its list is wanted; None: everyone.
+            k: Length of a list; shorter where a user has fewer candidates.
+            exclude_seen: Leave out what is `seen`.
+
+        Returns:
+            Columns ``user``, ``item``, ``score`` (float32) and ``rank`` (from 1); users in the
+            order given, best item first, equal scores in catalogue order.
+
+        Raises:
+            DataError: An id is unknown.
+            ConfigError: `k` is below 1.
+            DivergedError: A score is not a finite number.
+        """
+        _check_k("recommend", k)
+        rows = (
+            np.arange(self.data.n_users)
+            if users is None
+            else self._rows("recommend", "user", users)
+        )
+        seen = self.seen if exclude_seen else None
+        scorer = self.model.block_scorer()
+        lists, items, scores, ranks = best_of(scorer, rows, self.data.n_items, k, exclude=seen)
+        return pd.DataFrame(
+            {
+                "user": self.data.user_ids[rows[lists]],
+                "item": self.data.item_ids[items],
+                "score": scores,
+                "rank": ranks,
+            }
+        )
+
+    def similar_items(self, items: Iterable[Any] | None = None, k: int = 10) -> pd.DataFrame:
+        """Return the most similar other items by cosine of the item vectors, biases left out.
+
+        Args:
+            items: Ids of items; None: the whole catalogue.
+            k: Length of a list.
+
+        Returns:
+            Columns ``item``, ``similar_item``, ``score`` (float32 cosine; 0 beside an item
+            without features) and ``rank`` (from 1).
+
+        Raises:
+            DataError: An id is unknown.
+            ConfigError: `k` is below 1.
+            DivergedError: A vector holds a value that is not a finite number.
+        """
+        _check_k("similar_items", k)
+        n_items = self.data.n_items
+        rows = np.arange(n_items) if items is None else self._rows("similar_items", "item", items)
+        vectors = self.model.item_vectors()
+        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+        units = vectors / np.where(lengths > 0, lengths, 1)
+        units_dI = np.ascontiguousarray(units.T)
+        itself = UserItems(np.arange(n_items + 1), np.arange(n_items, dtype=np.int32), n_items)
+        lists, found, scores, ranks = best_of(
+            lambda block: units[block] @ units_dI, rows, n_items, k, exclude=itself
+        )
+        return pd.DataFrame(
+            {
+                "item": self.data.item_ids[rows[lists]],
+                "similar_item": self.data.item_ids[found],
+                "score": scores,
+                "rank": ranks,
+            }
+        )
+
+    def predict(self, users: Iterable[Any], items: Iterable[Any]) -> NDArray[np.float32]:
+        """Score pairs of user and item.
+
+        Args:
+            users: (n,) ids.
+            items: (n,) ids.
+
+        Returns:
+            (n,) float32 scores; only their order within a user means something.
+
+        Raises:
+            DataError: An id is unknown, or the lengths differ.
+        """
+        user_rows = self._rows("predict", "user", users)
+        item_rows = self._rows("predict", "item", items)
+        if len(user_rows) != len(item_rows):
+            raise DataError(
+                f"predict: one item for each user is needed, got {len(user_rows)} users and "
+                f"{len(item_rows)} items"
+            )
+        device = next(self.model.parameters()).device
+        scores = np.empty(len(user_rows), np.float32)
+        with torch.no_grad():
+            for start in range(0, len(scores), _PREDICT_ROWS):
+                part = slice(start, start + _PREDICT_ROWS)
+                scores[part] = (
+                    self.model(
+                        torch.from_numpy(user_rows[part]).to(device),
+                        torch.from_numpy(item_rows[part]).to(device),
+                    )
+                    .cpu()
+                    .numpy()
+                )
+        return scores
+
+    def evaluate(self, part: Part = "test", top_k: Sequence[int] | None = None) -> dict[str, float]:
+        """Score the ranking of the whole catalogue against a held-out part.
+
+        Args:
+            part: ``test`` (candidates: all but train and validation) or ``val`` (all but train).
+            top_k: Lengths of lists; None: ``training.top_k`` of the settings.
+
+        Returns:
+            Metrics by full name.
+
+        Raises:
+            DataError: The part is empty.
+        """
+        if part not in ("val", "test"):
+            raise ConfigError(f"evaluate: part must be val or test, got {part!r}")
+        held_out, exclude = (
+            (self.data.test, self.seen)
+            if part == "test"
+            else (self.data.validation, self.data.train)
+        )
+        lengths = self.settings.training.top_k if top_k is None else top_k
+        return evaluate(self.model, held_out, exclude=exclude, top_k=lengths, part=part).metrics
+
+    def save(self, folder: Path | str) -> None:
+        """Write the system into a folder, all at once; a system saved there before is replaced.
+
+        The address of the MLflow server is not written: it may hold a password.
+
+        Raises:
+            DataError: Ids are not integers, floats or strings, the settings do not describe the
+                model, or the folder holds something else.
+        """
+        arrays, about = pack(self.data)
+        weights = parameters_as_arrays(self.model)
+        self._check_rebuilds(weights)
+        arrays |= {f"model/{name}": weight for name, weight in weights.items()}
+        settings = self.settings.model_dump(mode="json", exclude={"mlflow": {"tracking_uri"}})
+        write_folder(
+            Path(folder),
+            arrays,
+            {
+                "hbpr": _version(),
+                "settings": settings,
+                "metrics": self.metrics,
+                "data": about,
+            },
+        )
+
+    @classmethod
+    def load(cls, folder: Path | str) -> Self:
+        """Read what `save` wrote.
+
+        Raises:
+            DataError: The folder holds no whole saved recommender, or one of another version.
+        """
+        folder = Path(folder)
+        arrays, about = read_folder(folder)
+        try:
+            settings = TrialSettings.model_validate(about["settings"])
+            data = unpack(arrays, about["data"])
+            model = build_model(settings.model, data, seed=settings.training.seed)
+            load_arrays(model, _weights(arrays))
+            return cls(model, data, settings, about["metrics"])
+        except ValidationError as error:
+            problems = describe(error, TrialSettings, lambda key: f"{folder}: settings.{key}")
+            raise DataError(problems) from error
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise DataError(f"{folder}: the saved recommender is damaged: {error}") from error
+
+    def _check_rebuilds(self, weights: Arrays) -> None:
+        """Refuse to write what `load` could not put together."""
+        built = build_model(self.settings.model, self.data, seed=self.settings.training.seed)
+        expected = {name: array.shape for name, array in parameters_as_arrays(built).items()}
+        found = {name: array.shape for name, array in weights.items()}
+        if expected != found:
+            raise DataError(
+                "save: the settings must describe the model; model settings "
+                f"{self.settings.model.model_dump()} make {expected}, the model has {found}"
+            )
+
+    def _rows(self, place: str, side: str, ids: Iterable[Any]) -> NDArray[np.int64]:
+        """Index of each id."""
+        known = self._users if side == "user" else self._items
+        coded = encode(ids, f"{place}: {side}s")
+        if coded is None:
+            return np.zeros(0, np.int64)
+        rows = known.get_indexer(pd.Index(coded.ids, tupleize_cols=False))
+        unknown = coded.ids[rows < 0].tolist()
+        if unknown:
+            shown = ", ".join(map(repr, unknown[:3])) + (", ..." if len(unknown) > 3 else "")
+            raise DataError(
+                f"{place}: {len(unknown)} of {len(coded.ids)} {side} ids are not in the data of "
+                f"{self.data.name}: {shown}; ids look like {known[:1].tolist()[0]!r}"
+            )
+        return np.asarray(rows[coded.codes], np.int64)
+
+    @cached_property
+    def _users(self) -> "pd.Index[Any]":
+        return pd.Index(self.data.user_ids, tupleize_cols=False)
+
+    @cached_property
+    def _items(self) -> "pd.Index[Any]":
+        return pd.Index(self.data.item_ids, tupleize_cols=False)
+
+
+def _check_k(place: str, k: int) -> None:
+    if k < 1:
+        raise ConfigError(f"{place}: k must be at least 1, got {k}")
+
+
+def _weights(arrays: Arrays) -> Arrays:
+    return {
+        name.removeprefix("model/"): array
+        for name, array in arrays.items()
+        if name.startswith("model/")
+    }
+
+
+def _version() -> str:
+    try:
+        return version("hbpr")
+    except PackageNotFoundError:  # a plain checkout, such as the working directory of a Ray job
+        return "unknown"
