@@ -76,8 +76,8 @@ def check_same_kind(side: str, known: Coded, new: Coded) -> None:
     """
     if known.kind != new.kind:
         raise DataError(
-            f"{side}: ids must be of one type, got {known.kind} ({known.ids[0]!r}) and "
-            f"{new.kind} ({new.ids[0]!r}). Convert one of them."
+            f"{side}: ids must be of one type, got {known.kind} ({_plain(known.ids[0])!r}) and "
+            f"{new.kind} ({_plain(new.ids[0])!r}). Convert one of them."
         )
 
 
@@ -138,7 +138,9 @@ def _of_one_kind(array: NDArray[Any], place: str) -> tuple[NDArray[Any], str]:
         kinds.setdefault(_kind(type_), type_)
     if len(kinds) > 1:
         (first, first_type), (second, second_type) = list(kinds.items())[:2]
-        examples = [next(v for v in array if type(v) is t) for t in (first_type, second_type)]
+        examples = [
+            _plain(next(v for v in array if type(v) is t)) for t in (first_type, second_type)
+        ]
         raise DataError(
             f"{place}: ids must be of one type, got {first} ({examples[0]!r}) and "
             f"{second} ({examples[1]!r}). Convert one of them."
@@ -191,5 +193,10 @@ def _refuse_missing(missing: NDArray[np.bool_], array: NDArray[Any], place: str)
         row = int(np.argmax(missing))
         raise DataError(
             f"{place}: {count} of {len(array)} ids are missing or not finite, the first in row "
-            f"{row} ({array[row]!r}). Drop those rows or give them an id."
+            f"{row} ({_plain(array[row])!r}). Drop those rows or give them an id."
         )
+
+
+def _plain(value: Any) -> Any:
+    """The Python value of a numpy scalar, which reads better in a message."""
+    return value.item() if isinstance(value, np.generic) else value
