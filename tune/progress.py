@@ -2,7 +2,8 @@
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 from ray import tune as ray_tune
@@ -12,8 +13,11 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from tune.journal import JournalTrial
 from tune.trainable import FAILED
 
+#: What a person reads for a state of the journal.
+STATES = {"COMPLETE": "finished", "PRUNED": "pruned", "FAIL": "failed"}
 _REFRESH_S = 0.25
 _PLAIN_EVERY_S = 10.0
 
@@ -24,9 +28,7 @@ class Progress(ray_tune.Callback):
     Args:
         total: Trials of the whole study.
         metric: Metric that trials are compared by; higher is better.
-        ended: Trials that an earlier sitting of a resumed study has ended, by state
-            (``finished``, ``pruned``, ``failed``).
-        best: Value and settings of the best trial of earlier sittings.
+        before: Trials of earlier sittings of a resumed study.
         console: Where to show it; None: stdout.
     """
 
@@ -35,16 +37,19 @@ class Progress(ray_tune.Callback):
         total: int,
         metric: str,
         *,
-        ended: Mapping[str, int] | None = None,
-        best: tuple[float, Mapping[str, Any]] | None = None,
+        before: Sequence[JournalTrial] = (),
         console: Console | None = None,
     ) -> None:
         self._total = total
         self._metric = metric
-        self._counts = {"finished": 0, "pruned": 0, "failed": 0} | dict(ended or {})
+        states = [trial.state for trial in before]
+        self._counts = {word: states.count(state) for state, word in STATES.items()}
         self._before = sum(self._counts.values())
         self._running: set[str] = set()
-        self._best = best
+        seen = [(trial.value, trial.values) for trial in before if trial.value is not None]
+        self._best: tuple[float, Mapping[str, Any]] | None = max(
+            seen, key=itemgetter(0), default=None
+        )
         self._console = console or Console()
         self._live: Live | None = None
         self._started = self._shown = time.monotonic()

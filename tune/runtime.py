@@ -46,14 +46,26 @@ class Runtime:
     Attributes:
         cpus: CPUs of all nodes.
         gpus: GPUs of all nodes.
-        n_nodes: Number of live nodes.
+        nodes: (CPUs, GPUs) of each live node.
         private: Whether this process started it, for itself.
     """
 
     cpus: float
     gpus: float
-    n_nodes: int
+    nodes: tuple[tuple[float, float], ...]
     private: bool
+
+    def slots(self, cpu: float, gpu: float) -> int:
+        """Return how many trials run at a time; one trial lies on one node.
+
+        Example:
+            >>> Runtime(6.0, 0.0, ((3.0, 0.0), (3.0, 0.0)), private=False).slots(2, 0)
+            2
+        """
+        return sum(
+            int(min(has / needs for has, needs in zip(node, (cpu, gpu), strict=True) if needs))
+            for node in self.nodes
+        )
 
 
 @contextmanager
@@ -124,20 +136,7 @@ def _private(cpus: int | None, data_bytes: int) -> Iterator[Runtime]:
             import ray
 
             try:
-                ray.init(
-                    address="local",
-                    num_cpus=cpus,
-                    include_dashboard=False,
-                    log_to_driver=False,
-                    logging_level=logging.ERROR,
-                    object_store_memory=_STORE_SPARE_BYTES + 2 * data_bytes,
-                    _temp_dir=folder,
-                )
-            except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
-                raise ClusterError(f"a private Ray did not start on this machine: {error}") from (
-                    error
-                )
-            try:
+                _start(folder, cpus, data_bytes)
                 yield _describe(private=True)
             finally:
                 ray.shutdown()
@@ -145,14 +144,32 @@ def _private(cpus: int | None, data_bytes: int) -> Iterator[Runtime]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def _start(folder: str, cpus: int | None, data_bytes: int) -> None:
+    import ray
+
+    try:
+        ray.init(
+            address="local",
+            num_cpus=cpus,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            object_store_memory=_STORE_SPARE_BYTES + 2 * data_bytes,
+            _temp_dir=folder,
+        )
+    except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+        raise ClusterError(f"a private Ray did not start on this machine: {error}") from error
+
+
 def _describe(*, private: bool) -> Runtime:
     import ray
 
-    total = ray.cluster_resources()
+    total = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    nodes = tuple((float(has.get("CPU", 0.0)), float(has.get("GPU", 0.0))) for has in total)
     return Runtime(
-        cpus=float(total.get("CPU", 0.0)),
-        gpus=float(total.get("GPU", 0.0)),
-        n_nodes=sum(bool(node["Alive"]) for node in ray.nodes()),
+        cpus=sum(cpu for cpu, _ in nodes),
+        gpus=sum(gpu for _, gpu in nodes),
+        nodes=nodes,
         private=private,
     )
 

@@ -1,0 +1,94 @@
+"""The command `hbpr tune`, also `python -m tune`: run a study and show what it found."""
+
+import shlex
+from pathlib import Path
+
+import click
+
+from hbpr.cli.options import config_argument, set_option
+
+_NEWEST = "newest"
+
+
+@click.command(
+    "tune",
+    epilog="""\b
+Examples:
+  hbpr tune configs/quickstart.yaml
+  hbpr tune configs/ml-100k.yaml --set sweep.num_trials=8 --set training.n_iter=20
+  hbpr tune configs/ml-100k.yaml --cpus 1
+  hbpr tune configs/ml-100k.yaml --resume
+  hbpr tune configs/ml-100k.yaml --address 10.0.0.5:6379
+\b
+From outside of a cluster, as a job on it:
+  ray job submit --address http://10.0.0.5:8265 --working-dir . -- python -m tune CONFIG
+\b
+Ctrl-C ends the study in order; the command that goes on with it is printed.
+""",
+)
+@config_argument
+@set_option
+@click.option(
+    "--address",
+    metavar="HOST:PORT",
+    help="Join this Ray cluster, or `auto` on one of its nodes. Default: RAY_ADDRESS where it is "
+    "set (as in a Ray job), else a private Ray on this machine.",
+)
+@click.option(
+    "--resume",
+    metavar="[FOLDER]",
+    is_flag=False,
+    flag_value=_NEWEST,
+    help="Go on with the study in FOLDER, or with the newest unfinished one. Put it after CONFIG.",
+)
+@click.option(
+    "--cpus",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="CPUs of the private Ray. Default: all of the machine.",
+)
+@click.option("--no-progress", is_flag=True, help="Show the result only.")
+@click.pass_context
+def tune(
+    ctx: click.Context,
+    config: Path,
+    overrides: tuple[str, ...],
+    address: str | None,
+    resume: str | None,
+    cpus: int | None,
+    no_progress: bool,
+) -> None:
+    """Search for the best settings: run the study that CONFIG describes.
+
+    Trials run in parallel and are recorded in MLflow. The best one is trained again on all but the
+    test part, scored on it once beside a popularity baseline, and saved for serving.
+    """
+    from tune.settings import load_study
+
+    settings = load_study(config, overrides)
+    if address and cpus:
+        raise click.UsageError("--cpus sizes a private Ray; leave it out beside --address")
+
+    from rich.console import Console
+
+    from tune.folder import newest_unfinished
+    from tune.study import StudyInterrupted, run_study
+    from tune.summary import show
+
+    folder = None
+    if resume is not None:
+        folder = newest_unfinished(settings).path if resume == _NEWEST else Path(resume)
+    try:
+        result = run_study(
+            settings, address=address, cpus=cpus, progress=not no_progress, resume=folder
+        )
+    except StudyInterrupted as stop:
+        words = [*ctx.command_path.split(), str(config)]
+        for text in overrides:
+            words += ["--set", text]
+        words += ["--address", address] if address else []
+        words += ["--cpus", str(cpus)] if cpus else []
+        words += ["--resume", str(stop.folder)]
+        click.echo(f"{stop}\nGo on with it:\n  {shlex.join(words)}", err=True)
+        raise
+    show(result, Console())

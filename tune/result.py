@@ -1,0 +1,103 @@
+"""What a study hands back."""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hbpr.mlflow_log import mask_uri
+from hbpr.recommender import RecommendationSystem
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """One trial of a study, as its journal tells it.
+
+    Attributes:
+        number: Number of the trial, from 0.
+        values: What was searched: dotted key -> value.
+        state: ``COMPLETE`` (ran to its end), ``PRUNED`` (stopped by the scheduler), ``FAIL`` or
+            ``RUNNING``.
+        value: Best value of the study's metric; None where there is none.
+        epochs: Last epoch that was evaluated; 0 where none was.
+        best_epoch: First epoch with the best value; 0 where there is none.
+        run_id: MLflow run; None where the tracking server has not taken it yet.
+    """
+
+    number: int
+    values: dict[str, Any]
+    state: str
+    value: float | None
+    epochs: int
+    best_epoch: int
+    run_id: str | None = None
+
+
+@dataclass(frozen=True)
+class StudyResult:
+    """A study that came to its result.
+
+    Attributes:
+        study_id: Name of the study.
+        folder: Its folder, absolute.
+        experiment: MLflow experiment.
+        tracking_uri: Where the records are.
+        run_id: MLflow run of the study; None while the tracking server is away.
+        metric: What trials are compared by.
+        trials: All trials, by number.
+        best: The winner: the highest value among the trials that ran to their end.
+        validation_metrics: The winner's, at its best epoch.
+        test_metrics: The refitted winner's; empty where the data have no test part.
+        baseline_metrics: Popularity's, validation and test.
+        system: The refitted winner.
+        model_folder: Where `system` is saved.
+        wall_s: Seconds of this sitting, from the call to the result.
+        search_s: Seconds in which trials ran.
+        busy_cpu_s: CPU seconds that trials spent on training and evaluation.
+        cpus: CPUs that trials could use.
+    """
+
+    study_id: str
+    folder: Path
+    experiment: str
+    tracking_uri: str
+    run_id: str | None
+    metric: str
+    trials: Sequence[TrialRecord]
+    best: TrialRecord
+    validation_metrics: dict[str, float]
+    test_metrics: dict[str, float]
+    baseline_metrics: dict[str, float]
+    system: RecommendationSystem
+    model_folder: Path
+    wall_s: float
+    search_s: float
+    busy_cpu_s: float
+    cpus: float
+
+    @property
+    def states(self) -> dict[str, int]:
+        """Number of trials by state."""
+        return dict(Counter(trial.state for trial in self.trials))
+
+    @property
+    def busy_share(self) -> float:
+        """Share of the CPUs' time, while trials ran, that went into training and evaluation."""
+        return self.busy_cpu_s / max(self.search_s * self.cpus, 1e-9)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return all but the recommender itself, as plain values."""
+        plain = {
+            field.name: getattr(self, field.name)
+            for field in dataclasses.fields(self)
+            if field.name not in ("system", "trials", "best")
+        }
+        return plain | {
+            "folder": str(self.folder),
+            "model_folder": str(self.model_folder),
+            "tracking_uri": mask_uri(self.tracking_uri),
+            "best": dataclasses.asdict(self.best),
+            "states": self.states,
+        }
