@@ -17,7 +17,7 @@ from hbpr.data.interactions import Interactions, UserItems
 from hbpr.errors import ConfigError, DataError
 from hbpr.evaluation import evaluate
 from hbpr.models import Recommender, build_model
-from hbpr.models.base import load_arrays, parameters_as_arrays
+from hbpr.models.base import BlockScorer, load_arrays, parameters_as_arrays
 from hbpr.names import Part
 from hbpr.saving import Arrays, pack, read_folder, unpack, write_folder
 from hbpr.settings.models import TrialSettings
@@ -146,13 +146,9 @@ class RecommendationSystem:
         _check_k("similar_items", k)
         n_items = self.data.n_items
         rows = np.arange(n_items) if items is None else self._rows("similar_items", "item", items)
-        vectors = self.model.item_vectors()
-        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-        units = vectors / np.where(lengths > 0, lengths, 1)
-        units_dI = np.ascontiguousarray(units.T)
         itself = UserItems(np.arange(n_items + 1), np.arange(n_items, dtype=np.int32), n_items)
         lists, found, scores, ranks = best_of(
-            lambda block: units[block] @ units_dI, rows, n_items, k, exclude=itself
+            self.cosine_scorer(), rows, n_items, k, exclude=itself
         )
         return pd.DataFrame(
             {
@@ -162,6 +158,17 @@ class RecommendationSystem:
                 "rank": ranks,
             }
         )
+
+    def cosine_scorer(self) -> BlockScorer:
+        """Return a function from (B,) item indices to (B, I) float32 cosines of item vectors.
+
+        The vectors are computed here, once; an item without features has cosine 0 to all.
+        """
+        vectors = self.model.item_vectors()
+        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+        units = np.asarray(vectors / np.where(lengths > 0, lengths, 1), np.float32)
+        units_dI = np.ascontiguousarray(units.T)
+        return lambda items_B: np.asarray(units[items_B] @ units_dI)
 
     def predict(self, users: Iterable[Any], items: Iterable[Any]) -> NDArray[np.float32]:
         """Score pairs of user and item.
