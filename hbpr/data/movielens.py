@@ -83,7 +83,7 @@ def load_movielens(
             f"data.user_feature: {name} has no user metadata, got {user_feature!r}. "
             "Use indicator, or ml-100k or ml-1m."
         )
-    home = Path(data_home) if data_home is not None else default_home()
+    home = Path(data_home).expanduser() if data_home is not None else default_home()
     tables = _read(name, _locate(name, home))
     if not preprocess:
         return tables
@@ -168,7 +168,7 @@ def _user_metadata(users: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _locate(name: str, home: Path, base_url: str = _URL) -> Path:
+def _locate(name: str, home: Path) -> Path:
     """Folder of a complete copy, fetched if there is none."""
     release = RELEASES[name]
     return find_or_fetch(
@@ -176,13 +176,16 @@ def _locate(name: str, home: Path, base_url: str = _URL) -> Path:
         home,
         folders=(name, release.zip_folder),
         files=release.files,
-        url=f"{base_url}/{name}.zip",
+        url=f"{_URL}/{name}.zip",
         md5=release.md5,
     )
 
 
 def _read(name: str, folder: Path) -> MovieLensTables:
     try:
-        return MovieLensTables(name, *RELEASES[name].read(folder))
+        tables = MovieLensTables(name, *RELEASES[name].read(folder))
     except (ValueError, KeyError) as error:
         raise DataError(f"{name}: the files in {folder} cannot be read: {error}") from error
+    if tables.ratings.empty:
+        raise DataError(f"{name}: the files in {folder} cannot be read: there is no rating")
+    return tables
