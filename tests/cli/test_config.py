@@ -129,3 +129,15 @@ def test_the_schema_accepts_what_the_loader_accepts(
     assert not list(validator.iter_errors({"sweep": {"model.n_latent": [8, 16]}}))
     for wrong in ({"modle": {}}, {"sweep": {"model": [8]}}, {"optimizer": {"lr": 0}}):
         assert list(validator.iter_errors(wrong))
+
+
+def test_the_readme_shows_a_search_that_loads(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    blocks = [part.partition("```")[0] for part in text.split("```yaml\n")[1:]]
+    assert blocks
+    for block in blocks:
+        path = tmp_path / "readme.yaml"
+        path.write_text(block)
+        assert check(capsys, path)[0] == 0
