@@ -266,8 +266,12 @@ class MlflowRecorder(Callback):
         self._append({"event": "result", "trial": number, "step": step, "metrics": metrics})
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Close the run of a trial that ended or was stopped."""
-        self._end(_number(trial), self._outcome(trial))
+        """Close the run of a trial that ended, was stopped, or gave up with a reason."""
+        reason = (trial.last_result or {}).get("failed")
+        if reason:
+            self._end(_number(trial), "FAILED", as_text(reason, 500))
+        else:
+            self._end(_number(trial), self._outcome(trial))
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Close the run of a trial that raised and is not tried again."""
@@ -350,7 +354,11 @@ def _number(trial: Any) -> int:
 
 
 def _error_of(trial: Any) -> str:
-    error = trial.get_error()
+    # Tune writes the file beside the driver at once, and copies it to where get_error looks later.
+    try:
+        error = Path(getattr(trial, "error_file", None) or "").read_text()
+    except OSError:
+        error = trial.get_error()
     lines = [line.strip() for line in str(error or "").splitlines() if line.strip()]
     return as_text(lines[-1], 500) if lines else "the trial failed without a message"
 
