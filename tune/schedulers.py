@@ -1,31 +1,41 @@
 """What stops trials early: Ray Tune's schedulers, with epochs as their clock.
 
 A step of a trial is one evaluation period, so reports jump by several epochs; a rule that acts at
-epoch 9 acts at the first report from there on. Nothing here is random: ASHA has one bracket, since
-Ray draws brackets from numpy's global generator.
+epoch 9 acts at the first report from there on. Nothing here is random, and no trial is paused.
 """
 
 import math
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from ray.tune.schedulers import (
     AsyncHyperBandScheduler,
     FIFOScheduler,
-    HyperBandScheduler,
     MedianStoppingRule,
     TrialScheduler,
 )
 
 from tune.settings import SchedulerSettings
 
+if TYPE_CHECKING:
+    from tune.journal import JournalTrial
+
 #: Key of a result that schedulers take for the time.
 CLOCK = "epoch"
 #: Other trials that the median rule needs before it stops one.
 _MEDIAN_OF = 3
+#: In place of the controller, which these rules do not ask for anything.
+_NO_RAY: Any = None
 
 
 def make_scheduler(
-    settings: SchedulerSettings, *, metric: str, max_epochs: int, mode: str = "max"
+    settings: SchedulerSettings,
+    *,
+    metric: str,
+    max_epochs: int,
+    mode: str = "max",
+    ended: "Sequence[JournalTrial]" = (),
 ) -> TrialScheduler:
     """Return the scheduler of a study.
 
@@ -34,34 +44,75 @@ def make_scheduler(
         metric: Key of a result that is compared.
         max_epochs: Epochs of the longest trial; a grace period above it counts as it.
         mode: ``max`` or ``min``.
+        ended: Trials of the study that ended before, with which new ones are compared.
     """
     watched: dict[str, Any] = {"time_attr": CLOCK, "metric": metric, "mode": mode}
     grace_period = min(settings.grace_period, max_epochs)
-    if settings.kind == "asha":
-        return AsyncHyperBandScheduler(
+    if settings.kind in {"asha", "hyperband"}:
+        halvings = math.log(max_epochs / grace_period, settings.reduction_factor)
+        halving = _Halving(
             max_t=max_epochs,
             grace_period=grace_period,
             reduction_factor=settings.reduction_factor,
-            brackets=1,
+            brackets=1 if settings.kind == "asha" else int(halvings + 1e-9) + 1,
             **watched,
         )
+        for trial, results in _replayed(ended, metric):
+            halving.on_trial_add(_NO_RAY, trial)
+            for result in results:
+                halving.on_trial_result(_NO_RAY, trial, result)
+        return halving
     if settings.kind == "median":
         watched["min_time_slice"] = math.inf  # never pause a trial to gather samples
-        return _MedianRule(grace_period=grace_period, min_samples_required=_MEDIAN_OF, **watched)
-    if settings.kind == "hyperband":
-        return HyperBandScheduler(
-            max_t=max_epochs, reduction_factor=settings.reduction_factor, **watched
-        )
+        median = _MedianRule(grace_period=grace_period, min_samples_required=_MEDIAN_OF, **watched)
+        for trial, results in _replayed(ended, metric):
+            median.remember(trial, results)
+        return median
     return FIFOScheduler()
 
 
-def pauses_trials(settings: SchedulerSettings) -> bool:
-    """Whether trials are paused until others have caught up.
+class _Halving(AsyncHyperBandScheduler):
+    """Asynchronous successive halving, in one bracket or, as asynchronous Hyperband, in several.
 
-    Paused trials count as concurrent for Ray's ``max_concurrent_trials``: with that limit hyperband
-    compares only as many trials as run at a time, so leave the limit out.
+    Bracket s halves for the first time after ``grace_period * reduction_factor**s`` epochs. The
+    bracket of a trial follows from its number, in the shares of Hyperband; Ray draws it from
+    numpy's global generator.
+
+    Ray's synchronous HyperBandScheduler is of no use here: its brackets count the trials that are
+    alive, so with a searcher that makes trials one by one they never fill, and it stops none.
+
+    Source:
+        Li et al., A System for Massively Parallel Hyperparameter Tuning, MLSys 2020,
+        arXiv:1810.05934; shares of the brackets: Li et al., Hyperband, JMLR 18(185), 2018.
     """
-    return settings.kind == "hyperband"
+
+    def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
+        """Put a trial into its bracket."""
+        bracket = bracket_of(trial.config["trial"], len(self._brackets), self._reduction_factor)
+        self._trial_info[trial.trial_id] = self._brackets[bracket]
+
+
+def bracket_of(number: int, n_brackets: int, reduction_factor: float) -> int:
+    """Return the bracket of a trial, from 0, the one that halves earliest.
+
+    Every prefix of the trials has the shares of Hyperband as nearly as whole trials allow.
+
+    Example:
+        >>> [bracket_of(number, 3, 3.0) for number in range(8)]
+        [0, 1, 0, 2, 0, 1, 0, 2]
+    """
+    last = n_brackets - 1
+    weights = [reduction_factor ** (last - s) / (last - s + 1) for s in range(n_brackets)]
+    counts = [0] * n_brackets
+    bracket = 0
+    for made in range(1, number + 2):
+        due = [
+            made * weight / sum(weights) - count
+            for weight, count in zip(weights, counts, strict=True)
+        ]
+        bracket = due.index(max(due))
+        counts[bracket] += 1
+    return bracket
 
 
 class _MedianRule(MedianStoppingRule):
@@ -71,6 +122,11 @@ class _MedianRule(MedianStoppingRule):
     the last result of a stopped trial twice.
     """
 
+    def remember(self, trial: Any, results: list[dict[str, Any]]) -> None:
+        """Compare later trials with one that has ended."""
+        if results:
+            self._results[trial].extend(results)
+
     def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
         """Keep the last result of a trial if it holds a value that is not kept yet."""
         known = self._results[trial][-1] if self._results[trial] else {}
@@ -78,3 +134,31 @@ class _MedianRule(MedianStoppingRule):
             super().on_trial_complete(tune_controller, trial, result)
         if not self._results[trial]:
             del self._results[trial]
+
+
+@dataclass(frozen=True)
+class _EndedTrial:
+    """What schedulers need of a trial that ended before Ray was started."""
+
+    number: int
+
+    @property
+    def trial_id(self) -> str:
+        return f"journal-{self.number}"
+
+    @property
+    def config(self) -> dict[str, int]:
+        return {"trial": self.number}
+
+
+def _replayed(
+    ended: "Sequence[JournalTrial]", metric: str
+) -> list[tuple[Any, list[dict[str, Any]]]]:
+    return [
+        (
+            _EndedTrial(trial.number),
+            [{CLOCK: epoch, metric: value} for epoch, value in sorted(trial.reports.items())],
+        )
+        for trial in ended
+        if trial.state in {"COMPLETE", "PRUNED"}
+    ]

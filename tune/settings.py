@@ -33,7 +33,7 @@ class SchedulerSettings(Settings):
         "asha", description="Rule by which a trial is stopped; none: every trial runs to its end."
     )
     grace_period: int = Field(
-        5, ge=1, description="Epochs every trial may run before it can be stopped (asha, median)."
+        5, ge=1, description="Epochs that every trial may run before it can be stopped."
     )
     reduction_factor: float = Field(
         3.0, gt=1.0, le=100.0, description="One of this many trials goes on (asha, hyperband)."

@@ -8,7 +8,8 @@ Ray Tune run over the trials that the journal does not know as ended; see
 import logging
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -147,11 +148,10 @@ class _Study:
         from ray import tune as ray_tune
 
         from tune.progress import Progress
-        from tune.schedulers import make_scheduler, pauses_trials
+        from tune.schedulers import make_scheduler
         from tune.searcher import OptunaSearcher
         from tune.trainable import HbprTrainable, TrialContext
 
-        quiet_optuna()
         sweep = self._settings.sweep
         shown = Progress(total, sweep.metric, before=before) if progress else None
         context = TrialContext(
@@ -170,7 +170,7 @@ class _Study:
             num_trials=total,
         )
         try:
-            with self._stop.polled():
+            with self._stop.polled(), _quiet_optuna():
                 ray_tune.run(
                     HbprTrainable.of(context),
                     name=time.strftime("%Y%m%d-%H%M%S"),
@@ -181,8 +181,9 @@ class _Study:
                         sweep.scheduler,
                         metric=sweep.metric,
                         max_epochs=self._settings.max_epochs(),
+                        ended=before,
                     ),
-                    max_concurrent_trials=None if pauses_trials(sweep.scheduler) else slots,
+                    max_concurrent_trials=slots,
                     resources_per_trial={"cpu": sweep.resources.cpu, "gpu": sweep.resources.gpu},
                     reuse_actors=True,
                     max_failures=_MAX_CRASHES,
@@ -251,6 +252,18 @@ class _Study:
         folders.write_json(self._folder.summary, result.as_json())
         self._folder.drop_leftovers()
         return result
+
+
+@contextmanager
+def _quiet_optuna() -> Iterator[None]:
+    import optuna
+
+    before = optuna.logging.get_verbosity()
+    quiet_optuna()
+    try:
+        yield
+    finally:
+        optuna.logging.set_verbosity(before)
 
 
 def _load(
