@@ -44,6 +44,7 @@ _QUIET: Final = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     # Callers here keep what could not be sent and try again themselves; MLflow's seven retries
     # would hold a thread for minutes, and a repeated POST can create a run twice.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
@@ -61,11 +62,15 @@ def mask_uri(uri: str) -> str:
     return re.sub(r"(?<=://)[^/?#\s]*@", "", uri)
 
 
-def open_client(tracking_uri: str) -> "MlflowClient":
+def open_client(tracking_uri: str, *, create: bool = True) -> "MlflowClient":
     """Return a client of a tracking store that has just answered.
 
     A SQLite file is created where there is none, by one process at a time, and switched to
     write-ahead logging, so that several studies may write to it.
+
+    Args:
+        tracking_uri: SQLite file or server.
+        create: Whether a SQLite file may be created; readers say no.
 
     Raises:
         ConfigError: The URI is of a kind that cannot be used.
@@ -73,7 +78,7 @@ def open_client(tracking_uri: str) -> "MlflowClient":
     """
     scheme = urlsplit(tracking_uri).scheme
     if scheme == "sqlite":
-        return _open_sqlite(tracking_uri)
+        return _open_sqlite(tracking_uri, create)
     if scheme in ("http", "https"):
         return _open_server(tracking_uri)
     raise ConfigError(
@@ -343,7 +348,7 @@ def load_system(model_uri: str, tracking_uri: str | None = None) -> "Recommendat
         TrackingError: There is no such model, or the store does not answer.
     """
     uri = default_tracking_uri() if tracking_uri is None else tracking_uri
-    open_client(uri)
+    client = open_client(uri, create=False)
     import mlflow.artifacts
     import yaml
     from mlflow.exceptions import MlflowException
@@ -354,10 +359,9 @@ def load_system(model_uri: str, tracking_uri: str | None = None) -> "Recommendat
         try:
             folder = Path(
                 mlflow.artifacts.download_artifacts(
-                    artifact_uri=model_uri,
+                    artifact_uri=_model_location(client, model_uri),
                     dst_path=temporary,
                     tracking_uri=uri,
-                    registry_uri=uri,
                 )
             )
             described = yaml.safe_load((folder / "MLmodel").read_text())
@@ -369,6 +373,31 @@ def load_system(model_uri: str, tracking_uri: str | None = None) -> "Recommendat
         if flavor["loader_module"] != __name__:
             raise TrackingError(f"model {model_uri} was not logged by hbpr")
         return RecommendationSystem.load(folder / flavor["data"])
+
+
+def _model_location(client: "MlflowClient", model_uri: str) -> str:
+    """Return where a model's files are; a registered version names another URI as its source.
+
+    MLflow's own resolving of ``models:/`` looks in the process-wide tracking store, whatever
+    tracking URI it is given.
+    """
+    scheme, _, rest = model_uri.partition(":/")
+    if scheme == "models":
+        if "@" in rest:
+            version = client.get_model_version_by_alias(*rest.split("@", 1))
+            return _model_location(client, str(version.source))
+        if "/" in rest:
+            version = client.get_model_version(*rest.split("/", 1))
+            return _model_location(client, str(version.source))
+        return str(client.get_logged_model(rest).artifact_location)
+    if scheme == "runs":
+        run_id, _, name = rest.partition("/")
+        outputs = client.get_run(run_id).outputs
+        for output in outputs.model_outputs if outputs else []:
+            model = client.get_logged_model(output.model_id)
+            if model.name == name:
+                return str(model.artifact_location)
+    return model_uri
 
 
 def default_tracking_uri() -> str:
@@ -438,7 +467,7 @@ def _open_server(uri: str) -> "MlflowClient":
     return client
 
 
-def _open_sqlite(uri: str) -> "MlflowClient":
+def _open_sqlite(uri: str, create: bool) -> "MlflowClient":
     path = sqlite_path(uri)
     if path is None:
         raise ConfigError(
@@ -447,6 +476,11 @@ def _open_sqlite(uri: str) -> "MlflowClient":
         )
     if not path.parent.is_dir():
         raise TrackingError(f"mlflow.tracking_uri {uri}: there is no folder {path.parent}")
+    if not create and not path.exists():
+        raise TrackingError(
+            f"mlflow.tracking_uri {uri}: there is no file {path}. Nothing was recorded there: "
+            "name the right file with --tracking-uri or MLFLOW_TRACKING_URI"
+        )
     client_class = _import_client()
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError

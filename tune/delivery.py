@@ -47,6 +47,7 @@ class _Change:
     texts: dict[str, str] = field(default_factory=dict)
     files: list[str] = field(default_factory=list)
     model: str | None = None
+    view: tuple[str, str] | None = None
 
     def add(self, event: Event) -> None:
         at = event["at"]
@@ -55,6 +56,7 @@ class _Change:
         self.texts |= event.get("texts", {})
         self.files += event.get("files", [])
         self.model = event.get("model", self.model)
+        self.view = event.get("view", self.view)
         step = event.get("step", 0)
         self.points += [(name, value, at, step) for name, value in event.get("metrics", {}).items()]
         if event["event"] == "start":
@@ -149,6 +151,8 @@ class Delivery:
                 client.log_artifact(run_id, path)
             else:
                 logger.warning("%s is gone and is not added to MLflow", path)
+        if change.view is not None:
+            client.set_experiment_tag(str(self.experiment_id), *change.view)
         if change.model is not None:
             self._log_model(client, run_id, Path(change.model))
         if change.status is not None and change.status != "RUNNING":

@@ -18,6 +18,7 @@ from hbpr.mlflow_log import as_text, mask_uri
 from hbpr.names import EVAL_S, LOSS, TRAIN_S, baseline_name, best_name
 from tune.delivery import STUDY, Delivery, settings_text
 from tune.outbox import Event, Outbox, Sender
+from tune.views import study_view, view_path
 
 logger = logging.getLogger(__name__)
 
@@ -104,6 +105,7 @@ class MlflowRecorder(Callback):
         for event in self._outbox.events():
             self._recall(event)
         _OPEN[str(self.folder)] = self
+        searched = self.settings.get("sweep", {}).get("space", {})
         self._append(
             {
                 "event": "start",
@@ -120,6 +122,13 @@ class MlflowRecorder(Callback):
                     "mlflow.source.name": "hbpr tune",
                 },
                 "texts": {"settings.json": settings_text(_without_passwords(self.settings))},
+                "view": study_view(
+                    self.study_id,
+                    self.study_name,
+                    self.monitor,
+                    list(searched),
+                    created_at=int(time.time() * 1000),
+                ),
             }
         )
         self._sender = Sender(self._outbox, self._delivery, mask_uri(self.tracking_uri))
@@ -142,6 +151,14 @@ class MlflowRecorder(Callback):
     def experiment_id(self) -> str | None:
         """Id of the experiment, once MLflow has answered."""
         return self._delivery.experiment_id
+
+    def view_path(self, *, charts: bool = False) -> str | None:
+        """Return what follows the address of MLflow's pages to see all trials of this study.
+
+        None until MLflow has answered.
+        """
+        experiment = self.experiment_id
+        return None if experiment is None else view_path(experiment, self.study_id, charts=charts)
 
     def record_final(
         self,

@@ -1,0 +1,107 @@
+"""A saved view of a study in MLflow's pages: all trials, best first, with what was searched.
+
+MLflow's own start shows neither metrics nor settings in the table, and the first ten runs in the
+charts. A saved view is a tag of the experiment that the pages list under "Views" and open by link.
+Its fields are those of MLflow 3.17's pages; another version that does not know them shows its
+usual start.
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Any, Final
+
+from hbpr.names import best_name
+
+_PREFIX: Final = "mlflow.sharedViewState."
+#: An experiment's tag holds 20,000 characters; this many columns always fit.
+_MOST_COLUMNS: Final = 30
+
+
+def study_view(
+    study_id: str, name: str, monitor: str, settings: Sequence[str], *, created_at: int
+) -> tuple[str, str]:
+    """Return key and value of the experiment tag that is the view.
+
+    Args:
+        study_id: Id of the study; also the view's key in links.
+        name: Name in the list of views.
+        monitor: Metric that the study maximises.
+        settings: Searched settings, under dotted names.
+        created_at: Milliseconds since 1970.
+    """
+    best, settings = best_name(monitor), list(settings)[:_MOST_COLUMNS]
+    columns = {f"metrics.`{name}`": name for name in (best, monitor)}
+    columns |= {f"params.`{name}`": name for name in settings}
+    state: dict[str, Any] = {
+        "searchFilter": f"tags.`hbpr.study_id` = '{study_id}'",
+        "orderByKey": f"metrics.`{best}`",
+        "orderByAsc": False,
+        "selectedColumns": list(columns),
+        "columnOrder": list(columns),
+        "columnWidths": {column: 40 + 7 * len(name) for column, name in columns.items()},
+        "runsHiddenMode": "SHOW_ALL",
+        "isAccordionReordered": True,
+        "compareRunSections": [_section("all", "All trials"), _section("val", "val")],
+        "compareRunCharts": [
+            _chart("curves", "LINE", metricKey=monitor, displayName=monitor),
+            _chart("best", "BAR", metricKey=best, displayName=best, runsCountToCompare=100),
+            _chart(
+                "settings",
+                "PARALLEL",
+                selectedParams=settings,
+                selectedMetrics=[best],
+                showAllRuns=True,
+            ),
+        ],
+    }
+    view = {
+        "name": name,
+        "createdAt": created_at,
+        "updatedAt": created_at,
+        "state": json.dumps(state),
+    }
+    return _PREFIX + study_id, json.dumps(view)
+
+
+def view_path(experiment_id: str, study_id: str, *, charts: bool = False) -> str:
+    """Return what follows the address of MLflow's pages to open a study's view.
+
+    Example:
+        >>> view_path("1", "s1")
+        '/#/experiments/1/runs?viewStateShareKey=s1&workflowType=machine_learning'
+    """
+    mode = "&compareRunsMode=CHART" if charts else ""
+    return (
+        f"/#/experiments/{experiment_id}/runs"
+        f"?viewStateShareKey={study_id}&workflowType=machine_learning{mode}"
+    )
+
+
+def _section(key: str, name: str) -> dict[str, Any]:
+    return {"uuid": f"hbpr-{key}", "name": name, "display": True, "isReordered": False}
+
+
+def _chart(key: str, kind: str, **fields: Any) -> dict[str, Any]:
+    if kind == "LINE":
+        fields = {
+            "selectedMetricKeys": [fields["metricKey"]],
+            "lineSmoothness": 0,
+            "xAxisScaleType": "linear",
+            "scaleType": "linear",
+            "range": {},
+            "xAxisKey": "step",
+            "selectedXAxisMetricKey": "",
+            "yAxisKey": "metric",
+            "yAxisExpressions": [],
+            "ignoreOutliers": False,
+            "useGlobalXaxisKey": True,
+            "useGlobalLineSmoothing": True,
+        } | fields
+    return {
+        "uuid": f"hbpr-{key}",
+        "type": kind,
+        "runsCountToCompare": 10,
+        "metricSectionId": "hbpr-all",
+        "deleted": False,
+        "isGenerated": False,
+    } | fields
