@@ -1,0 +1,173 @@
+"""The fused engine: one compiled loop that draws, scores and updates torch parameters in place."""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, ClassVar, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hbpr.data.interactions import Interactions
+from hbpr.models import MatrixFactorization, Recommender
+from hbpr.settings.models import OptimizerSettings, TrainingSettings, TrialSettings
+from hbpr.training.engine import Engine, State
+from hbpr.training.fused.draws import KINDS
+from hbpr.training.fused.gradients import CODES
+from hbpr.training.fused.onehot import train_blocks
+from hbpr.training.losses import harmonic_numbers
+
+#: What a block's user rows and bit sets may take of the cache, and its most users.
+_BLOCK_BYTES: Final = 512 * 1024
+_BLOCK_USERS: Final = 100
+
+
+class FusedEngine(Engine):
+    """Train matrix factorization triple by triple, without intermediate tensors.
+
+    One thread is reproducible bit for bit from the seed. Several threads take blocks of users of
+    their own and update item rows without locks (Niu et al., "Hogwild!", NeurIPS 2011), so their
+    results differ from run to run within noise.
+
+    Args:
+        model: Its parameters, on the CPU, change in place.
+        data: Its training part and training negatives are read, nothing else.
+        optimizer: ``sgd`` or ``adagrad``, and regularisation.
+        training: Loss, negatives and seed.
+        threads: Threads that train at the same time.
+    """
+
+    name: ClassVar[str] = "fused"
+
+    def __init__(
+        self,
+        model: MatrixFactorization,
+        data: Interactions,
+        optimizer: OptimizerSettings,
+        training: TrainingSettings,
+        *,
+        threads: int = 1,
+    ) -> None:
+        self.model = model
+        self._data = data
+        self._weights = [p.detach().numpy() for p in (model.U, model.V, model.b)]
+        adagrad = optimizer.name == "adagrad"
+        self._sums: list[NDArray[np.float32]] = [
+            np.zeros_like(w) if adagrad else np.zeros((1,) * w.ndim, np.float32)
+            for w in self._weights
+        ]
+        self._rng = np.random.default_rng(training.seed)
+        words = -(-data.n_items // 64)
+        row_bytes = 4 * model.n_latent * (1 + adagrad) + 8 * min(
+            words, int(data.train.counts.max())
+        )
+        self._block_users = int(np.clip(_BLOCK_BYTES // row_bytes, 1, _BLOCK_USERS))
+        self._n_blocks = -(-data.n_users // self._block_users)
+        edges = np.arange(self._n_blocks + 1) * self._block_users
+        starts = data.train.indptr[np.minimum(edges, data.n_users)]
+        self._block_pairs = np.diff(starts)
+        largest = int(self._block_pairs.max())
+        self._threads = max(1, min(threads, self._n_blocks))
+        self._scratch = [
+            (
+                np.empty((largest, 2), np.int32),
+                np.zeros((self._block_users, words), np.uint64),
+                np.zeros(1, np.uint64),
+            )
+            for _ in range(self._threads)
+        ]
+        self._harmonic = harmonic_numbers(data.n_items)
+        negatives = training.negatives
+        warp = training.loss_function == "warp_loss"
+        self._choices = (
+            CODES[training.loss_function],
+            KINDS[negatives.kind],
+            np.float32(negatives.observed),
+            negatives.per_positive,
+            negatives.warp_draws if warp else negatives.hardest_of,
+            adagrad,
+            model.item_bias,
+        )
+        self._regularisation = tuple(
+            np.float32(value)
+            for value in (
+                optimizer.reg_user,
+                optimizer.reg_positive,
+                optimizer.reg_negative,
+                optimizer.reg_bias,
+            )
+        )
+
+    def train_epoch(self, lr: float) -> float:
+        """Visit every training positive once, in random order; return the mean loss."""
+        blocks = self._rng.permutation(self._n_blocks)
+        seeds = self._rng.integers(0, 2**63, self._threads, dtype=np.uint64)
+        if self._threads == 1:
+            total = self._train(0, blocks, seeds[0], lr)
+        else:
+            ends = np.cumsum(self._block_pairs[blocks])
+            cuts = np.searchsorted(ends, ends[-1] * np.arange(1, self._threads) / self._threads)
+            with ThreadPoolExecutor(self._threads) as pool:
+                jobs = [
+                    pool.submit(self._train, k, part, seeds[k], lr)
+                    for k, part in enumerate(np.split(blocks, cuts))
+                ]
+                total = sum(job.result() for job in jobs)
+        return total / self._data.train.n_pairs
+
+    def _train(self, thread: int, blocks: NDArray[np.int64], seed: Any, lr: float) -> float:
+        order, known, state = self._scratch[thread]
+        state[0] = seed
+        data = self._data
+        return float(
+            train_blocks(
+                *self._weights,
+                *self._sums,
+                data.train.indptr,
+                data.train.items,
+                data.train_negatives.indptr,
+                data.train_negatives.items,
+                blocks,
+                self._block_users,
+                order,
+                known,
+                state,
+                self._harmonic,
+                *self._choices,
+                np.float32(lr),
+                self._regularisation,
+            )
+        )
+
+    def state(self) -> State:
+        """Adagrad's sums and the random state."""
+        generator = self._rng.bit_generator.state["state"]
+        arrays: State = {
+            f"sums/{k}": sums.copy() for k, sums in zip("UVb", self._sums, strict=True)
+        }
+        arrays["random"] = np.frombuffer(
+            b"".join(generator[key].to_bytes(16, "little") for key in ("state", "inc")), np.uint8
+        )
+        return arrays
+
+    def load_state(self, state: State) -> None:
+        """Put back what `state` returned."""
+        for name, sums in zip("UVb", self._sums, strict=True):
+            sums[...] = state[f"sums/{name}"]
+        raw = state["random"].tobytes()
+        whole = dict(self._rng.bit_generator.state)
+        whole["state"] = {
+            "state": int.from_bytes(raw[:16], "little"),
+            "inc": int.from_bytes(raw[16:], "little"),
+        }
+        whole["has_uint32"] = 0
+        self._rng.bit_generator.state = whole
+
+
+def why_not_fused(model: Recommender, settings: TrialSettings) -> str | None:
+    """Return why the fused engine does not cover the settings, or None where it does."""
+    if not isinstance(model, MatrixFactorization):
+        return f"model.kind {settings.model.kind} is not matrix factorization"
+    if settings.optimizer.name not in ("sgd", "adagrad"):
+        return f"optimizer.name {settings.optimizer.name} is neither sgd nor adagrad"
+    if settings.training.device == "cuda":
+        return "training.device is cuda"
+    return None

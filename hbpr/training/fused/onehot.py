@@ -1,0 +1,286 @@
+"""The compiled epoch where every user and every item is its own only feature.
+
+Users are visited in shuffled blocks, and the positives of a block in random order: the user rows,
+and the bit sets that tell a user's positives, stay in the processor's cache. Triples are drawn a
+few ahead of their update, so that item rows are on their way when they are needed.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import numba
+import numpy as np
+from numba import njit
+
+from hbpr.training.fused.draws import draw_ahead, mark_positives, order_positives
+from hbpr.training.fused.gradients import BPR, FAST, HINGE, WARP, sigmoid, slopes, softplus
+from hbpr.training.fused.prefetch import prefetch_row
+
+#: Positives whose negatives are drawn before the first of them is used.
+AHEAD: Final = 32
+_TINY = np.float32(1e-10)
+
+
+@njit(cache=True, nogil=True, fastmath=set(FAST), error_model="numpy")
+def _inner(users: Any, user: Any, items: Any, item: Any) -> Any:
+    total = np.float32(0.0)
+    for f in range(users.shape[1]):
+        total += users[user, f] * items[item, f]
+    return total
+
+
+@njit(cache=True, nogil=True, fastmath=set(FAST), error_model="numpy")
+def _sgd_row(weights: Any, row: Any, gradient: Any, lr: Any) -> None:
+    for f in range(weights.shape[1]):
+        weights[row, f] -= lr * gradient[f]
+
+
+@njit(cache=True, nogil=True, fastmath=set(FAST), error_model="numpy")
+def _adagrad_row(weights: Any, sums: Any, row: Any, gradient: Any, lr: Any) -> None:
+    """One step of Adagrad (Duchi, Hazan & Singer, JMLR 2011), entry by entry."""
+    for f in range(weights.shape[1]):
+        g = gradient[f]
+        total = sums[row, f] + g * g
+        sums[row, f] = total
+        weights[row, f] -= lr * g / (np.sqrt(total) + _TINY)
+
+
+@njit(cache=True, nogil=True, fastmath=set(FAST), error_model="numpy")
+def _sgd_bias(b: Any, item: Any, gradient: Any, lr: Any) -> None:
+    b[item] -= lr * gradient
+
+
+@njit(cache=True, nogil=True, fastmath=set(FAST), error_model="numpy")
+def _adagrad_bias(b: Any, sums: Any, item: Any, gradient: Any, lr: Any) -> None:
+    sums[item] += gradient * gradient
+    b[item] -= lr * gradient / (np.sqrt(sums[item]) + _TINY)
+
+
+@njit(cache=True, nogil=True, fastmath=set(FAST), error_model="numpy")
+def _sgd_triple(
+    U: Any, V: Any, u: Any, i: Any, j: Any, rise: Any, fall: Any, lr: Any, regs: Any
+) -> None:
+    """Move the three rows of a triple in one pass; regs is (user, positive, negative)."""
+    for f in range(U.shape[1]):
+        user, positive, negative = U[u, f], V[i, f], V[j, f]
+        U[u, f] = user - lr * (regs[0] * user - rise * positive + fall * negative)
+        V[i, f] = positive - lr * (regs[1] * positive - rise * user)
+        V[j, f] = negative - lr * (regs[2] * negative + fall * user)
+
+
+@njit(cache=True, nogil=True, fastmath=set(FAST), error_model="numpy")
+def _adagrad_triple(
+    U: Any,
+    V: Any,
+    U2: Any,
+    V2: Any,
+    u: Any,
+    i: Any,
+    j: Any,
+    rise: Any,
+    fall: Any,
+    lr: Any,
+    regs: Any,
+) -> None:
+    """Move the three rows of a triple in one pass; regs is (user, positive, negative)."""
+    for f in range(U.shape[1]):
+        user, positive, negative = U[u, f], V[i, f], V[j, f]
+        g_user = regs[0] * user - rise * positive + fall * negative
+        g_positive = regs[1] * positive - rise * user
+        g_negative = regs[2] * negative + fall * user
+        total = U2[u, f] + g_user * g_user
+        U2[u, f] = total
+        U[u, f] = user - lr * g_user / (np.sqrt(total) + _TINY)
+        total = V2[i, f] + g_positive * g_positive
+        V2[i, f] = total
+        V[i, f] = positive - lr * g_positive / (np.sqrt(total) + _TINY)
+        total = V2[j, f] + g_negative * g_negative
+        V2[j, f] = total
+        V[j, f] = negative - lr * g_negative / (np.sqrt(total) + _TINY)
+
+
+def _train_blocks(
+    U: Any,
+    V: Any,
+    b: Any,
+    U2: Any,
+    V2: Any,
+    b2: Any,
+    indptr: Any,
+    items: Any,
+    observed_indptr: Any,
+    observed_items: Any,
+    blocks: Any,
+    block_users: Any,
+    order: Any,
+    known: Any,
+    state: Any,
+    harmonic: Any,
+    loss: Any,
+    kind: Any,
+    observed_share: Any,
+    n_negatives: Any,
+    n_candidates: Any,
+    adagrad: Any,
+    biased: Any,
+    lr: Any,
+    regs: Any,
+) -> Any:
+    """Train on every positive of some blocks of users once; weights change in place.
+
+    Args:
+        U: (n_users, d) float32 user vectors.
+        V: (n_items, d) float32 item vectors.
+        b: (n_items,) float32 item biases.
+        U2: Adagrad's sums of squares, shaped as U; (1, 1) with SGD. V2 and b2 likewise.
+        V2: See U2.
+        b2: See U2.
+        indptr: (n_users + 1,) int64 start of each user's positives.
+        items: (n_pairs,) int32 positives, sorted within a user.
+        observed_indptr: As `indptr`, for observed negatives.
+        observed_items: As `items`, for observed negatives.
+        blocks: Numbers of the blocks to visit, in this order.
+        block_users: Users in a block.
+        order: int32 scratch for the positives of the largest block, (n, 2).
+        known: (block_users, words) uint64 scratch bit sets, all zero.
+        state: (1,) uint64 random state.
+        harmonic: (n_items + 1,) float32 harmonic numbers.
+        loss: One of `gradients.CODES`.
+        kind: One of `draws.KINDS`.
+        observed_share: Share of draws from observed negatives, with MIXED.
+        n_negatives: Negatives beside each positive, N.
+        n_candidates: Candidates drawn for each negative; with WARP the most draws.
+        adagrad: Whether to scale steps by Adagrad's sums.
+        biased: Whether biases are learned.
+        lr: Learning rate.
+        regs: L2 of users, positives, negatives and biases: four float32.
+
+    Returns:
+        Sum of the losses, float64.
+    """
+    n_users = indptr.shape[0] - 1
+    n_items = V.shape[0]
+    d = U.shape[1]
+    drawn = np.empty((AHEAD, n_negatives * n_candidates), np.int64)
+    chosen = np.empty(n_negatives, np.int64)
+    scores = np.empty(n_negatives, np.float32)
+    falls = np.empty(n_negatives, np.float32)
+    weights = np.ones(n_negatives, np.float32)
+    user_step = np.empty(d, np.float32)
+    item_step = np.empty(d, np.float32)
+    total = 0.0
+    likelihood = 1.0  # product of probabilities: one logarithm for many of them
+    simple = n_candidates == 1 and n_negatives == 1 and loss in (BPR, HINGE)
+    for block in blocks:
+        first = block * block_users
+        last = min(first + block_users, n_users)
+        mark_positives(known, first, last, indptr, items, True)
+        n_pairs = order_positives(state, order, first, last, indptr, items, n_items)
+        for start in range(0, n_pairs, AHEAD):
+            size = min(AHEAD, n_pairs - start)
+            draw_ahead(
+                state, drawn, order, start, size, first, known, indptr, items,
+                observed_indptr, observed_items, kind, observed_share, n_items,
+            )  # fmt: skip
+            for c in range(size):
+                prefetch_row(V, np.int64(order[start + c, 1]))
+                if adagrad:
+                    prefetch_row(V2, np.int64(order[start + c, 1]))
+                for n in range(drawn.shape[1]):
+                    prefetch_row(V, drawn[c, n])
+                    if adagrad:
+                        prefetch_row(V2, drawn[c, n])
+            for c in range(size):
+                u = np.int64(order[start + c, 0])
+                i = np.int64(order[start + c, 1])
+                positive = _inner(U, u, V, i)
+                if biased:
+                    positive += b[i]
+                if simple:
+                    j = drawn[c, 0]
+                    x = positive - _inner(U, u, V, j)
+                    if biased:
+                        x -= b[j]
+                    if loss == HINGE:
+                        gap = np.float32(1.0) - x
+                        rise = np.float32(0.0) if gap <= np.float32(0.0) else np.float32(1.0)
+                        total += gap * rise
+                    else:
+                        rise = sigmoid(-x)
+                        if rise < np.float32(0.999):
+                            likelihood *= np.float32(1.0) - rise
+                            if likelihood < 1e-200:
+                                total -= np.log(likelihood)
+                                likelihood = 1.0
+                        else:
+                            total += softplus(-x)
+                    fall = rise
+                else:
+                    for n in range(n_negatives):
+                        best = drawn[c, n * n_candidates]
+                        highest = np.float32(-np.inf)
+                        if loss == WARP:
+                            weights[n] = np.float32(0.0)
+                        for h in range(n_candidates):
+                            j = drawn[c, n * n_candidates + h]
+                            score = _inner(U, u, V, j)
+                            if biased:
+                                score += b[j]
+                            if loss == WARP:
+                                best, highest = j, score
+                                if score > positive - np.float32(1.0):
+                                    weights[n] = harmonic[max(1, (n_items - 1) // (h + 1))]
+                                    break
+                            elif not score <= highest:
+                                best, highest = j, score
+                        chosen[n] = best
+                        scores[n] = highest
+                    rise, found = slopes(loss, positive, scores, falls, weights)
+                    total += found
+                    fall = falls[0]
+                    j = chosen[0]
+                if n_negatives == 1:
+                    if adagrad:
+                        _adagrad_triple(U, V, U2, V2, u, i, j, rise, fall, lr, regs)
+                    else:
+                        _sgd_triple(U, V, u, i, j, rise, fall, lr, regs)
+                else:
+                    for f in range(d):
+                        user_step[f] = regs[0] * U[u, f] - rise * V[i, f]
+                        item_step[f] = regs[1] * V[i, f] - rise * U[u, f]
+                    if adagrad:
+                        _adagrad_row(V, V2, i, item_step, lr)
+                    else:
+                        _sgd_row(V, i, item_step, lr)
+                    for n in range(n_negatives):
+                        j = chosen[n]
+                        fall = falls[n]
+                        for f in range(d):
+                            user_step[f] += fall * V[j, f]
+                            item_step[f] = regs[2] * V[j, f] + fall * U[u, f]
+                        if adagrad:
+                            _adagrad_row(V, V2, j, item_step, lr)
+                        else:
+                            _sgd_row(V, j, item_step, lr)
+                        if biased and n + 1 < n_negatives:
+                            if adagrad:
+                                _adagrad_bias(b, b2, j, regs[3] * b[j] + fall, lr)
+                            else:
+                                _sgd_bias(b, j, regs[3] * b[j] + fall, lr)
+                    if adagrad:
+                        _adagrad_row(U, U2, u, user_step, lr)
+                    else:
+                        _sgd_row(U, u, user_step, lr)
+                if biased and adagrad:
+                    _adagrad_bias(b, b2, i, regs[3] * b[i] - rise, lr)
+                    _adagrad_bias(b, b2, j, regs[3] * b[j] + fall, lr)
+                elif biased:
+                    _sgd_bias(b, i, regs[3] * b[i] - rise, lr)
+                    _sgd_bias(b, j, regs[3] * b[j] + fall, lr)
+        mark_positives(known, first, last, indptr, items, False)
+    return total - np.log(likelihood)
+
+
+train_blocks: Callable[..., float] = numba.njit(
+    cache=True, nogil=True, fastmath=set(FAST), error_model="numpy"
+)(_train_blocks)
