@@ -1,5 +1,6 @@
 """`hbpr train`: one model, its validation metrics as they come, its test metrics at the end."""
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -127,5 +128,8 @@ def _where(settings: "TrialSettings") -> str:
     uri = mask_secrets(settings.mlflow.tracking_uri)
     text = f"recorded in experiment {settings.mlflow.experiment_name} at {uri}"
     if uri.startswith("sqlite:"):
-        text += f"\nlook at it with: mlflow ui --backend-store-uri {uri}"
+        text += (
+            "\nlook at it with: MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false "
+            f"mlflow server --backend-store-uri {shlex.quote(uri)} --port 5000"
+        )
     return text
