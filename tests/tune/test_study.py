@@ -1,0 +1,201 @@
+import json
+import logging
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hbpr.data import load_data
+from hbpr.errors import ClusterError, ConfigError, DataError, StudyError, TrackingError
+from hbpr.recommender import RecommendationSystem
+from tune import folder as folders
+from tune.study import run_study
+
+#: Diverges within an epoch at the second learning rate.
+POISONED = {
+    "optimizer": {"name": "sgd"},
+    "training": {"loss_function": "hinge_loss", "engine": "autograd", "batch_size": 16},
+    "model": {"init_std": 10.0, "n_latent": 64},
+}
+
+
+class TestBeforeRay:
+    """Whatever can be refused is refused before Ray starts, and leaves no record."""
+
+    @pytest.fixture(autouse=True)
+    def _no_ray(self, monkeypatch):
+        def refuse(*args, **kwargs):
+            pytest.fail("Ray was started")
+
+        monkeypatch.setattr("tune.study.ray_runtime", refuse)
+
+    def test_an_empty_validation_part(self, small_study, runs) -> None:
+        settings = small_study(data={"split": {"train": 0.9, "validation": 0.0}})
+        with pytest.raises(DataError, match=r"the validation part .* raise data.split.validation"):
+            run_study(settings, progress=False)
+        assert runs() == {}
+
+    def test_data_in_memory_beside_searched_data(self, small_study, runs) -> None:
+        settings = small_study({"space": {"data.item_feature": ["both", "indicator"]}})
+        data = load_data(settings.data)
+        with pytest.raises(ConfigError, match=r"data\.\* is searched but .* in memory"):
+            run_study(settings, data=data, progress=False)
+        assert runs() == {}
+
+    def test_a_storage_that_is_a_file(self, small_study, tmp_path: Path) -> None:
+        (tmp_path / "taken").touch()
+        with pytest.raises(ConfigError, match=r"sweep.storage: the folder .*taken/small"):
+            run_study(small_study({"storage": str(tmp_path / "taken")}), progress=False)
+
+    def test_a_tracking_server_that_is_away(self, small_study) -> None:
+        settings = small_study(mlflow={"tracking_uri": "http://127.0.0.1:9"})
+        with pytest.raises(TrackingError, match=r"127\.0\.0\.1:9"):
+            run_study(settings, progress=False)
+
+    def test_resuming_with_other_settings(self, small_study, tmp_path: Path, runs) -> None:
+        before = small_study()
+        data = {"": load_data(before.data).fingerprint}
+        folder = folders.create(before, data)
+        after = small_study({"num_trials": 9}, training={"n_iter": 7})
+        with pytest.raises(StudyError) as error:
+            run_study(after, progress=False, resume=folder.path)
+        assert "  sweep.num_trials: was 4, is now 9\n" in str(error.value)
+        assert "  training.n_iter: was 4, is now 7\n" in str(error.value)
+        with pytest.raises(StudyError, match="other users, items or interactions"):
+            run_study(before, progress=False, resume=folder.path)
+        with pytest.raises(StudyError, match="not the folder of a study"):
+            run_study(before, progress=False, resume=tmp_path)
+        assert runs() == {}
+
+
+@pytest.mark.ray
+@pytest.mark.usefixtures("shared_ray")
+class TestStudy:
+    def test_from_settings_to_a_recommender(self, small_study, runs, tmp_path: Path) -> None:
+        scheduler = {"kind": "asha", "grace_period": 2, "reduction_factor": 2}
+        settings = small_study({"scheduler": scheduler, "num_trials": 6})
+        result = run_study(settings, progress=False)
+
+        assert [trial.number for trial in result.trials] == list(range(6))
+        assert {trial.state for trial in result.trials} <= {"COMPLETE", "PRUNED"}
+        complete = [trial for trial in result.trials if trial.state == "COMPLETE"]
+        assert result.best == max(complete, key=lambda trial: trial.value)
+        assert all(trial.epochs == 4 for trial in complete)
+
+        words = {"COMPLETE": "FINISHED", "PRUNED": "KILLED"}
+        expected = {f"trial-{t.number:03d}": words[t.state] for t in result.trials}
+        assert runs() == expected | {f"study {result.study_id}": "FINISHED"}
+        assert all(trial.run_id for trial in result.trials)
+
+        assert result.validation_metrics[result.metric] == result.best.value
+        assert result.test_metrics.keys() < result.baseline_metrics.keys()
+        assert result.system.evaluate("test") == pytest.approx(result.test_metrics)
+        loaded = RecommendationSystem.load(result.model_folder)
+        assert loaded.data.validation.n_pairs == 0
+        users = loaded.data.user_ids[:3]
+        assert loaded.recommend(users, k=5).equals(result.system.recommend(users, k=5))
+
+        assert result.folder.parent == tmp_path / "studies" / "small"
+        summary = json.loads((result.folder / "summary.json").read_text())
+        assert summary["test_metrics"] == result.test_metrics
+        assert summary["best"]["number"] == result.best.number
+        assert not (result.folder / "checkpoints").exists()
+        with pytest.raises(StudyError, match="has come to its result"):
+            run_study(settings, progress=False, resume=result.folder)
+
+    def test_same_seed_one_worker_same_study(self, small_study) -> None:
+        def told() -> object:
+            result = run_study(small_study({"max_concurrent": 1}), progress=False)
+            trials = [(t.number, t.values, t.state, t.value, t.epochs) for t in result.trials]
+            return trials, result.validation_metrics, result.test_metrics, result.baseline_metrics
+
+        assert told() == told()
+
+    def test_a_grid_over_data_and_model(self, small_study) -> None:
+        space = {"data.item_feature": ["indicator", "both"], "model.n_latent": [4, 8]}
+        sweep = {"search": {"algorithm": "grid"}, "space": space, "num_trials": None}
+        result = run_study(small_study(sweep), progress=False)
+        points = [tuple(trial.values.values()) for trial in result.trials]
+        assert sorted(points) == [("both", 4), ("both", 8), ("indicator", 4), ("indicator", 8)]
+        assert len({trial.value for trial in result.trials}) == 4
+        best = result.best.values["data.item_feature"]
+        assert result.system.settings.data.item_feature == best
+
+    def test_data_in_memory_and_the_winner_of_train_alone(self, small_study) -> None:
+        settings = small_study({"num_trials": 2, "final": {"refit": "none"}})
+        data = load_data(settings.data)
+        settings = small_study({"num_trials": 2, "final": {"refit": "none"}}, data={"name": "?"})
+        result = run_study(settings, data=data, progress=False)
+        assert result.system.data is data
+        assert result.system.evaluate("val") == pytest.approx(result.validation_metrics)
+
+    @pytest.mark.parametrize("kind", ["median", "hyperband"])
+    def test_other_schedulers(self, small_study, runs, kind: str) -> None:
+        sweep = {"scheduler": {"kind": kind, "grace_period": 2}, "num_trials": 5}
+        result = run_study(small_study(sweep), progress=False)
+        assert len(result.trials) == 5
+        assert result.best.epochs == 4
+        assert "RUNNING" not in runs().values()
+
+    def test_a_diverging_trial_fails_alone(self, small_study, runs) -> None:
+        sweep = {"search": {"algorithm": "grid"}, "space": {"optimizer.lr": [0.05, 100.0]}}
+        settings = small_study(sweep | {"num_trials": None}, **POISONED)
+        result = run_study(settings, progress=False)
+        assert [trial.state for trial in result.trials] == ["COMPLETE", "FAIL"]
+        assert runs()["trial-001"] == "FAILED"
+
+    def test_no_winner(self, small_study, runs) -> None:
+        sweep = {"search": {"algorithm": "grid"}, "space": {"optimizer.lr": [99.0, 100.0]}}
+        settings = small_study(sweep | {"num_trials": None}, **POISONED)
+        with pytest.raises(StudyError, match=r"none of the 2 trials .* DivergedError: epoch \d"):
+            run_study(settings, progress=False)
+        assert set(runs().values()) == {"FAILED"}
+
+    def test_a_killed_process_costs_no_trial(self, small_study, runs) -> None:
+        killer = threading.Thread(target=_kill_one_trial)
+        killer.start()
+        settings = small_study({"num_trials": 2}, training={"n_iter": 600, "eval_every": 20})
+        result = run_study(settings, progress=False)
+        killer.join()
+        assert [trial.state for trial in result.trials] == ["COMPLETE", "COMPLETE"]
+        assert [trial.epochs for trial in result.trials] == [600, 600]
+        assert set(runs().values()) == {"FINISHED"}
+
+    def test_a_trial_larger_than_any_node(self, small_study, runs) -> None:
+        with pytest.raises(ClusterError, match=r"one trial needs CPU 64"):
+            run_study(small_study({"resources": {"cpu": 64}}), progress=False)
+        assert runs() == {}
+
+    def test_data_arrive_without_a_copy(self, small_study) -> None:
+        import ray
+
+        data = load_data(small_study().data)
+
+        @ray.remote
+        def look(arrived):
+            arrays = [arrived.train.items, arrived.train.indptr, arrived.item_features.values]
+            return [(bool(a.flags.writeable), bool(a.flags.owndata)) for a in arrays], arrays[0]
+
+        flags, items = ray.get(look.remote(ray.put(data)))
+        assert flags == [(False, False)] * 3
+        assert np.array_equal(items, data.train.items)
+
+
+def _kill_one_trial() -> None:
+    """Kill the first trial that has been at work for a second."""
+    import psutil
+
+    me = psutil.Process()
+    for _ in range(600):
+        for process in me.children(recursive=True):
+            try:
+                name = process.cmdline()[0] if process.cmdline() else ""
+                if "HbprTrainable.train" in name:
+                    time.sleep(1.0)
+                    process.kill()
+                    return
+            except psutil.Error:
+                logging.debug("a process ended while it was looked at")
+        time.sleep(0.05)
