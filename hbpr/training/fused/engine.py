@@ -10,9 +10,9 @@ from hbpr.data.interactions import Interactions
 from hbpr.models import MatrixFactorization, Recommender
 from hbpr.settings.models import OptimizerSettings, TrainingSettings, TrialSettings
 from hbpr.training.engine import Engine, State
+from hbpr.training.fused import hybrid, onehot
 from hbpr.training.fused.draws import KINDS
 from hbpr.training.fused.gradients import CODES
-from hbpr.training.fused.onehot import train_blocks
 from hbpr.training.losses import harmonic_numbers
 
 #: What a block's user rows and bit sets may take of the cache, and its most users.
@@ -54,6 +54,15 @@ class FusedEngine(Engine):
             np.zeros_like(w) if adagrad else np.zeros((1,) * w.ndim, np.float32)
             for w in self._weights
         ]
+        users, items = data.user_features, data.item_features
+        self._loop = onehot.train_blocks
+        self._features: tuple[NDArray[Any], ...] = ()
+        if not (users.is_identity and items.is_identity):
+            self._loop = hybrid.train_blocks
+            self._features = (
+                *(users.indptr, users.indices, users.values),
+                *(items.indptr, items.indices, items.values),
+            )
         self._rng = np.random.default_rng(training.seed)
         words = -(-data.n_items // 64)
         row_bytes = 4 * model.n_latent * (1 + adagrad) + 8 * min(
@@ -118,9 +127,10 @@ class FusedEngine(Engine):
         state[0] = seed
         data = self._data
         return float(
-            train_blocks(
+            self._loop(
                 *self._weights,
                 *self._sums,
+                *self._features,
                 data.train.indptr,
                 data.train.items,
                 data.train_negatives.indptr,

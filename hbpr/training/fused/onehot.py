@@ -18,7 +18,7 @@ from hbpr.training.fused.prefetch import prefetch_row
 
 #: Positives whose negatives are drawn before the first of them is used.
 AHEAD: Final = 32
-_TINY = np.float32(1e-10)
+TINY = np.float32(1e-10)
 
 
 @njit(cache=True, nogil=True, fastmath=set(FAST), error_model="numpy")
@@ -42,7 +42,7 @@ def _adagrad_row(weights: Any, sums: Any, row: Any, gradient: Any, lr: Any) -> N
         g = gradient[f]
         total = sums[row, f] + g * g
         sums[row, f] = total
-        weights[row, f] -= lr * g / (np.sqrt(total) + _TINY)
+        weights[row, f] -= lr * g / (np.sqrt(total) + TINY)
 
 
 @njit(cache=True, nogil=True, fastmath=set(FAST), error_model="numpy")
@@ -53,7 +53,7 @@ def _sgd_bias(b: Any, item: Any, gradient: Any, lr: Any) -> None:
 @njit(cache=True, nogil=True, fastmath=set(FAST), error_model="numpy")
 def _adagrad_bias(b: Any, sums: Any, item: Any, gradient: Any, lr: Any) -> None:
     sums[item] += gradient * gradient
-    b[item] -= lr * gradient / (np.sqrt(sums[item]) + _TINY)
+    b[item] -= lr * gradient / (np.sqrt(sums[item]) + TINY)
 
 
 @njit(cache=True, nogil=True, fastmath=set(FAST), error_model="numpy")
@@ -90,13 +90,13 @@ def _adagrad_triple(
         g_negative = regs[2] * negative + fall * user
         total = U2[u, f] + g_user * g_user
         U2[u, f] = total
-        U[u, f] = user - lr * g_user / (np.sqrt(total) + _TINY)
+        U[u, f] = user - lr * g_user / (np.sqrt(total) + TINY)
         total = V2[i, f] + g_positive * g_positive
         V2[i, f] = total
-        V[i, f] = positive - lr * g_positive / (np.sqrt(total) + _TINY)
+        V[i, f] = positive - lr * g_positive / (np.sqrt(total) + TINY)
         total = V2[j, f] + g_negative * g_negative
         V2[j, f] = total
-        V[j, f] = negative - lr * g_negative / (np.sqrt(total) + _TINY)
+        V[j, f] = negative - lr * g_negative / (np.sqrt(total) + TINY)
 
 
 def _train_blocks(
