@@ -179,6 +179,14 @@ class RunLog:
         """Set tags on the run."""
         self._try(lambda: log_batch(self.client, self.run_id, tags=tags))
 
+    def log_model(self, system: "RecommendationSystem") -> None:
+        """Log a trained system as the run's model, and its URI as the tag ``hbpr.model``."""
+
+        def log() -> None:
+            self.set_tags({"hbpr.model": log_system(self.client, self.run_id, system)})
+
+        self._try(log)
+
     def finish(self, status: Literal["FINISHED", "KILLED", "FAILED"] = "FINISHED") -> None:
         """Send what is left and close the run."""
         self._flush()

@@ -58,7 +58,7 @@ class TrainingPipeline:
         *,
         on_epoch: Callable[[EpochReport], None] | None = None,
     ) -> RecommendationSystem:
-        """Train one model and record it as one MLflow run.
+        """Train one model, and record it and the model as one MLflow run.
 
         Early stopping and the choice of the best epoch look at the validation part. The test part
         is scored once, for the best epoch's model.
@@ -106,6 +106,7 @@ class TrainingPipeline:
                     {k: v for k, v in system.metrics.items() if k.startswith("test/")},
                     step=trainer.best_epoch,
                 )
+            run.log_model(system)
         return system
 
     def run_grid_search(
