@@ -15,7 +15,7 @@ PYTEST := $(BIN)/pytest tests $(CODE) --doctest-modules
 help:
 	@echo "make demo       set up once, then run a small complete study (about a minute)"
 	@echo "make test       set up once, then all checks and all tests"
-	@echo "make test-fast  the same without the tests that start Ray"
+	@echo "make test-fast  the same without slow tests and those that start Ray"
 	@echo "make check      format, lint, types, layers"
 	@echo "make fix        format, and fix what the linter can"
 	@echo "make bench      run the benchmark programs"
@@ -52,7 +52,7 @@ test: check
 	$(PYTEST)
 
 test-fast: check
-	$(PYTEST) -m "not ray"
+	$(PYTEST) -m "not ray and not slow"
 
 bench: $(VENV)/.installed-dev
 	@found=0; for program in tests/benchmarks/bench_*.py; do \
