@@ -155,7 +155,7 @@ def _start(folder: str, cpus: int | None, data_bytes: int) -> None:
             log_to_driver=False,
             logging_level=logging.ERROR,
             object_store_memory=_STORE_SPARE_BYTES + 2 * data_bytes,
-            _temp_dir=folder,
+            _temp_dir=os.path.join(folder, "ray"),  # Ray opens it for everybody; `folder` is ours
         )
     except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         raise ClusterError(f"a private Ray did not start on this machine: {error}") from error
