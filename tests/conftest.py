@@ -20,9 +20,19 @@ def empty_mlflow(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def tracking_uri(empty_mlflow: Path, tmp_path: Path) -> str:
     """URI of an MLflow database of the test's own."""
-    path = tmp_path / "mlflow.db"
+    return _copy(empty_mlflow, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def module_tracking_uri(empty_mlflow: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """URI of an MLflow database that the tests of a module share."""
+    return _copy(empty_mlflow, tmp_path_factory.mktemp("mlflow"))
+
+
+def _copy(source_path: Path, folder: Path) -> str:
+    path = folder / "mlflow.db"
     with (
-        contextlib.closing(sqlite3.connect(empty_mlflow)) as source,
+        contextlib.closing(sqlite3.connect(source_path)) as source,
         contextlib.closing(sqlite3.connect(path)) as target,
     ):
         source.backup(target)
