@@ -89,14 +89,24 @@ def load(model: str, tracking_uri: str | None = None) -> "RecommendationSystem":
 
 def _listen(host: str, port: int) -> socket.socket:
     """Take the port before the model is read: a taken one is told at once."""
+    listener = None
     try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server((host, port), family=family, backlog=2048)
+        family, kind, protocol, _, place = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP
+        )[0]
+        # asyncio turns Nagle's delay (40 ms an answer) off only where the protocol is named.
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(place)
+        listener.listen(2048)
     except OSError as error:
+        if listener is not None:
+            listener.close()
         raise ConfigError(
             f"hbpr serve: cannot listen on {host} port {port}: {error.strerror or error}. "
             "Choose another with --port, or 0 for a free one"
         ) from error
+    return listener
 
 
 def _url(listener: socket.socket) -> str:

@@ -41,7 +41,8 @@ def check_cluster(
     if "runtime_resources" in storage.parts:
         logger.warning(
             "sweep.storage %s lies in this job's own copy of the checkout, which Ray deletes some "
-            "time after the job. To keep the study: --set sweep.storage=/A/SHARED/FOLDER",
+            "time after the job. To keep the study and its records: --set sweep.storage=/SHARED/"
+            "studies --set mlflow.tracking_uri=sqlite:////SHARED/mlflow.db",
             storage,
         )
     nodes = [node for node in ray.nodes() if node["Alive"]]

@@ -24,22 +24,20 @@ def _submit(head, *entrypoint: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.ray
-def test_a_study_runs_as_a_job_of_the_uploaded_checkout(token_head, tmp_path: Path) -> None:
-    sets = [
-        "sweep.num_trials=3",
-        "training.n_iter=4",
-        "data.synthetic.n_users=150",
-        "data.synthetic.n_items=80",
-        f"sweep.storage={tmp_path}/studies",
-        f"mlflow.tracking_uri=sqlite:///{tmp_path}/mlflow.db",
-    ]
+def test_a_study_runs_as_a_job_of_the_uploaded_checkout(token_head, ray_folder: Path) -> None:
+    sets = ["sweep.num_trials=3", "training.n_iter=4", "data.synthetic.n_users=150"]
     study = " ".join(["python -m tune configs/quickstart.yaml", *(f"--set {s}" for s in sets)])
     where = "python -c 'import hbpr, tune; print(hbpr.__file__, tune.__file__)'"
     job = _submit(token_head, "sh", "-c", f"{where} && {study}")
     assert job.returncode == 0, job.stdout + job.stderr
     # Both packages come from the upload, not from what is installed on the node.
-    assert job.stdout.count("/working_dir_files/_ray_pkg_") >= 2
-    (summary,) = tmp_path.glob("studies/quickstart/*/summary.json")
+    files = next(line for line in job.stdout.splitlines() if "hbpr/__init__.py" in line)
+    assert files.count("/working_dir_files/_ray_pkg_") == 2
+    # Relative paths lie in the job's copy of the checkout, and the user is told.
+    (summary,) = ray_folder.glob(
+        "head/session_2*/runtime_resources/working_dir_files/*/studies/quickstart/*/summary.json"
+    )
+    assert "this job's own copy of the checkout" in job.stdout
     assert summary.parent.name in job.stdout  # the log was followed to the study's last lines
 
 
