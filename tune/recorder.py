@@ -179,7 +179,8 @@ class MlflowRecorder(Callback):
             best_value: Its best value of the monitored metric.
             values: Its searched values.
             test: Test metrics of the refitted winner, ``test/…``.
-            baseline: The same metrics of the baseline; recorded as ``baseline/…``.
+            baseline: The same metrics of the baseline; those of the test part are recorded as
+                ``baseline/…``.
             model_folder: Where the winning `RecommendationSystem` was saved; becomes the run's
                 model.
             files: Files to keep with the run.
@@ -188,7 +189,11 @@ class MlflowRecorder(Callback):
         event: Event = {
             "event": "final",
             "metrics": _finite(test or {})
-            | {baseline_name(name): value for name, value in _finite(baseline or {}).items()},
+            | {
+                baseline_name(name): value
+                for name, value in _finite(baseline or {}).items()
+                if name.startswith("test/")
+            },
             "tags": {
                 "hbpr.best_trial": str(best_trial),
                 "hbpr.best_value": f"{best_value:.6g}",

@@ -45,6 +45,7 @@ class StudyResult:
         experiment: MLflow experiment.
         tracking_uri: Where the records are.
         run_id: MLflow run of the study; None while the tracking server is away.
+        view: What follows the address of MLflow's pages to see all trials; None likewise.
         metric: What trials are compared by.
         trials: All trials, by number.
         best: The winner: the highest value among the trials that ran to their end.
@@ -64,6 +65,7 @@ class StudyResult:
     experiment: str
     tracking_uri: str
     run_id: str | None
+    view: str | None
     metric: str
     trials: Sequence[TrialRecord]
     best: TrialRecord

@@ -236,6 +236,7 @@ class _Study:
             experiment=settings.mlflow.experiment_name,
             tracking_uri=settings.mlflow.tracking_uri,
             run_id=self._recorder.study_run_id,
+            view=self._recorder.view_path(),
             metric=sweep.metric,
             trials=records,
             best=records[trials.index(winner)],

@@ -39,21 +39,25 @@ def show(result: StudyResult, console: Console) -> None:
 
 
 def next_commands(result: StudyResult) -> list[tuple[str, str]]:
-    """Return commands that can be typed as they stand, each with a word on what it does."""
+    """Return what to type as it stands, and the page to open, each with a word on what it does."""
     uri, experiment = result.tracking_uri, shlex.quote(result.experiment)
-    where = "" if os.environ.get("MLFLOW_TRACKING_URI") == uri else "MLFLOW_TRACKING_URI="
+    pages = mask_uri(uri).rstrip("/") if uri.startswith("http") else "http://127.0.0.1:5000"
+    link = f"{pages}{result.view or ''}"
     if uri.startswith("http"):
-        look = f"open {mask_uri(uri)} in a browser"
+        look: list[tuple[str, str]] = []
     else:
-        look = (
+        server = (
             "MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false "
             f"{program('mlflow')} server --backend-store-uri {shlex.quote(uri)} --port 5000"
         )
+        look = [("look", server)]
     plot = f"{program('hbpr')} plot {experiment} -o curves.png"
-    if where and not uri.startswith("http") and uri != f"sqlite:///{Path.cwd() / 'mlflow.db'}":
-        plot = f"{where}{shlex.quote(uri)} {plot}"
+    found = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path.cwd() / 'mlflow.db'}"
+    if found != uri:
+        plot = f"MLFLOW_TRACKING_URI={shlex.quote(mask_uri(uri))} {plot}"
     return [
-        ("look", look),
+        *look,
+        ("open", link),
         ("plot", plot),
         ("serve", f"{program('hbpr')} serve {shlex.quote(_near(result.model_folder))}"),
     ]

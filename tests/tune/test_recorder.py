@@ -116,7 +116,7 @@ def test_a_study_becomes_flat_runs_with_true_statuses(tmp_path: Path, tracking_u
         best_value=0.3,
         values={"optimizer.lr": 0.1},
         test={"test/ndcg_at_10": 0.25},
-        baseline={"test/ndcg_at_10": 0.1},
+        baseline={"test/ndcg_at_10": 0.1, "val/ndcg_at_10": 0.7},
     )
     assert recorder.finish()
 
