@@ -102,11 +102,19 @@ class OptimizerSettings(Settings):
 class NegativeSettings(Settings):
     """How the negative item of a triple is drawn; known positives are never drawn."""
 
-    kind: Literal["uniform", "observed", "mixed"] = Field(
-        "uniform", description="Pool: all items, the user's observed negatives, or a mix."
+    kind: Literal["uniform", "popularity", "observed", "mixed", "adaptive"] = Field(
+        "uniform",
+        description="Pool: all items alike or by popularity, the user's observed negatives, "
+        "a mix of observed and uniform, or items that now rank high (adaptive).",
     )
     observed: float = Field(
         0.5, ge=0.0, le=1.0, description="Mixed: share taken from observed negatives."
+    )
+    alpha: float = Field(
+        0.75, ge=0.0, le=2.0, description="popularity: exponent of an item's positives."
+    )
+    adaptive_share: float = Field(
+        0.1, gt=0.0, le=1.0, description="adaptive: mean rank drawn, as a share of the items."
     )
     per_positive: int = Field(1, ge=1, le=1000, description="Negatives beside each positive.")
     hardest_of: int = Field(

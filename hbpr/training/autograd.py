@@ -74,6 +74,7 @@ class AutogradEngine(Engine):
         """Visit every training positive once, in random order; return the mean loss."""
         for group in self._optimizer.param_groups:
             group["lr"] = lr
+        self._sampler.follow(self.model)
         order = torch.randperm(len(self._users), generator=self._generator, device=self._device)
         total = torch.zeros((), dtype=torch.float64, device=self._device)
         for batch in torch.split(order, self._settings.batch_size):

@@ -9,10 +9,11 @@ a division (Lemire, "Fast random integer generation in an interval", 2019, witho
 the bias is below n / 2**32).
 """
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
@@ -21,9 +22,46 @@ _MIX_2 = np.uint64(0x94D049BB133111EB)
 UNIFORM: Final = 0
 OBSERVED: Final = 1
 MIXED: Final = 2
+POPULARITY: Final = 3
+ADAPTIVE: Final = 4
 
 #: Kinds of negatives as the compiled loops know them.
-KINDS: Final = {"uniform": UNIFORM, "observed": OBSERVED, "mixed": MIXED}
+KINDS: Final = {
+    "uniform": UNIFORM,
+    "observed": OBSERVED,
+    "mixed": MIXED,
+    "popularity": POPULARITY,
+    "adaptive": ADAPTIVE,
+}
+
+
+class Pools(NamedTuple):
+    """What negatives are drawn from; arrays that a kind does not need hold one entry.
+
+    Attributes:
+        kind: One of `KINDS`.
+        observed_share: Share of draws from observed negatives, with MIXED.
+        observed_indptr: (n_users + 1,) int64 start of each user's observed negatives.
+        observed_items: int32 observed negatives.
+        keep: (n_items,) float32 alias table of popularity: chance to keep the item drawn.
+        alias: (n_items,) int32 item to take instead.
+        ranked: (d, n_items) int32 items by falling value of each factor.
+        spread: (d,) float32 deviation of each factor over the items.
+        users: (n_users, d) float32 user vectors.
+        decay: Logarithm of the geometric distribution of ranks, below 0.
+    """
+
+    kind: int
+    observed_share: np.float32
+    observed_indptr: NDArray[np.int64]
+    observed_items: NDArray[np.int32]
+    keep: NDArray[np.float32]
+    alias: NDArray[np.int32]
+    ranked: NDArray[np.int32]
+    spread: NDArray[np.float32]
+    users: NDArray[np.float32]
+    decay: np.float32
+
 
 #: Draws that may hit a known positive before the exact draw takes over.
 _TRIES: Final = 16
@@ -121,6 +159,41 @@ def order_positives(
 
 
 @njit(cache=True, nogil=True)
+def _by_popularity(state: Any, pools: Any) -> Any:
+    """Draw from the alias table (Walker, ACM TOMS 1977)."""
+    item = random_below(state, pools.keep.shape[0])
+    if random_unit(state) >= pools.keep[item]:
+        item = np.int64(pools.alias[item])
+    return item
+
+
+@njit(cache=True, nogil=True)
+def _by_rank(state: Any, pools: Any, user: Any) -> Any:
+    """Draw an item that one of the user's factors ranks high.
+
+    Source:
+        Rendle & Freudenthaler, "Improving pairwise learning for item recommendation from implicit
+        feedback", WSDM 2014, algorithm 2: a factor by its weight for the user, then a rank from a
+        geometric distribution, counted from the end where the user's value is negative.
+    """
+    d, n_items = pools.ranked.shape
+    whole = np.float32(0.0)
+    for f in range(d):
+        whole += abs(pools.users[user, f]) * pools.spread[f]
+    left = random_unit(state) * whole
+    factor = 0
+    for f in range(d):
+        left -= abs(pools.users[user, f]) * pools.spread[f]
+        factor = f
+        if left < 0.0:
+            break
+    rank = np.int64(np.log(np.float32(1.0) - random_unit(state)) / pools.decay) % n_items
+    if pools.users[user, factor] < 0.0:
+        rank = n_items - 1 - rank
+    return np.int64(pools.ranked[factor, rank])
+
+
+@njit(cache=True, nogil=True)
 def draw_ahead(
     state: Any,
     drawn: Any,
@@ -131,31 +204,58 @@ def draw_ahead(
     known: Any,
     indptr: Any,
     items: Any,
-    observed_indptr: Any,
-    observed_items: Any,
-    kind: Any,
-    observed_share: Any,
+    pools: Any,
     n_items: Any,
 ) -> None:
     """Draw all negatives of the positives ``order[start : start + size]`` into `drawn`.
 
-    A user without observed negatives draws from the whole catalogue.
+    A user without observed negatives draws from the whole catalogue; so does a draw that met a
+    known positive `_TRIES` times.
     """
     for c in range(size):
         u = np.int64(order[start + c, 0])
         for n in range(drawn.shape[1]):
-            count = np.int64(0)
-            if kind == OBSERVED or (kind == MIXED and random_unit(state) < observed_share):
-                count = observed_indptr[u + 1] - observed_indptr[u]
-            if count > 0:
-                place = observed_indptr[u] + random_below(state, count)
-                drawn[c, n] = observed_items[place]
-                continue
-            j = random_below(state, n_items)
-            tries = 1
-            while _is_positive(known, u - first, j) and tries < _TRIES:
-                j = random_below(state, n_items)
-                tries += 1
-            if tries == _TRIES:
+            kind = pools.kind
+            if kind == OBSERVED or (kind == MIXED and random_unit(state) < pools.observed_share):
+                count = pools.observed_indptr[u + 1] - pools.observed_indptr[u]
+                if count > 0:
+                    place = pools.observed_indptr[u] + random_below(state, count)
+                    drawn[c, n] = pools.observed_items[place]
+                    continue
+            found = False
+            for _ in range(_TRIES):
+                if kind == POPULARITY:
+                    j = _by_popularity(state, pools)
+                elif kind == ADAPTIVE:
+                    j = _by_rank(state, pools, u)
+                else:
+                    j = random_below(state, n_items)
+                found = not _is_positive(known, u - first, j)
+                if found:
+                    break
+            if not found:
                 j = _exact_negative(state, items, indptr[u], indptr[u + 1], n_items)
             drawn[c, n] = j
+
+
+def alias_table(weights: NDArray[np.float64]) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+    """Prepare draws in proportion to weights (Vose, IEEE TSE 1991).
+
+    Args:
+        weights: (n,) weights, not negative, not all zero.
+
+    Returns:
+        (n,) chance to keep an entry drawn alike from all, and (n,) the entry to take instead.
+    """
+    n = len(weights)
+    scaled = weights * (n / weights.sum())
+    keep, alias = np.ones(n), np.arange(n)
+    small = list(np.flatnonzero(scaled < 1.0))
+    large = list(np.flatnonzero(scaled >= 1.0))
+    while small and large:
+        low, high = small.pop(), large[-1]
+        keep[low], alias[low] = scaled[low], high
+        scaled[high] -= 1.0 - scaled[low]
+        if scaled[high] < 1.0:
+            small.append(large.pop())
+    return keep.astype(np.float32), alias.astype(np.int32)

@@ -11,8 +11,8 @@ from hbpr.models import MatrixFactorization, Recommender
 from hbpr.settings.models import OptimizerSettings, TrainingSettings, TrialSettings
 from hbpr.training.engine import Engine, State
 from hbpr.training.fused import hybrid, onehot
-from hbpr.training.fused.draws import KINDS
 from hbpr.training.fused.gradients import CODES
+from hbpr.training.fused.pools import follow, make_pools
 from hbpr.training.losses import harmonic_numbers
 
 #: What a block's user rows and bit sets may take of the cache, and its most users.
@@ -36,6 +36,7 @@ class FusedEngine(Engine):
     """
 
     name: ClassVar[str] = "fused"
+    model: MatrixFactorization
 
     def __init__(
         self,
@@ -85,11 +86,10 @@ class FusedEngine(Engine):
         ]
         self._harmonic = harmonic_numbers(data.n_items)
         negatives = training.negatives
+        self._pools = make_pools(negatives, data)
         warp = training.loss_function == "warp_loss"
         self._choices = (
             CODES[training.loss_function],
-            KINDS[negatives.kind],
-            np.float32(negatives.observed),
             negatives.per_positive,
             negatives.warp_draws if warp else negatives.hardest_of,
             adagrad,
@@ -107,6 +107,7 @@ class FusedEngine(Engine):
 
     def train_epoch(self, lr: float) -> float:
         """Visit every training positive once, in random order; return the mean loss."""
+        self._pools = follow(self._pools, self.model)
         blocks = self._rng.permutation(self._n_blocks)
         seeds = self._rng.integers(0, 2**63, self._threads, dtype=np.uint64)
         if self._threads == 1:
@@ -133,8 +134,7 @@ class FusedEngine(Engine):
                 *self._features,
                 data.train.indptr,
                 data.train.items,
-                data.train_negatives.indptr,
-                data.train_negatives.items,
+                self._pools,
                 blocks,
                 self._block_users,
                 order,

@@ -12,8 +12,8 @@ import numpy as np
 from numba import njit
 
 from hbpr.training.fused.draws import draw_ahead, mark_positives, order_positives
-from hbpr.training.fused.gradients import FAST, WARP, slopes
-from hbpr.training.fused.onehot import AHEAD, TINY
+from hbpr.training.fused.gradients import FAST, WARP, inverse_root, slopes
+from hbpr.training.fused.onehot import AHEAD
 
 
 @njit(cache=True, nogil=True, fastmath=set(FAST), error_model="numpy")
@@ -75,7 +75,7 @@ def _adagrad(
             g = value * gradient[f]
             total = sums[feature, f] + g * g
             sums[feature, f] = total
-            weights[feature, f] -= lr * g / (np.sqrt(total) + TINY)
+            weights[feature, f] -= lr * g * inverse_root(total)
 
 
 @njit(cache=True, nogil=True, fastmath=set(FAST), error_model="numpy")
@@ -94,7 +94,7 @@ def _adagrad_bias(
         feature = indices[entry]
         g = values[entry] * gradient
         sums[feature] += g * g
-        b[feature] -= lr * g / (np.sqrt(sums[feature]) + TINY)
+        b[feature] -= lr * g * inverse_root(sums[feature])
 
 
 def _train_blocks(
@@ -112,8 +112,7 @@ def _train_blocks(
     item_values: Any,
     indptr: Any,
     items: Any,
-    observed_indptr: Any,
-    observed_items: Any,
+    pools: Any,
     blocks: Any,
     block_users: Any,
     order: Any,
@@ -121,8 +120,6 @@ def _train_blocks(
     state: Any,
     harmonic: Any,
     loss: Any,
-    kind: Any,
-    observed_share: Any,
     n_negatives: Any,
     n_candidates: Any,
     adagrad: Any,
@@ -159,9 +156,8 @@ def _train_blocks(
         for start in range(0, n_pairs, AHEAD):
             size = min(AHEAD, n_pairs - start)
             draw_ahead(
-                state, drawn, order, start, size, first, known, indptr, items,
-                observed_indptr, observed_items, kind, observed_share, n_items,
-            )  # fmt: skip
+                state, drawn, order, start, size, first, known, indptr, items, pools, n_items
+            )
             for c in range(size):
                 u = np.int64(order[start + c, 0])
                 i = np.int64(order[start + c, 1])

@@ -13,12 +13,20 @@ import numpy as np
 from numba import njit
 
 from hbpr.training.fused.draws import draw_ahead, mark_positives, order_positives
-from hbpr.training.fused.gradients import BPR, FAST, HINGE, WARP, sigmoid, slopes, softplus
+from hbpr.training.fused.gradients import (
+    BPR,
+    FAST,
+    HINGE,
+    WARP,
+    inverse_root,
+    sigmoid,
+    slopes,
+    softplus,
+)
 from hbpr.training.fused.prefetch import prefetch_row
 
 #: Positives whose negatives are drawn before the first of them is used.
 AHEAD: Final = 32
-TINY = np.float32(1e-10)
 
 
 @njit(cache=True, nogil=True, fastmath=set(FAST), error_model="numpy")
@@ -30,19 +38,19 @@ def _inner(users: Any, user: Any, items: Any, item: Any) -> Any:
 
 
 @njit(cache=True, nogil=True, fastmath=set(FAST), error_model="numpy")
-def _sgd_row(weights: Any, row: Any, gradient: Any, lr: Any) -> None:
+def _sgd_row(weights: Any, row: Any, steps: Any, k: Any, lr: Any) -> None:
     for f in range(weights.shape[1]):
-        weights[row, f] -= lr * gradient[f]
+        weights[row, f] -= lr * steps[k, f]
 
 
 @njit(cache=True, nogil=True, fastmath=set(FAST), error_model="numpy")
-def _adagrad_row(weights: Any, sums: Any, row: Any, gradient: Any, lr: Any) -> None:
+def _adagrad_row(weights: Any, sums: Any, row: Any, steps: Any, k: Any, lr: Any) -> None:
     """One step of Adagrad (Duchi, Hazan & Singer, JMLR 2011), entry by entry."""
     for f in range(weights.shape[1]):
-        g = gradient[f]
+        g = steps[k, f]
         total = sums[row, f] + g * g
         sums[row, f] = total
-        weights[row, f] -= lr * g / (np.sqrt(total) + TINY)
+        weights[row, f] -= lr * g * inverse_root(total)
 
 
 @njit(cache=True, nogil=True, fastmath=set(FAST), error_model="numpy")
@@ -53,7 +61,7 @@ def _sgd_bias(b: Any, item: Any, gradient: Any, lr: Any) -> None:
 @njit(cache=True, nogil=True, fastmath=set(FAST), error_model="numpy")
 def _adagrad_bias(b: Any, sums: Any, item: Any, gradient: Any, lr: Any) -> None:
     sums[item] += gradient * gradient
-    b[item] -= lr * gradient / (np.sqrt(sums[item]) + TINY)
+    b[item] -= lr * gradient * inverse_root(sums[item])
 
 
 @njit(cache=True, nogil=True, fastmath=set(FAST), error_model="numpy")
@@ -69,34 +77,19 @@ def _sgd_triple(
 
 
 @njit(cache=True, nogil=True, fastmath=set(FAST), error_model="numpy")
-def _adagrad_triple(
-    U: Any,
-    V: Any,
-    U2: Any,
-    V2: Any,
-    u: Any,
-    i: Any,
-    j: Any,
-    rise: Any,
-    fall: Any,
-    lr: Any,
-    regs: Any,
+def _gradients(
+    U: Any, V: Any, u: Any, i: Any, j: Any, rise: Any, fall: Any, regs: Any, steps: Any
 ) -> None:
-    """Move the three rows of a triple in one pass; regs is (user, positive, negative)."""
+    """Write the gradients of a triple's user, positive and negative to the rows of `steps`.
+
+    In two loops, and apart from the update: with more rows in a loop the compiler gives up
+    proving that they do not overlap, and leaves the vector registers unused.
+    """
     for f in range(U.shape[1]):
-        user, positive, negative = U[u, f], V[i, f], V[j, f]
-        g_user = regs[0] * user - rise * positive + fall * negative
-        g_positive = regs[1] * positive - rise * user
-        g_negative = regs[2] * negative + fall * user
-        total = U2[u, f] + g_user * g_user
-        U2[u, f] = total
-        U[u, f] = user - lr * g_user / (np.sqrt(total) + TINY)
-        total = V2[i, f] + g_positive * g_positive
-        V2[i, f] = total
-        V[i, f] = positive - lr * g_positive / (np.sqrt(total) + TINY)
-        total = V2[j, f] + g_negative * g_negative
-        V2[j, f] = total
-        V[j, f] = negative - lr * g_negative / (np.sqrt(total) + TINY)
+        steps[0, f] = regs[0] * U[u, f] - rise * V[i, f] + fall * V[j, f]
+        steps[1, f] = regs[1] * V[i, f] - rise * U[u, f]
+    for f in range(U.shape[1]):
+        steps[2, f] = regs[2] * V[j, f] + fall * U[u, f]
 
 
 def _train_blocks(
@@ -108,8 +101,7 @@ def _train_blocks(
     b2: Any,
     indptr: Any,
     items: Any,
-    observed_indptr: Any,
-    observed_items: Any,
+    pools: Any,
     blocks: Any,
     block_users: Any,
     order: Any,
@@ -117,8 +109,6 @@ def _train_blocks(
     state: Any,
     harmonic: Any,
     loss: Any,
-    kind: Any,
-    observed_share: Any,
     n_negatives: Any,
     n_candidates: Any,
     adagrad: Any,
@@ -137,8 +127,7 @@ def _train_blocks(
         b2: See U2.
         indptr: (n_users + 1,) int64 start of each user's positives.
         items: (n_pairs,) int32 positives, sorted within a user.
-        observed_indptr: As `indptr`, for observed negatives.
-        observed_items: As `items`, for observed negatives.
+        pools: What negatives are drawn from.
         blocks: Numbers of the blocks to visit, in this order.
         block_users: Users in a block.
         order: int32 scratch for the positives of the largest block, (n, 2).
@@ -146,8 +135,6 @@ def _train_blocks(
         state: (1,) uint64 random state.
         harmonic: (n_items + 1,) float32 harmonic numbers.
         loss: One of `gradients.CODES`.
-        kind: One of `draws.KINDS`.
-        observed_share: Share of draws from observed negatives, with MIXED.
         n_negatives: Negatives beside each positive, N.
         n_candidates: Candidates drawn for each negative; with WARP the most draws.
         adagrad: Whether to scale steps by Adagrad's sums.
@@ -166,8 +153,7 @@ def _train_blocks(
     scores = np.empty(n_negatives, np.float32)
     falls = np.empty(n_negatives, np.float32)
     weights = np.ones(n_negatives, np.float32)
-    user_step = np.empty(d, np.float32)
-    item_step = np.empty(d, np.float32)
+    steps = np.empty((3, d), np.float32)
     total = 0.0
     likelihood = 1.0  # product of probabilities: one logarithm for many of them
     simple = n_candidates == 1 and n_negatives == 1 and loss in (BPR, HINGE)
@@ -179,9 +165,8 @@ def _train_blocks(
         for start in range(0, n_pairs, AHEAD):
             size = min(AHEAD, n_pairs - start)
             draw_ahead(
-                state, drawn, order, start, size, first, known, indptr, items,
-                observed_indptr, observed_items, kind, observed_share, n_items,
-            )  # fmt: skip
+                state, drawn, order, start, size, first, known, indptr, items, pools, n_items
+            )
             for c in range(size):
                 prefetch_row(V, np.int64(order[start + c, 1]))
                 if adagrad:
@@ -241,36 +226,39 @@ def _train_blocks(
                     j = chosen[0]
                 if n_negatives == 1:
                     if adagrad:
-                        _adagrad_triple(U, V, U2, V2, u, i, j, rise, fall, lr, regs)
+                        _gradients(U, V, u, i, j, rise, fall, regs, steps)
+                        _adagrad_row(U, U2, u, steps, 0, lr)
+                        _adagrad_row(V, V2, i, steps, 1, lr)
+                        _adagrad_row(V, V2, j, steps, 2, lr)
                     else:
                         _sgd_triple(U, V, u, i, j, rise, fall, lr, regs)
                 else:
                     for f in range(d):
-                        user_step[f] = regs[0] * U[u, f] - rise * V[i, f]
-                        item_step[f] = regs[1] * V[i, f] - rise * U[u, f]
+                        steps[0, f] = regs[0] * U[u, f] - rise * V[i, f]
+                        steps[1, f] = regs[1] * V[i, f] - rise * U[u, f]
                     if adagrad:
-                        _adagrad_row(V, V2, i, item_step, lr)
+                        _adagrad_row(V, V2, i, steps, 1, lr)
                     else:
-                        _sgd_row(V, i, item_step, lr)
+                        _sgd_row(V, i, steps, 1, lr)
                     for n in range(n_negatives):
                         j = chosen[n]
                         fall = falls[n]
                         for f in range(d):
-                            user_step[f] += fall * V[j, f]
-                            item_step[f] = regs[2] * V[j, f] + fall * U[u, f]
+                            steps[0, f] += fall * V[j, f]
+                            steps[1, f] = regs[2] * V[j, f] + fall * U[u, f]
                         if adagrad:
-                            _adagrad_row(V, V2, j, item_step, lr)
+                            _adagrad_row(V, V2, j, steps, 1, lr)
                         else:
-                            _sgd_row(V, j, item_step, lr)
+                            _sgd_row(V, j, steps, 1, lr)
                         if biased and n + 1 < n_negatives:
                             if adagrad:
                                 _adagrad_bias(b, b2, j, regs[3] * b[j] + fall, lr)
                             else:
                                 _sgd_bias(b, j, regs[3] * b[j] + fall, lr)
                     if adagrad:
-                        _adagrad_row(U, U2, u, user_step, lr)
+                        _adagrad_row(U, U2, u, steps, 0, lr)
                     else:
-                        _sgd_row(U, u, user_step, lr)
+                        _sgd_row(U, u, steps, 0, lr)
                 if biased and adagrad:
                     _adagrad_bias(b, b2, i, regs[3] * b[i] - rise, lr)
                     _adagrad_bias(b, b2, j, regs[3] * b[j] + fall, lr)
