@@ -85,10 +85,11 @@ def draw_learning_curves(axes: Axes, records: Records) -> None:
         if count:
             name = f"finished ({count})" if len(colours) == 1 else f"{study} ({count})"
             handles.append(Line2D([], [], color=colour, lw=1.5, label=name))
-    stopped_count = int((shown["state"] != "finished").sum())
-    if stopped_count:
-        label = f"stopped early ({stopped_count})"
-        handles.append(Line2D([], [], color=STOPPED, lw=1.5, label=label))
+    others = shown[shown["state"] != "finished"]
+    if len(others):
+        only_stopped = bool((others["state"] == "stopped").all())
+        word = "stopped early" if only_stopped else "stopped, failed or running"
+        handles.append(Line2D([], [], color=STOPPED, lw=1.5, label=f"{word} ({len(others)})"))
     style(axes)
     axes.legend(
         handles=handles,
