@@ -1,0 +1,83 @@
+import io
+from types import SimpleNamespace
+
+import pytest
+from rich.console import Console
+
+from tune import progress as module
+from tune.journal import JournalTrial
+from tune.progress import Progress
+
+
+def trial(number: int, **last: object) -> SimpleNamespace:
+    return SimpleNamespace(
+        trial_id=f"t{number}",
+        config={"trial": number, "values": {"optimizer.lr": 0.1 * number}},
+        last_result=last,
+    )
+
+
+def run_some(progress: Progress) -> None:
+    progress.setup()
+    ended = [trial(0, finished=True), trial(1, finished=False), trial(2, failed="Diverged")]
+    for each in [*ended, trial(3), trial(4)]:
+        progress.on_trial_start(0, [], each)
+        progress.on_trial_start(0, [], each)
+    progress.on_trial_result(0, [], ended[0], {"best_value": 0.25})
+    progress.on_trial_result(0, [], ended[2], {"failed": "Diverged"})
+    progress.on_trial_result(0, [], ended[1], {"best_value": 0.125})
+    for each in ended:
+        progress.on_trial_complete(0, [], each)
+    progress.on_trial_error(0, [], trial(4))
+
+
+def test_a_plain_line_says_it_all() -> None:
+    progress = Progress(8, "val/auc", console=Console(file=io.StringIO()))
+    run_some(progress)
+    assert progress.line() == (
+        "4/8 trials: 1 finished, 1 pruned, 2 failed, 1 running; best val/auc 0.2500; "
+        "0 s, about 0 s left"
+    )
+
+
+def test_plain_lines_come_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    out = io.StringIO()
+    clock = [100.0]
+    monkeypatch.setattr(module.time, "monotonic", lambda: clock[0])
+    progress = Progress(8, "val/auc", console=Console(file=out))
+    progress.setup()
+    for _ in range(250):
+        clock[0] += 0.1
+        progress.on_step_end(0, [])
+    progress.on_experiment_end([])
+    assert [line.rpartition("; ")[2] for line in out.getvalue().splitlines()] == [
+        "10 s",
+        "20 s",
+        "25 s",
+    ]
+
+
+def test_a_terminal_gets_a_live_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_REFRESH_S", 0.0)
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, width=100)
+    progress = Progress(8, "val/auc", console=console)
+    run_some(progress)
+    progress.on_step_end(0, [])
+    progress.close()
+    assert "4/8 trials: 1 finished" in out.getvalue()
+    assert "best val/auc 0.2500: optimizer.lr=0" in out.getvalue()
+
+
+def test_a_resumed_study_counts_on() -> None:
+    before = [
+        JournalTrial(0, {"optimizer.lr": 0.3}, "COMPLETE", 0.5, {2: 0.5}, "a"),
+        JournalTrial(1, {"optimizer.lr": 0.2}, "PRUNED", 0.1, {2: 0.1}, "b"),
+        JournalTrial(2, {"optimizer.lr": 0.1}, "RUNNING", None, {}, "c"),
+    ]
+    progress = Progress(8, "val/auc", before=before, console=Console(file=io.StringIO()))
+    progress.setup()
+    assert progress.line().startswith(
+        "2/8 trials: 1 finished, 1 pruned, 0 failed, 0 running; best val/auc 0.5000; "
+    )
+    assert progress.line().endswith("; 0 s")
