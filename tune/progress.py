@@ -53,6 +53,7 @@ class Progress(ray_tune.Callback):
         self._console = console or Console()
         self._live: Live | None = None
         self._started = self._shown = time.monotonic()
+        self._first: float | None = None
 
     def setup(
         self,
@@ -69,6 +70,8 @@ class Progress(ray_tune.Callback):
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Count a trial that runs; one that is started again is still one."""
+        if self._first is None:
+            self._first = time.monotonic()
         self._running.add(trial.trial_id)
 
     def on_trial_result(
@@ -134,11 +137,12 @@ class Progress(ray_tune.Callback):
         return ", ".join(f"{count} {state}" for state, count in counts.items())
 
     def _times(self) -> str:
-        elapsed = time.monotonic() - self._started
-        done = self._n_ended - self._before
-        text = duration(elapsed)
-        if done > 0 and self._n_ended < self._total:
-            text += f", about {duration(elapsed / done * (self._total - self._n_ended))} left"
+        """Return the time since the start, and what is left at the pace of the trials so far."""
+        now = time.monotonic()
+        done, left = self._n_ended - self._before, self._total - self._n_ended
+        text = duration(now - self._started)
+        if self._first is not None and done > 0 and left > 0:
+            text += f", about {duration((now - self._first) / done * left)} left"
         return text
 
     def _picture(self) -> Group:
@@ -150,8 +154,8 @@ class Progress(ray_tune.Callback):
         if self._best is None:
             return Group(head)
         value, settings = self._best
-        best = Text(f"best {self._metric} {value:.4f}: {as_words(settings)}", overflow="ellipsis")
-        return Group(head, best)
+        text = f"best {self._metric} {value:.4f}: {as_words(settings)}"
+        return Group(head, Text(text, no_wrap=True, overflow="ellipsis"))
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_live": None, "_console": None}
