@@ -1,6 +1,7 @@
 """What every trained model offers to training, evaluation and serving.
 
-Shapes: B users in a batch, N items each, U users, I items, d latent size.
+Shapes: B users in a batch, N items each, U users, I items; p and q sizes of the vectors of users
+and of items, d both where they agree.
 """
 
 from abc import ABC, abstractmethod
@@ -13,6 +14,8 @@ from torch import Tensor, nn
 
 #: (B,) user indices to (B, I) float32 scores; the caller may overwrite the result.
 BlockScorer = Callable[[NDArray[np.integer]], NDArray[np.float32]]
+#: (B, p) float32 user vectors to (B, I) float32 scores; the caller may overwrite the result.
+VectorScorer = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 
 class Recommender(nn.Module, ABC):
@@ -49,11 +52,21 @@ class Recommender(nn.Module, ABC):
         )
 
     @abstractmethod
-    def block_scorer(self) -> BlockScorer:
-        """Return a function that scores the whole catalogue for a block of users.
+    def vector_scorer(self) -> VectorScorer:
+        """Return a function that scores the whole catalogue for a block of user vectors.
 
-        Whatever does not depend on the user is computed here, once.
+        The vectors need not be those of known users. Whatever does not depend on the user is
+        computed here, once.
         """
+
+    def block_scorer(self) -> BlockScorer:
+        """Return a function that scores the whole catalogue for a block of users."""
+        users_Up, score = self.user_vectors(), self.vector_scorer()
+        return lambda users_B: score(users_Up[users_B])
+
+    @abstractmethod
+    def user_vectors(self) -> NDArray[np.float32]:
+        """(U, p) vectors of all users, as `embed_users` gives them."""
 
     @abstractmethod
     def item_vectors(self) -> NDArray[np.float32]:
