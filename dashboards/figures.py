@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import FigureBase
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from dashboards.records import Records
 
@@ -144,12 +144,18 @@ def draw_setting(axes: Axes, records: Records, name: str) -> None:
     is_range = (
         not column.map(lambda value: isinstance(value, bool)).any()
         and numeric.notna().all()
-        and numeric.nunique() > 6
+        and (numeric.nunique() > 6 or bool((numeric % 1 != 0).any() and numeric.is_unique))
     )
     if is_range:
         _scatter_states(axes, numeric, runs)
         if _is_log(numeric):
             axes.set_xscale("log")
+            decades = np.log10(numeric.max() / numeric.min())
+            axes.xaxis.set_major_locator(
+                LogLocator(subs=(1.0,) if decades > 2 else (1.0, 2.0, 5.0))
+            )
+            axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            axes.xaxis.set_minor_formatter(NullFormatter())
         at = float(numeric.get(best.name, np.nan))
     else:
         levels = sorted(column.unique(), key=lambda value: (isinstance(value, str), value))
