@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Final
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from hbpr.data.interactions import Interactions
 from hbpr.models import Recommender
@@ -16,6 +16,7 @@ from hbpr.settings.models import OptimizerSettings, TrainingSettings
 from hbpr.training.engine import Engine, State
 from hbpr.training.losses import LOSSES, harmonic_numbers, warp_loss
 from hbpr.training.negatives import NegativeSampler
+from hbpr.training.visits import visits
 
 _OPTIMIZERS: Final[dict[str, Callable[..., torch.optim.Optimizer]]] = {
     "sgd": torch.optim.SGD,
@@ -50,7 +51,7 @@ class AutogradEngine(Engine):
         training: TrainingSettings,
     ) -> None:
         self._device = pick_device(training.device)
-        self.model = model.to(self._device)
+        self.model = model.to(self._device).eval()
         self._settings = training
         self._reg = optimizer
         self._decoupled = optimizer.name == "adamw"
@@ -63,6 +64,8 @@ class AutogradEngine(Engine):
         self._users = torch.from_numpy(users[learnable]).to(self._device)
         items = data.train.items[learnable].astype(np.int64)
         self._items = torch.from_numpy(items).to(self._device)
+        weights = data.train.weights
+        self._weights = None if weights is None else weights[learnable]
         self._sampler = NegativeSampler(
             training.negatives, data.train, data.train_negatives, self._device
         )
@@ -72,10 +75,20 @@ class AutogradEngine(Engine):
 
     def train_epoch(self, lr: float) -> float:
         """Visit every training positive once, in random order; return the mean loss."""
+        if not any(isinstance(m, nn.Dropout) and m.p > 0.0 for m in self.model.modules()):
+            return self._visit(lr)
+        # Dropout draws from torch's global generator: seed that from ours, and give it back.
+        gpus = [self._device] if self._device.type == "cuda" else []
+        with torch.random.fork_rng(gpus):
+            drawn = torch.randint(2**62, (), generator=self._generator, device=self._device)
+            torch.manual_seed(int(drawn))
+            return self._visit(lr)
+
+    def _visit(self, lr: float) -> float:
         for group in self._optimizer.param_groups:
             group["lr"] = lr
         self._sampler.follow(self.model)
-        order = torch.randperm(len(self._users), generator=self._generator, device=self._device)
+        order = self._order()
         total = torch.zeros((), dtype=torch.float64, device=self._device)
         for batch in torch.split(order, self._settings.batch_size):
             users_B, items_B = self._users[batch], self._items[batch]
@@ -86,6 +99,17 @@ class AutogradEngine(Engine):
             self._optimizer.step()
             total += loss.detach()
         return float(total) / max(1, len(order))
+
+    def _order(self) -> Tensor:
+        """Positives of an epoch in random order, those with weights as often as they weigh."""
+        n = len(self._users)
+        if self._weights is None:
+            return torch.randperm(n, generator=self._generator, device=self._device)
+        draws = torch.rand(n, generator=self._generator, device=self._device, dtype=torch.float64)
+        copies = torch.from_numpy(visits(self._weights, draws.cpu().numpy())).to(self._device)
+        visited = torch.arange(n, device=self._device).repeat_interleave(copies)
+        shuffled = torch.randperm(len(visited), generator=self._generator, device=self._device)
+        return visited[shuffled]
 
     def _negatives(self, users_B: Tensor, items_B: Tensor) -> tuple[Tensor, Tensor | None]:
         """Draw (B, N) negatives, and with WARP the weights of their estimated ranks."""
@@ -110,8 +134,8 @@ class AutogradEngine(Engine):
     def _loss(
         self, users_B: Tensor, items_B: Tensor, negatives_BN: Tensor, weights_BN: Tensor | None
     ) -> tuple[Tensor, Tensor]:
-        """Loss and L2 penalty, each summed over the batch."""
-        model, reg = self.model, self._reg
+        """Loss and L2 penalty, each summed over the batch; here alone dropout is active."""
+        model, reg = self.model.train(), self._reg
         users = model.embed_users(users_B)
         positives, positive_bias = model.embed_items(items_B)
         negatives, negative_bias = model.embed_items(negatives_BN)
@@ -132,6 +156,7 @@ class AutogradEngine(Engine):
             ):
                 if weight > 0.0 and values is not None:
                     penalty = penalty + 0.5 * weight * values.square().sum()
+        model.eval()
         return loss_B.sum(), penalty
 
     def state(self) -> State:
@@ -172,6 +197,7 @@ def _parameter_groups(model: Recommender, settings: OptimizerSettings) -> list[d
         decay = 0.0
         if settings.name == "adamw":
             items = 0.5 * (settings.reg_positive + settings.reg_negative)
-            decay = {"U": settings.reg_user, "b": settings.reg_bias}.get(name, items)
+            vectors = {"U": settings.reg_user, "V": items, "b": settings.reg_bias}
+            decay = vectors.get(name, 0.0)  # as with the others, layers do not decay
         groups.append({"params": [parameter], "weight_decay": decay})
     return groups

@@ -134,22 +134,32 @@ def mark_positives(
 
 @njit(cache=True, nogil=True)
 def order_positives(
-    state: Any, order: Any, first: Any, last: Any, indptr: Any, items: Any, n_items: Any
+    state: Any,
+    order: Any,
+    first: Any,
+    last: Any,
+    indptr: Any,
+    items: Any,
+    copies: Any,
+    n_items: Any,
 ) -> Any:
     """Write the (user, item) positives of users first .. last - 1 in random order.
 
     Users who know the whole catalogue are left out: they have no negative to learn from.
+    `copies` tells how often each positive is written; where it is empty, each is written once.
 
     Returns:
         Number of rows of `order` written.
     """
     n = 0
+    weighted = copies.shape[0] > 0
     for user in range(first, last):
         if indptr[user + 1] - indptr[user] < n_items:
             for pair in range(indptr[user], indptr[user + 1]):
-                order[n, 0] = user
-                order[n, 1] = items[pair]
-                n += 1
+                for _ in range(copies[pair] if weighted else 1):
+                    order[n, 0] = user
+                    order[n, 1] = items[pair]
+                    n += 1
     for k in range(n - 1, 0, -1):
         other = random_below(state, k + 1)
         user, item = order[k, 0], order[k, 1]

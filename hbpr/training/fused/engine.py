@@ -14,6 +14,7 @@ from hbpr.training.fused import hybrid, onehot
 from hbpr.training.fused.gradients import CODES
 from hbpr.training.fused.pools import follow, make_pools
 from hbpr.training.losses import harmonic_numbers
+from hbpr.training.visits import visits
 
 #: What a block's user rows and bit sets may take of the cache, and its most users.
 _BLOCK_BYTES: Final = 512 * 1024
@@ -74,7 +75,12 @@ class FusedEngine(Engine):
         edges = np.arange(self._n_blocks + 1) * self._block_users
         starts = data.train.indptr[np.minimum(edges, data.n_users)]
         self._block_pairs = np.diff(starts)
-        largest = int(self._block_pairs.max())
+        self._copies = np.zeros(0, np.int32)
+        most_visits = self._block_pairs
+        if data.train.weights is not None:
+            most = np.ceil(data.train.weights / data.train.weights.mean(dtype=np.float64))
+            most_visits = np.diff(np.concatenate([[0], np.cumsum(most)])[starts]).astype(np.int64)
+        largest = int(most_visits.max())
         self._threads = max(1, min(threads, self._n_blocks))
         self._scratch = [
             (
@@ -108,6 +114,9 @@ class FusedEngine(Engine):
     def train_epoch(self, lr: float) -> float:
         """Visit every training positive once, in random order; return the mean loss."""
         self._pools = follow(self._pools, self.model)
+        if self._data.train.weights is not None:
+            draws = self._rng.random(self._data.train.n_pairs)
+            self._copies = visits(self._data.train.weights, draws)
         blocks = self._rng.permutation(self._n_blocks)
         seeds = self._rng.integers(0, 2**63, self._threads, dtype=np.uint64)
         if self._threads == 1:
@@ -121,7 +130,8 @@ class FusedEngine(Engine):
                     for k, part in enumerate(np.split(blocks, cuts))
                 ]
                 total = sum(job.result() for job in jobs)
-        return total / self._data.train.n_pairs
+        n_visits = int(self._copies.sum()) or self._data.train.n_pairs
+        return total / n_visits
 
     def _train(self, thread: int, blocks: NDArray[np.int64], seed: Any, lr: float) -> float:
         order, known, state = self._scratch[thread]
@@ -134,6 +144,7 @@ class FusedEngine(Engine):
                 *self._features,
                 data.train.indptr,
                 data.train.items,
+                self._copies,
                 self._pools,
                 blocks,
                 self._block_users,

@@ -112,6 +112,7 @@ def _train_blocks(
     item_values: Any,
     indptr: Any,
     items: Any,
+    copies: Any,
     pools: Any,
     blocks: Any,
     block_users: Any,
@@ -152,7 +153,7 @@ def _train_blocks(
         first = block * block_users
         last = min(first + block_users, n_users)
         mark_positives(known, first, last, indptr, items, True)
-        n_pairs = order_positives(state, order, first, last, indptr, items, n_items)
+        n_pairs = order_positives(state, order, first, last, indptr, items, copies, n_items)
         for start in range(0, n_pairs, AHEAD):
             size = min(AHEAD, n_pairs - start)
             draw_ahead(

@@ -101,6 +101,7 @@ def _train_blocks(
     b2: Any,
     indptr: Any,
     items: Any,
+    copies: Any,
     pools: Any,
     blocks: Any,
     block_users: Any,
@@ -127,6 +128,7 @@ def _train_blocks(
         b2: See U2.
         indptr: (n_users + 1,) int64 start of each user's positives.
         items: (n_pairs,) int32 positives, sorted within a user.
+        copies: (n_pairs,) int32 visits of each positive, or empty: one visit each.
         pools: What negatives are drawn from.
         blocks: Numbers of the blocks to visit, in this order.
         block_users: Users in a block.
@@ -161,7 +163,7 @@ def _train_blocks(
         first = block * block_users
         last = min(first + block_users, n_users)
         mark_positives(known, first, last, indptr, items, True)
-        n_pairs = order_positives(state, order, first, last, indptr, items, n_items)
+        n_pairs = order_positives(state, order, first, last, indptr, items, copies, n_items)
         for start in range(0, n_pairs, AHEAD):
             size = min(AHEAD, n_pairs - start)
             draw_ahead(
