@@ -206,10 +206,10 @@ class RecommendationSystem:
         return scores
 
     def evaluate(self, part: Part = "test", top_k: Sequence[int] | None = None) -> dict[str, float]:
-        """Score the ranking of the whole catalogue against a held-out part.
+        """Score the ranking of the candidates that the data name against a held-out part.
 
         Args:
-            part: ``test`` (candidates: all but train and validation) or ``val`` (all but train).
+            part: ``test`` (never ranked: train and validation) or ``val`` (never ranked: train).
             top_k: Lengths of lists; None: ``training.top_k`` of the settings.
 
         Returns:
@@ -220,13 +220,15 @@ class RecommendationSystem:
         """
         if part not in ("val", "test"):
             raise ConfigError(f"evaluate: part must be val or test, got {part!r}")
-        held_out, exclude = (
-            (self.data.test, self.seen)
+        held_out, exclude, candidates = (
+            (self.data.test, self.seen, self.data.test_candidates)
             if part == "test"
-            else (self.data.validation, self.data.train)
+            else (self.data.validation, self.data.train, self.data.validation_candidates)
         )
         lengths = self.settings.training.top_k if top_k is None else top_k
-        return evaluate(self.model, held_out, exclude=exclude, top_k=lengths, part=part).metrics
+        return evaluate(
+            self.model, held_out, exclude=exclude, top_k=lengths, part=part, candidates=candidates
+        ).metrics
 
     def save(self, folder: Path | str) -> None:
         """Write the system into a folder, all at once; a system saved there before is replaced.

@@ -106,6 +106,8 @@ def pack(data: Interactions) -> tuple[Arrays, dict[str, Any]]:
                 for name, part in parts.items()
                 if isinstance(part, np.ndarray)
             }
+    if data.trainable_items is not None:
+        arrays["data/trainable_items"] = data.trainable_items
     arrays["data/user_ids"] = _plain_ids(data.user_ids, "user")
     arrays["data/item_ids"] = _plain_ids(data.item_ids, "item")
     about = {
@@ -136,6 +138,9 @@ def unpack(arrays: Arrays, about: dict[str, Any]) -> Interactions:
             arrays.get(f"{place}/weights"),
         )
 
+    def optional(part: str) -> UserItems | None:
+        return pairs(part) if f"data/{part}/indptr" in arrays else None
+
     def features(side: str) -> Features:
         place = f"data/{side}_features"
         return Features(
@@ -160,6 +165,9 @@ def unpack(arrays: Arrays, about: dict[str, Any]) -> Interactions:
         user_feature_names=tuple(about["user_feature_names"]),
         item_feature_names=tuple(about["item_feature_names"]),
         split=about["split"],
+        validation_candidates=optional("validation_candidates"),
+        test_candidates=optional("test_candidates"),
+        trainable_items=arrays.get("data/trainable_items"),
     )
 
 

@@ -8,7 +8,7 @@ import logging
 from dataclasses import dataclass
 
 from hbpr.data.interactions import Interactions
-from hbpr.evaluation import Popularity, evaluate
+from hbpr.evaluation import Popularity, Scorer, evaluate
 from hbpr.recommender import RecommendationSystem
 from hbpr.settings.models import TrialSettings
 from hbpr.training.trainer import Trainer
@@ -59,16 +59,28 @@ def train_winner(
     system = RecommendationSystem(trainer.model, last, settings, dict(validation))
     top_k = settings.training.top_k
     baseline = evaluate(
-        Popularity(data.train), data.validation, exclude=data.train, top_k=top_k, part="val"
+        Popularity(data.train),
+        data.validation,
+        exclude=data.train,
+        top_k=top_k,
+        part="val",
+        candidates=data.validation_candidates,
     ).metrics
     test: dict[str, float] = {}
     if data.test.n_pairs:
         seen = data.train.union(data.validation)
-        test = dict(
-            evaluate(trainer.model, data.test, exclude=seen, top_k=top_k, part="test").metrics
-        )
-        baseline |= evaluate(
-            Popularity(last.train), data.test, exclude=seen, top_k=top_k, part="test"
-        ).metrics
+
+        def score_test(scorer: Scorer) -> dict[str, float]:
+            return evaluate(
+                scorer,
+                data.test,
+                exclude=seen,
+                top_k=top_k,
+                part="test",
+                candidates=data.test_candidates,
+            ).metrics
+
+        test = dict(score_test(trainer.model))
+        baseline |= score_test(Popularity(last.train))
         system.metrics |= test
     return Final(system, test, baseline)

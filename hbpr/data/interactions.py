@@ -211,7 +211,13 @@ class Interactions:
         item_ids: (I,) id of each item, in index order.
         user_feature_names: (P,) names, for reading; may be empty.
         item_feature_names: (Q,) names, for reading; may be empty.
-        split: The split in words, such as ``random 0.8/0.1/0.1, seed 0``.
+        split: The split in words, such as ``random 0.8/0.1/0.1, seed 0``; it names the candidates
+            too, unless they are the whole catalogue.
+        validation_candidates: Items that `validation` is ranked among, beside the held-out ones
+            themselves; None: the whole catalogue.
+        test_candidates: The same for `test`.
+        trainable_items: (I,) items that training may meet, also as negatives; None: all. The
+            others are held out as a whole (cold items).
     """
 
     name: str
@@ -228,6 +234,9 @@ class Interactions:
     user_feature_names: Sequence[str] = ()
     item_feature_names: Sequence[str] = ()
     split: str = ""
+    validation_candidates: UserItems | None = None
+    test_candidates: UserItems | None = None
+    trainable_items: NDArray[np.bool_] | None = None
 
     @property
     def n_users(self) -> int:
@@ -241,14 +250,26 @@ class Interactions:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of the three parts and the features: equal exactly where the numbers compare."""
+        """SHA-256 of all that training and evaluation read: equal where the numbers compare."""
         digest = hashlib.sha256()
-        for part in (self.train, self.validation, self.test, self.train_negatives):
+
+        def add(part: UserItems) -> None:
             digest.update(np.int64(part.n_items).tobytes())
             digest.update(part.indptr.tobytes())
             digest.update(part.items.tobytes())
             if part.weights is not None:
                 digest.update(part.weights.tobytes())
+
+        for part in (self.train, self.validation, self.test, self.train_negatives):
+            add(part)
+        for name in ("validation_candidates", "test_candidates"):
+            candidates = getattr(self, name)
+            if candidates is not None:
+                digest.update(name.encode())
+                add(candidates)
+        if self.trainable_items is not None:
+            digest.update(b"trainable_items")
+            digest.update(self.trainable_items.tobytes())
         for features in (self.user_features, self.item_features):
             digest.update(features.indptr.tobytes())
             digest.update(features.indices.tobytes())
@@ -257,6 +278,11 @@ class Interactions:
 
     def refit_on_validation(self) -> Self:
         """Return the data of the final fit: validation moved into train, test untouched."""
+        trainable = self.trainable_items
+        if trainable is not None:
+            trainable = trainable.copy()
+            trainable[self.validation.items] = True
+            trainable[self.validation_negatives.items] = True
         none = UserItems.empty(self.n_users, self.n_items)
         return dataclasses.replace(
             self,
@@ -265,4 +291,6 @@ class Interactions:
             train_negatives=self.train_negatives.union(self.validation_negatives),
             validation_negatives=none,
             split=f"{self.split}, refit on train+validation",
+            validation_candidates=None,
+            trainable_items=trainable,
         )

@@ -1,15 +1,19 @@
-"""Ranking metrics over the whole catalogue, and the baseline to beat."""
+"""Ranking metrics over the whole catalogue or listed candidates, and the baseline to beat."""
 
 from hbpr.evaluation.baselines import Popularity
-from hbpr.evaluation.evaluate import Evaluation, Scorer, evaluate
+from hbpr.evaluation.evaluate import Evaluation, PairScorer, Scorer, evaluate
+from hbpr.evaluation.listed import ScorePairs, listed_ranks
 from hbpr.evaluation.ranks import Ranks, ScoreBlock, held_out_ranks
 
 __all__ = [
     "Evaluation",
+    "PairScorer",
     "Popularity",
     "Ranks",
     "ScoreBlock",
+    "ScorePairs",
     "Scorer",
     "evaluate",
     "held_out_ranks",
+    "listed_ranks",
 ]

@@ -3,12 +3,13 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 
 from hbpr.data.interactions import UserItems
 from hbpr.errors import ConfigError, DataError
+from hbpr.evaluation.listed import ScorePairs, listed_ranks, pairs_from_blocks
 from hbpr.evaluation.metrics import AT_K_METRICS, WHOLE_METRICS
 from hbpr.evaluation.ranks import Ranks, ScoreBlock, held_out_ranks
 from hbpr.names import Part, metric_name
@@ -28,6 +29,17 @@ class Scorer(Protocol):
         """
 
 
+@runtime_checkable
+class PairScorer(Protocol):
+    """A scorer that need not score the whole catalogue for a few candidates."""
+
+    def pair_scorer(self) -> ScorePairs:
+        """Prepare what all pairs share and return the function that scores pairs.
+
+        It maps (n,) user and (n,) item indices to (n,) float32 scores.
+        """
+
+
 @dataclass(frozen=True)
 class Evaluation:
     """Result of one evaluation.
@@ -38,20 +50,30 @@ class Evaluation:
         n_skipped: Users with nothing held out; they are in no mean.
         ranks: For values per user: ``ndcg_at_k(evaluation.ranks, 10)`` beside
             ``evaluation.ranks.users``.
+        candidates: What the held-out items were ranked among: ``all`` (the catalogue) or
+            ``listed``. Numbers of the two do not compare.
     """
 
     metrics: dict[str, float]
     n_users: int
     n_skipped: int
     ranks: Ranks
+    candidates: Literal["all", "listed"] = "all"
 
 
 def evaluate(
-    scorer: Scorer, held_out: UserItems, *, exclude: UserItems, top_k: Sequence[int], part: Part
+    scorer: Scorer,
+    held_out: UserItems,
+    *,
+    exclude: UserItems,
+    top_k: Sequence[int],
+    part: Part,
+    candidates: UserItems | None = None,
 ) -> Evaluation:
-    """Score a ranking of the whole catalogue against the held-out items.
+    """Score a ranking of each user's candidates against the held-out items.
 
-    Candidates of a user are all items but the excluded ones.
+    Candidates of a user are the listed items, or all, but the excluded ones; held-out items always
+    are among them.
 
     Args:
         scorer: Model or baseline.
@@ -60,6 +82,8 @@ def evaluate(
         top_k: Lengths of the lists that are judged, each at least 1; a length above the number of
             candidates judges them all.
         part: First half of the metric names.
+        candidates: (U, I) pairs to rank the held-out items among, beside themselves; None: the
+            whole catalogue. A scorer that is a `PairScorer` then scores only these.
 
     Returns:
         The metrics, and how many users they are over.
@@ -76,7 +100,15 @@ def evaluate(
             f"evaluation of {part}: no user has an item held out; leave a share of the "
             "interactions for this part in data.split"
         )
-    ranks = held_out_ranks(scorer.block_scorer(), held_out, exclude)
+    if candidates is None:
+        ranks = held_out_ranks(scorer.block_scorer(), held_out, exclude)
+    else:
+        score = (
+            scorer.pair_scorer()
+            if isinstance(scorer, PairScorer)
+            else pairs_from_blocks(scorer.block_scorer(), held_out.n_items)
+        )
+        ranks = listed_ranks(score, held_out, exclude, candidates)
     metrics = {}
     for name, whole in WHOLE_METRICS.items():
         metrics[metric_name(part, name)] = _mean(whole(ranks))
@@ -85,7 +117,8 @@ def evaluate(
             metrics[metric_name(part, name, k)] = _mean(at_k(ranks, k))
     n_skipped = held_out.n_users - ranks.n_users
     logger.debug("%s: %d users evaluated, %d with nothing held out", part, ranks.n_users, n_skipped)
-    return Evaluation(metrics, ranks.n_users, n_skipped, ranks)
+    kind: Literal["all", "listed"] = "all" if candidates is None else "listed"
+    return Evaluation(metrics, ranks.n_users, n_skipped, ranks, kind)
 
 
 def _mean(per_user: np.ndarray[tuple[int], np.dtype[np.float64]]) -> float:

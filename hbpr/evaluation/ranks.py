@@ -29,7 +29,7 @@ MIN_BLOCK_USERS = 64
 class Ranks:
     """Where each evaluated user's held-out items stand; n users with something held out.
 
-    A user's candidates are all items but the excluded ones. Rank 1 is the best. Items with the
+    Rank 1 is the best. Items with the
     same score share the ranks of their tie evenly: h held-out items among t equal candidates
     that follow a better ones stand at ``a + j (t + 1) / (h + 1)`` for j = 1..h, the mean position
     of the j-th of them under a random order of the tie. For one held-out item that is the middle
@@ -97,7 +97,7 @@ def held_out_ranks(
     ranks = np.empty(held_out.n_pairs)
     n_candidates = np.empty(len(users), np.int64)
     block_users = rows_in_block(n_items, block_bytes)
-    pairs = [_readonly(a) for a in (held_out.indptr, held_out.items, exclude.indptr, exclude.items)]
+    pairs = [readonly(a) for a in (held_out.indptr, held_out.items, exclude.indptr, exclude.items)]
     for start in range(0, len(users), block_users):
         stop = min(start + block_users, len(users))
         block = np.require(score_block(users[start:stop]), requirements=["C", "W"])
@@ -127,7 +127,7 @@ def rows_in_block(n_items: int, block_bytes: int = BLOCK_BYTES) -> int:
     return max(MIN_BLOCK_USERS, block_bytes // (4 * max(1, n_items)))
 
 
-def _readonly(array: NDArray[Any]) -> NDArray[Any]:
+def readonly(array: NDArray[Any]) -> NDArray[Any]:
     """View that is always read-only: arrays of an object store are, and one compiled form does."""
     view = np.ascontiguousarray(array).view()
     view.flags.writeable = False
@@ -172,19 +172,28 @@ def _rank_rows(  # type: ignore[no-untyped-def]
                 higher = np.int32(higher + (row[i] > score))
                 equal = np.int32(equal + (row[i] == score))
             keys[j] = np.int64(higher) << 32 | np.int64(equal)
-        keys.sort()
-        j = 0
-        while j < len(keys):
-            end = j + 1
-            while end < len(keys) and keys[end] == keys[j]:
-                end += 1
-            better = keys[j] >> 32
-            tied = keys[j] & 0xFFFFFFFF
-            step = (tied + 1) / (end - j + 1)
-            for t in range(j, end):
-                ranks[indptr[r] + t] = better + (t - j + 1) * step
-            j = end
+        place_ties(keys, ranks[indptr[r] : indptr[r + 1]])
     return -1
+
+
+def _place_ties(keys, ranks):  # type: ignore[no-untyped-def]
+    """Fill one user's ranks from ``higher << 32 | equal`` of each held-out item; sorts `keys`."""
+    keys.sort()
+    j = 0
+    while j < len(keys):
+        end = j + 1
+        while end < len(keys) and keys[end] == keys[j]:
+            end += 1
+        better = keys[j] >> 32
+        tied = keys[j] & 0xFFFFFFFF
+        step = (tied + 1) / (end - j + 1)
+        for t in range(j, end):
+            ranks[t] = better + (t - j + 1) * step
+        j = end
+
+
+#: `_place_ties`, compiled.
+place_ties: Callable[..., None] = numba.njit(cache=True, nogil=True)(_place_ties)
 
 
 #: `_rank_rows`, compiled: the array arguments of the two pair lists must be read-only.

@@ -14,6 +14,8 @@ from torch import Tensor, nn
 
 #: (B,) user indices to (B, I) float32 scores; the caller may overwrite the result.
 BlockScorer = Callable[[NDArray[np.integer]], NDArray[np.float32]]
+#: (n,) user and (n,) item indices to (n,) float32 scores.
+PairScorer = Callable[[NDArray[np.integer], NDArray[np.integer]], NDArray[np.float32]]
 #: (B, p) float32 user vectors to (B, I) float32 scores; the caller may overwrite the result.
 VectorScorer = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
@@ -67,6 +69,25 @@ class Recommender(nn.Module, ABC):
     @abstractmethod
     def user_vectors(self) -> NDArray[np.float32]:
         """(U, p) vectors of all users, as `embed_users` gives them."""
+
+    def pair_scorer(self) -> PairScorer:
+        """Return a function that scores single pairs of user and item."""
+        device = next(self.parameters()).device
+
+        def score(
+            users_n: NDArray[np.integer], items_n: NDArray[np.integer]
+        ) -> NDArray[np.float32]:
+            users = torch.from_numpy(users_n.astype(np.int64)).to(device)
+            items = torch.from_numpy(items_n.astype(np.int64)).to(device)
+            training = self.training
+            self.eval()
+            try:
+                with torch.no_grad():
+                    return np.asarray(self(users, items).float().cpu().numpy())
+            finally:
+                self.train(training)
+
+        return score
 
     @abstractmethod
     def item_vectors(self) -> NDArray[np.float32]:

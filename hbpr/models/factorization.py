@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hbpr.data.interactions import Features
-from hbpr.models.base import Recommender, VectorScorer
+from hbpr.models.base import PairScorer, Recommender, VectorScorer
 from hbpr.models.features import FeatureSums, combine
+from hbpr.models.pairs import inner_products
 
 
 class MatrixFactorization(Recommender):
@@ -88,6 +89,19 @@ class MatrixFactorization(Recommender):
     def item_biases(self) -> NDArray[np.float32]:
         """(I,) float32 biases ``Fi @ b``."""
         return combine(self.item_features, self.b.detach().cpu().numpy())
+
+    def pair_scorer(self) -> PairScorer:
+        """Return a scorer of single pairs, which costs nothing for the rest of the catalogue."""
+        users_Ud = np.ascontiguousarray(self.user_vectors())
+        items_Id = np.ascontiguousarray(self.item_vectors())
+        biases_I = self.item_biases()
+
+        def score(
+            users_n: NDArray[np.integer], items_n: NDArray[np.integer]
+        ) -> NDArray[np.float32]:
+            return inner_products(users_Ud, items_Id, biases_I, users_n, items_n)
+
+        return score
 
     def vector_scorer(self) -> VectorScorer:
         """Return a scorer of blocks of user vectors: one matrix product a block."""
