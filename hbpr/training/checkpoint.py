@@ -2,6 +2,7 @@
 
 import json
 import os
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ def read(folder: Path) -> tuple[State, dict[str, Any]]:
         numbers = json.loads((folder / "state.json").read_text())
         with np.load(folder / "state.npz", allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise HbprError(f"{folder}: not a whole checkpoint ({error})") from error
     if numbers.get("version") != _VERSION:
         raise HbprError(

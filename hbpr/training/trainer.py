@@ -7,7 +7,7 @@ from pathlib import Path
 from time import perf_counter
 
 from hbpr.data.interactions import Interactions
-from hbpr.errors import DataError, DivergedError
+from hbpr.errors import DataError, DivergedError, HbprError
 from hbpr.evaluation import evaluate
 from hbpr.models import Recommender, build_model
 from hbpr.models.base import load_arrays, parameters_as_arrays
@@ -68,7 +68,7 @@ class Trainer(Iterator[EpochReport]):
         """Train one epoch, and evaluate it when it is due.
 
         Raises:
-            DivergedError: The loss is no longer a finite number.
+            DivergedError: The loss is no longer a finite number, or a score is NaN.
         """
         if self._done:
             raise StopIteration
@@ -79,11 +79,7 @@ class Trainer(Iterator[EpochReport]):
         loss = self._engine.train_epoch(lr)
         train_s = perf_counter() - started
         if not math.isfinite(loss):
-            self._done = True
-            raise DivergedError(
-                f"epoch {self.epoch}: the loss became {loss} at learning rate {lr:g}; "
-                "lower optimizer.lr or model.init_std, or raise the regularisation"
-            )
+            raise self._diverged(f"the loss became {loss}", lr)
         last = self.epoch >= training.n_iter
         metrics: dict[str, float] = {}
         is_best = False
@@ -91,7 +87,10 @@ class Trainer(Iterator[EpochReport]):
             is_best = True
             self.best_epoch = self.epoch
         elif last or self.epoch % training.eval_every == 0:
-            metrics = self._evaluate()
+            try:
+                metrics = self._evaluate()
+            except DivergedError as error:
+                raise self._diverged("a score became NaN", lr) from error
             is_best = self._keep_if_best(metrics[training.monitor])
         patience = training.early_stopping_patience
         stopped_early = not last and 0 < patience <= self._misses
@@ -108,6 +107,14 @@ class Trainer(Iterator[EpochReport]):
             is_best=is_best,
             done=self._done,
             stopped_early=stopped_early,
+        )
+
+    def _diverged(self, what: str, lr: float) -> DivergedError:
+        """End the training; return the error that tells why."""
+        self._done = True
+        return DivergedError(
+            f"epoch {self.epoch}: {what} at learning rate {lr:g}; "
+            "lower optimizer.lr or model.init_std, or raise the regularisation"
         )
 
     def _evaluate(self) -> dict[str, float]:
@@ -152,8 +159,17 @@ class Trainer(Iterator[EpochReport]):
         checkpoint.write(Path(folder), arrays, numbers)
 
     def load(self, folder: Path | str) -> None:
-        """Go on from what `save` wrote, in a trainer of the same data and settings."""
+        """Go on from what `save` wrote, in a trainer of the same data and settings.
+
+        Raises:
+            HbprError: The folder holds no whole checkpoint, or one of the other engine.
+        """
         arrays, numbers = checkpoint.read(Path(folder))
+        if numbers["engine"] != self.engine_name:
+            raise HbprError(
+                f"{folder}: the checkpoint is of the engine {numbers['engine']}, and this trainer "
+                f"has {self.engine_name}; set training.engine to {numbers['engine']}"
+            )
         load_arrays(self.model, _part(arrays, "model"))
         self._best = _part(arrays, "best")
         self._engine.load_state(_part(arrays, "engine"))
