@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from hbpr.data import UserItemData, load_movielens
-    from hbpr.models import MatrixFactorization
+    from hbpr.models import MatrixFactorization, NeuMF
     from hbpr.pipeline import TrainingPipeline
     from hbpr.recommender import RecommendationSystem
 
 __all__ = [
     "MatrixFactorization",
+    "NeuMF",
     "RecommendationSystem",
     "TrainingPipeline",
     "UserItemData",
@@ -23,6 +24,7 @@ __all__ = [
 
 _HOMES: Final = {
     "MatrixFactorization": "hbpr.models",
+    "NeuMF": "hbpr.models",
     "RecommendationSystem": "hbpr.recommender",
     "TrainingPipeline": "hbpr.pipeline",
     "UserItemData": "hbpr.data",

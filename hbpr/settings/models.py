@@ -72,12 +72,25 @@ class DataSettings(Settings):
 
 
 class ModelSettings(Settings):
-    """The model."""
+    """The model. What is marked ``neumf`` says nothing to the other kind."""
 
-    kind: Literal["mf"] = Field("mf", description="mf: hybrid matrix factorization.")
-    n_latent: int = Field(64, ge=1, le=4096, description="Size of the latent vectors.")
+    kind: Literal["mf", "neumf"] = Field(
+        "mf", description="mf: hybrid matrix factorization; neumf: it, beside a small network."
+    )
+    n_latent: int = Field(
+        64, ge=1, le=4096, description="Size of the latent vectors; neumf: of the GMF tower's."
+    )
     item_bias: bool = Field(True, description="Learn a bias for every item feature.")
     init_std: float = Field(0.1, gt=0.0, le=10.0, description="Deviation of the first weights.")
+    n_latent_mlp: int = Field(
+        32, ge=1, le=4096, description="neumf: size of the MLP tower's vectors."
+    )
+    hidden: tuple[Annotated[int, Field(ge=1, le=8192)], ...] = Field(
+        (64, 32), strict=False, min_length=1, description="neumf: widths of the hidden layers."
+    )
+    dropout: float = Field(
+        0.0, ge=0.0, lt=1.0, description="neumf: share of hidden activations dropped in training."
+    )
 
 
 class OptimizerSettings(Settings):
