@@ -11,7 +11,9 @@ from hbpr.names import parse_metric_name
 from hbpr.settings.load import apply_overrides, resolve_paths, validate
 from hbpr.settings.models import Seed, Settings, TrialSettings
 from hbpr.settings.yaml import Document, load_yaml
+from tune.dimensions import Choice
 from tune.space import Space
+from tune.starting import check_point, written_points
 
 _DEFAULT_METRIC = "val/ndcg_at_10"
 _DEFAULT_TRIALS = 32
@@ -20,8 +22,10 @@ _DEFAULT_TRIALS = 32
 class SearchSettings(Settings):
     """What decides the settings of the next trial."""
 
-    algorithm: Literal["tpe", "random", "grid"] = Field(
-        "tpe", description="tpe learns from earlier trials; grid runs every point in order."
+    algorithm: Literal["tpe", "gp", "cmaes", "qmc", "random", "grid"] = Field(
+        "tpe",
+        description="tpe, gp and cmaes learn from earlier trials; qmc spreads points evenly; grid "
+        "runs every point in order.",
     )
     seed: Seed = Field(0, description="Seed of the suggestions.")
 
@@ -53,11 +57,49 @@ class ResourceSettings(Settings):
         return self
 
 
-class FinalSettings(Settings):
-    """What happens with the winner."""
+class BudgetSettings(Settings):
+    """What ends a search in order before all trials have run; whatever is reached first.
 
+    Trials that run then are stopped like pruned ones. Times add up over the sittings of a study.
+    """
+
+    wall_s: float | None = Field(None, gt=0.0, description="Seconds in which trials run.")
+    train_s: float | None = Field(
+        None, gt=0.0, description="Seconds of training and evaluation, summed over all trials."
+    )
+    target: float | None = Field(None, description="Value of the metric that is good enough.")
+    plateau: int | None = Field(
+        None, ge=1, description="Trials that end without a new best value of the study."
+    )
+
+
+class FaultSettings(Settings):
+    """What is made good, and how often."""
+
+    max_retries: int = Field(
+        2, ge=0, le=100, description="Starts of a crashed trial anew, from its last checkpoint."
+    )
+    trial_timeout_s: float | None = Field(
+        None,
+        gt=0.0,
+        description="Seconds without a report after which a trial hangs: its process is killed.",
+    )
+
+
+class FinalSettings(Settings):
+    """What happens with the best trials."""
+
+    top: int = Field(
+        1, ge=1, le=100, description="Best trials that are repeated and compared once more."
+    )
+    seeds: int = Field(
+        1, ge=1, le=1000, description="Repeats of each, with other seeds; 1 with top 1: none."
+    )
     refit: Literal["train+validation", "none"] = Field(
         "train+validation", description="Data of the winner's last training before the test."
+    )
+    register_model: bool = Field(
+        True, description="Register the winner in MLflow under the experiment's name as champion."
     )
 
 
@@ -87,6 +129,21 @@ class SweepSettings(Settings):
         min_length=1,
         description="Dotted setting -> list of values, {choices} or {low, high, log, step}.",
     )
+    constraints: tuple[str, ...] = Field(
+        (),
+        strict=False,
+        description="Conditions that every trial meets, such as "
+        "model.n_latent * training.batch_size <= 1000000.",
+    )
+    start_with: tuple[Literal["defaults"] | dict[str, Any], ...] = Field(
+        (),
+        strict=False,
+        description="Points to run first: defaults, {setting: value, ...}, {file: CONFIG} or "
+        "{best: {study: FOLDER, k: 3}}; what a point leaves out is drawn.",
+    )
+    start_from: tuple[str, ...] = Field(
+        (), strict=False, description="Folders of earlier studies whose finished trials are known."
+    )
     resources: ResourceSettings = Field(
         default_factory=ResourceSettings, description="What one trial occupies."
     )
@@ -94,8 +151,14 @@ class SweepSettings(Settings):
         None, ge=1, description="Trials at a time; left out: as many as the resources hold."
     )
     storage: str = Field("studies", min_length=1, description="Folder of the studies' folders.")
+    budget: BudgetSettings = Field(
+        default_factory=BudgetSettings, description="What ends the search early."
+    )
+    faults: FaultSettings = Field(
+        default_factory=FaultSettings, description="What happens when a trial crashes or hangs."
+    )
     final: FinalSettings = Field(
-        default_factory=FinalSettings, description="What happens with the winner."
+        default_factory=FinalSettings, description="What happens with the best trials."
     )
 
     @model_validator(mode="before")
@@ -122,11 +185,14 @@ class SweepSettings(Settings):
     def _metric_is_a_validation_metric(self) -> Self:
         if parse_metric_name(self.metric).part != "val":
             raise ValueError(f"metric must be a validation metric (val/...), got {self.metric!r}")
-        if self.search.algorithm == "grid" and self.num_trials is not None:
-            raise ValueError(
-                f"a grid runs all its points, got num_trials={self.num_trials}. Leave num_trials "
-                "out, or search with tpe or random."
-            )
+        if self.search.algorithm != "grid":
+            return self
+        for name in ("num_trials", "start_with", "start_from"):
+            if getattr(self, name):
+                raise ValueError(
+                    f"a grid runs all its points, got {name}={getattr(self, name)}. Leave {name} "
+                    "out, or search with tpe or random."
+                )
         return self
 
 
@@ -162,12 +228,18 @@ class StudySettings(TrialSettings):
         """Return the space, tried against the settings.
 
         Raises:
-            SpaceError: A dimension is wrong; the message starts with its dotted key.
+            SpaceError: A dimension, a constraint or a point to start with is wrong; the message
+                starts with its key.
         """
-        space = Space.parse(self.sweep.space).check(self.base_trial())
-        space.data_points(self.base_trial())
-        if self.sweep.search.algorithm == "grid":
+        sweep, base = self.sweep, self.base_trial()
+        space = Space.parse(sweep.space, sweep.constraints).check(base)
+        space.data_points(base)
+        if sweep.search.algorithm == "grid":
             space.grid()
+        if sweep.search.algorithm == "cmaes":
+            _check_ranges(space)
+        for place, point in written_points(sweep.start_with):
+            check_point(space, point, place)
         return space
 
     def n_trials(self) -> int:
@@ -205,6 +277,20 @@ def load_study(path: str | Path, overrides: Sequence[str] = ()) -> StudySettings
     except SpaceError as error:
         raise SpaceError(f"{_place(document, overrides, str(error))}{error}") from None
     return settings
+
+
+def _check_ranges(space: Space) -> None:
+    """Refuse a space in which CMA-ES has nothing to do.
+
+    Raises:
+        SpaceError: Fewer than two ranges are searched in every trial.
+    """
+    ranges = [d.key for d in space.dimensions if not d.when and not isinstance(d.domain, Choice)]
+    if len(ranges) < 2:
+        raise SpaceError(
+            "search.algorithm: cmaes needs two or more ranges ({low, high}) without `when`, got "
+            f"{', '.join(ranges) or 'none'}; lists of values are drawn at random. Search with tpe."
+        )
 
 
 def _is_short(sweep: Mapping[str, Any]) -> bool:
