@@ -94,8 +94,8 @@ class AutogradEngine(Engine):
             users_B, items_B = self._users[batch], self._items[batch]
             negatives_BN, weights_BN = self._negatives(users_B, items_B)
             self._optimizer.zero_grad()
-            loss, penalty = self._loss(users_B, items_B, negatives_BN, weights_BN)
-            (loss + penalty).backward()  # type: ignore[no-untyped-call]
+            loss = self._loss(users_B, items_B, negatives_BN, weights_BN)
+            loss.backward()  # type: ignore[no-untyped-call]
             self._optimizer.step()
             total += loss.detach()
         return float(total) / max(1, len(order))
@@ -133,31 +133,31 @@ class AutogradEngine(Engine):
 
     def _loss(
         self, users_B: Tensor, items_B: Tensor, negatives_BN: Tensor, weights_BN: Tensor | None
-    ) -> tuple[Tensor, Tensor]:
-        """Loss and L2 penalty, each summed over the batch; here alone dropout is active."""
+    ) -> Tensor:
+        """Loss, summed over the batch; L2 acts on its gradients alone. Dropout is active here."""
         model, reg = self.model.train(), self._reg
-        users = model.embed_users(users_B)
+        users = self._with_l2(model.embed_users(users_B), reg.reg_user)
         positives, positive_bias = model.embed_items(items_B)
         negatives, negative_bias = model.embed_items(negatives_BN)
+        positives = self._with_l2(positives, reg.reg_positive)
+        negatives = self._with_l2(negatives, reg.reg_negative)
+        if positive_bias is not None and negative_bias is not None:
+            positive_bias = self._with_l2(positive_bias, reg.reg_bias)
+            negative_bias = self._with_l2(negative_bias, reg.reg_bias)
         positive_B = model.score(users, positives, positive_bias)
         negative_BN = model.score(users.unsqueeze(1), negatives, negative_bias)
+        model.eval()
         if weights_BN is None:
             loss_B = LOSSES[self._settings.loss_function](positive_B, negative_BN)
         else:
             loss_B = warp_loss(positive_B, negative_BN, weights_BN)
-        penalty = torch.zeros((), device=self._device)
-        if not self._decoupled:
-            for weight, values in (
-                (reg.reg_user, users),
-                (reg.reg_positive, positives),
-                (reg.reg_negative, negatives),
-                (reg.reg_bias, positive_bias),
-                (reg.reg_bias, negative_bias),
-            ):
-                if weight > 0.0 and values is not None:
-                    penalty = penalty + 0.5 * weight * values.square().sum()
-        model.eval()
-        return loss_B.sum(), penalty
+        return loss_B.sum()
+
+    def _with_l2(self, vectors: Tensor, weight: float) -> Tensor:
+        if weight == 0.0 or self._decoupled:
+            return vectors
+        regularised: Tensor = _L2.apply(vectors, weight)  # type: ignore[no-untyped-call]
+        return regularised
 
     def state(self) -> State:
         """Optimizer tensors and the generator's state, as arrays."""
@@ -179,6 +179,24 @@ class AutogradEngine(Engine):
         whole = self._optimizer.state_dict()
         whole["state"] = entries
         self._optimizer.load_state_dict(whole)
+
+
+class _L2(torch.autograd.Function):
+    """The identity, whose gradient is that of ``weight / 2 * values.square().sum()`` more.
+
+    The penalty itself is never needed: this spares its forward pass and most of its backward one.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, weight: float) -> Tensor:
+        ctx.save_for_backward(values)
+        ctx.weight = weight
+        return values.view_as(values)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        (values,) = ctx.saved_tensors
+        return torch.add(gradient, values, alpha=ctx.weight), None
 
 
 def pick_device(name: str) -> torch.device:
