@@ -18,7 +18,7 @@ help:
 	@echo "make test-fast  the same without slow tests and those that start Ray"
 	@echo "make check      format, lint, types, layers"
 	@echo "make fix        format, and fix what the linter can"
-	@echo "make bench      run the benchmark programs"
+	@echo "make bench      install the peers and run the benchmarks (hours; QUICK=1: minutes)"
 	@echo "make clean      remove caches and built files; keep $(VENV) and all records"
 
 $(BIN)/python:
@@ -54,10 +54,10 @@ test: check
 test-fast: check
 	$(PYTEST) -m "not ray and not slow"
 
+# Each peer gets an environment of its own in .venv-bench; one that cannot be installed is reported.
 bench: $(VENV)/.installed-dev
-	@found=0; for program in tests/benchmarks/bench_*.py; do \
-	  if [ -e "$$program" ]; then found=1; $(BIN)/python "$$program" || exit 1; fi; \
-	done; [ $$found = 1 ] || { echo "error: no tests/benchmarks/bench_*.py"; exit 2; }
+	$(BIN)/python tests/benchmarks/environments.py
+	$(BIN)/python tests/benchmarks/report.py $(if $(QUICK),--quick)
 
 clean:
 	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,165 @@
+"""The benchmark programs: they start, and hbpr's side runs. No peer, and no time is asserted."""
+
+import importlib
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from hbpr.settings.models import TrialSettings
+
+HERE = Path(__file__).parent / "benchmarks"
+PROGRAMS = ("environments", "train_speed", "evaluation_speed", "quality", "scaling", "report")
+
+Load = Callable[[str], ModuleType]
+
+
+@pytest.fixture
+def load(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Load]:
+    """Import a program by name, with its files in the test's folder; forget it afterwards."""
+    before = set(sys.modules)
+    monkeypatch.syspath_prepend(str(HERE / "sides"))
+    monkeypatch.syspath_prepend(str(HERE))
+    monkeypatch.setattr(importlib.import_module("environments"), "HOME", tmp_path)
+    yield importlib.import_module
+    for name in set(sys.modules) - before:
+        if str(HERE) in str(getattr(sys.modules[name], "__file__", None)):
+            del sys.modules[name]
+
+
+def run(program: ModuleType, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
+    monkeypatch.setattr(sys, "argv", [program.__name__, *arguments])
+    program.main()
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_each_program_explains_its_options(
+    name: str, load: Load, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        run(load(name), monkeypatch, "--help")
+    assert exit_.value.code == 0
+    assert "--help" in capsys.readouterr().out
+
+
+def test_generated_pairs_are_distinct_counted_and_seeded(load: Load) -> None:
+    shapes = load("shapes")
+    pairs = shapes.long_tailed(300, 200, 5000, seed=3)
+    assert (pairs.n_users, pairs.n_items, pairs.n_pairs) == (300, 200, 5000)
+    keys = pairs.users().astype(np.int64) * 200 + pairs.items
+    assert len(np.unique(keys)) == 5000
+    assert (shapes.long_tailed(300, 200, 5000, seed=3).items == pairs.items).all()
+    counts = np.sort(np.bincount(pairs.items, minlength=200))[::-1]
+    assert counts[:20].sum() > counts[-100:].sum()  # a long tail
+
+
+def test_a_written_dataset_reads_back(load: Load) -> None:
+    shapes = load("shapes")
+    path = shapes.prepare("tiny")
+    data = shapes.read(path)
+    assert data.train.n_pairs + data.validation.n_pairs + data.test.n_pairs == shapes.TINY[2]
+    assert data.user_features.is_identity
+    assert shapes.read(path, held_out=False).test.n_pairs == 0
+
+
+def test_training_speed_of_one_side(
+    load: Load, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    output = tmp_path / "speed.json"
+    arguments = ["--datasets", "tiny", "--sides", "hbpr fused sgd", "LightFM", "--threads", "1"]
+    run(
+        load("train_speed"), monkeypatch, *arguments, "--pairs", "1", "--seconds", "0",
+        "--output", str(output),
+    )  # fmt: skip
+    written = json.loads(output.read_text())
+    [answer] = written["found"]["tiny"]["1"]["hbpr fused sgd"]
+    assert answer["triples_per_s"] > 0
+    assert answer["peak_bytes"] >= answer["base_bytes"] > 0
+    assert "**LightFM** (threads: 1) is missing: not installed" in written["text"]
+
+
+def test_hbprs_side_trains_and_evaluates_vectors(load: Load) -> None:
+    side, common = load("run_hbpr"), load("common")
+    data = common.Data(str(load("shapes").prepare("tiny")))
+    epochs = []
+    settings = {"model": {"n_latent": 4, "item_bias": False}, "epochs": 2}
+    side.train(data, settings, 1, lambda wall, cpu, vectors: epochs.append(vectors()))
+    assert len(epochs) == 2
+    users, items, biases = epochs[-1]
+    assert (users.shape, items.shape, biases.shape) == ((60, 4), (40, 4), (40,))
+    metrics = side.make_evaluation(data, {}, epochs[-1], 1)()
+    assert 0.0 < metrics["test/ndcg_at_10"] <= 1.0
+
+
+SIDE_THAT_GETS_WORSE = """
+import numpy as np
+from common import main
+
+def train(data, settings, threads, after_epoch):
+    popularity = np.bincount(data.arrays["validation_items"], minlength=data.n_items)
+    ones = np.ones((data.n_users, 1), np.float32)
+    for epoch in range(1, settings["epochs"] + 1):
+        items = (popularity[:, None] * (1 if epoch == 2 else -1)).astype(np.float32)
+        after_epoch(0.1, 0.1, lambda: (ones, items, np.zeros(data.n_items, np.float32)))
+
+main(train)
+"""
+
+
+def test_every_library_stops_by_the_same_rule(
+    load: Load, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    quality, shapes = load("quality"), load("shapes")
+    program = tmp_path / "side.py"
+    program.write_text(
+        f"import sys; sys.path.append({str(HERE / 'sides')!r})\n{SIDE_THAT_GETS_WORSE}"
+    )
+    monkeypatch.setattr(
+        quality.harness,
+        "command",
+        lambda library, task, request: [sys.executable, str(program), task, json.dumps(request)],
+    )
+    path = shapes.prepare("tiny")
+    rule = quality.Rule(max_epochs=100, eval_every=2, patience=2)
+    fit = quality.fit("cornac", {}, shapes.read(path), path, rule, on_test=True)
+    assert fit.failed is None
+    assert (fit.best_epoch, fit.epochs) == (2, 6)
+    assert fit.train_cpu_s == pytest.approx(0.6)
+    assert 0.0 < fit.test <= 1.0
+
+
+def test_every_space_draws_settings_its_side_takes(load: Load) -> None:
+    spaces = load("quality").SPACES
+    assert set(spaces) == {"hbpr", "implicit", "cornac", "lightfm"}
+    for draw in spaces.values():
+        first, second = (draw(np.random.default_rng(seed)) for seed in (0, 1))
+        assert first != second
+        assert first == draw(np.random.default_rng(0))
+        json.dumps(first)
+    for seed in range(20):
+        TrialSettings.model_validate(spaces["hbpr"](np.random.default_rng(seed)))
+
+
+def test_ratios_are_taken_pair_by_pair_against_the_fastest(load: Load) -> None:
+    def runs(*speeds: float) -> list[dict[str, float]]:
+        return [{"triples_per_s": s, "triples_per_cpu_s": s} for s in speeds]
+
+    answers = {
+        "hbpr fused sgd": runs(10, 12),
+        "implicit": runs(5, 3),
+        "cornac": [{"missing": "not installed"}],
+    }
+    [(title, wall, cpu)] = load("train_speed").ratios({"1": answers})
+    assert title.startswith("fused sgd / fastest")
+    assert wall == cpu == [2.0, 4.0]
+
+
+def test_a_report_says_what_is_missing(load: Load) -> None:
+    text = load("report").compose({}, "2026-01-01", quick=False)
+    assert "**implicit is missing**" in text
+    assert "not measured" in text
+    assert str(HERE.parents[1]) not in text
