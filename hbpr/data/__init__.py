@@ -2,6 +2,7 @@
 
 from hbpr.data.interactions import Features, Interactions, UserItems
 from hbpr.data.movielens import load_movielens
+from hbpr.data.ncf import load_ncf
 from hbpr.data.sources import load_data
 from hbpr.data.synthetic import generate
 from hbpr.data.user_item import UserItemData
@@ -14,4 +15,5 @@ __all__ = [
     "generate",
     "load_data",
     "load_movielens",
+    "load_ncf",
 ]

@@ -19,11 +19,12 @@ Indices = list[NDArray[np.int64]]
 
 @dataclass(frozen=True)
 class Pairs:
-    """One call's (user, item) rows; weights None where all weigh 1."""
+    """One call's (user, item) rows; weights None where all weigh 1, times None if not given."""
 
     users: Coded
     items: Coded
-    weights: NDArray[np.float32] | None
+    weights: NDArray[np.float32] | None = None
+    times: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,11 @@ class Triples:
 
 @dataclass(frozen=True)
 class Assembled:
-    """Everything that was added, numbered. No pair is both positive and negative."""
+    """Everything that was added, numbered. No pair is both positive and negative.
+
+    Times are those of the pairs of the same sign, the earliest where a pair was repeated; None
+    where any row came without one. `test` and `candidates` are None unless they were given.
+    """
 
     user_ids: NDArray[Any]
     item_ids: NDArray[Any]
@@ -47,6 +52,10 @@ class Assembled:
     item_features: Features
     user_labels: list[NDArray[Any]]
     item_labels: list[NDArray[Any]]
+    positive_times: NDArray[np.float64] | None = None
+    negative_times: NDArray[np.float64] | None = None
+    test: UserItems | None = None
+    candidates: UserItems | None = None
 
 
 def assemble(
@@ -55,6 +64,8 @@ def assemble(
     negatives: Sequence[Pairs],
     user_triples: Sequence[Triples],
     item_triples: Sequence[Triples],
+    test: Sequence[Pairs] = (),
+    candidates: Sequence[Pairs] = (),
 ) -> Assembled:
     """Number all ids and build the matrices.
 
@@ -67,17 +78,21 @@ def assemble(
         negatives: Calls with negative pairs.
         user_triples: Calls with user features; none: one feature of its own for each user.
         item_triples: The same for items.
+        test: Calls with pairs that are the test part.
+        candidates: Calls with pairs that the test part is ranked among.
     """
-    pairs = [*positives, *negatives]
-    n, m = len(positives), len(pairs)
+    pairs = [*positives, *negatives, *test, *candidates]
+    n = len(positives)
+    m = n + len(negatives)
+    t, e = m + len(test), len(pairs)
     user_ids, users = catalogue([*(p.users for p in pairs), *(t.ids for t in user_triples)])
     item_ids, items = catalogue([*(p.items for p in pairs), *(t.ids for t in item_triples)])
     shape = (len(user_ids), len(item_ids))
     liked = _merge(positives, users[:n], items[:n], shape)
     disliked = _merge(negatives, users[n:m], items[n:m], shape)
     both = liked.contains(disliked)
-    user_features, user_labels = _matrix(name, "user", user_triples, users[m:], shape[0])
-    item_features, item_labels = _matrix(name, "item", item_triples, items[m:], shape[1])
+    user_features, user_labels = _matrix(name, "user", user_triples, users[e:], shape[0])
+    item_features, item_labels = _matrix(name, "item", item_triples, items[e:], shape[1])
     for count, what in (
         (_n_rows(users[:n]) - liked.n_pairs, "repeated positive rows"),
         (_n_rows(users[n:m]) - disliked.n_pairs, "repeated negative rows"),
@@ -85,6 +100,7 @@ def assemble(
     ):
         if count:
             _log.info("%s: %d %s", name, count, what)
+    disliked_times = _times(negatives, users[n:m], items[n:m], shape[1])
     return Assembled(
         user_ids=user_ids,
         item_ids=item_ids,
@@ -94,7 +110,27 @@ def assemble(
         item_features=item_features,
         user_labels=user_labels,
         item_labels=item_labels,
+        positive_times=_times(positives, users[:n], items[:n], shape[1]),
+        negative_times=None if disliked_times is None else disliked_times[~both],
+        test=_merge(test, users[m:t], items[m:t], shape) if test else None,
+        candidates=_merge(candidates, users[t:e], items[t:e], shape) if candidates else None,
     )
+
+
+def _times(
+    chunks: Sequence[Pairs], users: Indices, items: Indices, n_items: int
+) -> NDArray[np.float64] | None:
+    """Earliest time of each distinct pair, in the order of the matrix; None if one is missing."""
+    given = [chunk.times for chunk in chunks if chunk.times is not None]
+    if len(given) < len(chunks):
+        return None
+    if not given:
+        return np.zeros(0)
+    times = np.concatenate(given)
+    keys = np.concatenate(users) * n_items + np.concatenate(items)
+    order = np.argsort(keys, kind="stable")
+    keys, times = keys[order], times[order]
+    return np.minimum.reduceat(times, np.flatnonzero(np.diff(keys, prepend=-1)))
 
 
 def _matrix(

@@ -16,7 +16,7 @@ from hbpr.data.download import data_home as default_home
 from hbpr.data.download import find_or_fetch
 from hbpr.data.movielens_files import RELEASES, MovieLensTables
 from hbpr.data.user_item import UserItemData, add_chosen_features
-from hbpr.errors import DataError
+from hbpr.errors import DataError, DatasetMissingError
 from hbpr.settings.models import Features as FeatureChoice
 
 _URL: Final = "https://files.grouplens.org/datasets/movielens"
@@ -42,6 +42,7 @@ def load_movielens(
     rating_threshold: float = ...,
     item_feature: FeatureChoice = ...,
     user_feature: FeatureChoice = ...,
+    test_fold: str | None = ...,
     data_home: str | Path | None = ...,
 ) -> UserItemData: ...
 
@@ -53,6 +54,7 @@ def load_movielens(
     rating_threshold: float = 4.0,
     item_feature: FeatureChoice = "indicator",
     user_feature: FeatureChoice = "indicator",
+    test_fold: str | None = None,
     data_home: str | Path | None = None,
 ) -> MovieLensTables | UserItemData:
     """Read a MovieLens dataset, fetching it first if it is not on this machine.
@@ -65,6 +67,8 @@ def load_movielens(
             both. Every feature weighs 1.
         user_feature: indicator; metadata: age band, gender and occupation (ml-100k and ml-1m
             only); both.
+        test_fold: A published fold of ml-100k, u1 to u5, ua or ub: its test pairs are held out by
+            a split of kind ``fixed``. For preprocess=True.
         data_home: Folder that holds the datasets; None: ``$HBPR_DATA_HOME``, or else hbpr's folder
             in the user's cache.
 
@@ -84,10 +88,21 @@ def load_movielens(
             "Use indicator, or ml-100k or ml-1m."
         )
     home = Path(data_home).expanduser() if data_home is not None else default_home()
-    tables = _read(name, _locate(name, home))
+    folder = _locate(name, home)
+    tables = _read(name, folder)
     if not preprocess:
         return tables
-    return _to_data(tables, rating_threshold, item_feature, user_feature)
+    data = _to_data(tables, rating_threshold, item_feature, user_feature)
+    if test_fold is not None:
+        path = folder / f"{test_fold}.test"
+        if not path.is_file():
+            raise DatasetMissingError(
+                f"{name}: data.split.name: {path} is not there; ml-100k is published with the "
+                "folds u1 to u5, ua and ub"
+            )
+        test = pd.read_csv(path, sep="\t", header=None, usecols=[0, 1], dtype=np.int32)
+        data.hold_out_for_test(test[0].to_numpy(), test[1].to_numpy())
+    return data
 
 
 def canonical_name(name: str) -> str:
@@ -110,13 +125,37 @@ def _to_data(
 ) -> UserItemData:
     ratings = tables.ratings
     users, items = ratings["user"].to_numpy(), ratings["item"].to_numpy()
+    times = ratings["timestamp"].to_numpy()
     positive = ratings["rating"].to_numpy() >= rating_threshold
     data = UserItemData(tables.name)
-    data.add_positive_interactions(users[positive], items[positive])
-    data.add_negative_interactions(users[~positive], items[~positive])
-    _add(data.add_item_features, item_feature, "item", items, _item_metadata, tables.items)
-    _add(data.add_user_features, user_feature, "user", users, _user_metadata, tables.users)
+    for add, rows in (
+        (data.add_positive_interactions, positive),
+        (data.add_negative_interactions, ~positive),
+    ):
+        add(users[rows], items[rows], times=times[rows])
+    add_movielens_features(
+        data, users=(user_feature, users, tables.users), items=(item_feature, items, tables.items)
+    )
     return data
+
+
+def add_movielens_features(
+    data: UserItemData,
+    *,
+    users: tuple[FeatureChoice, np.ndarray[Any, Any], pd.DataFrame | None],
+    items: tuple[FeatureChoice, np.ndarray[Any, Any], pd.DataFrame],
+) -> None:
+    """Add the features that the settings ask for.
+
+    Args:
+        data: Receives the features.
+        users: Choice, ids that occur (repeats allowed), and table as in `MovieLensTables`.
+        items: The same for items.
+    """
+    choice, ids, films = items
+    _add(data.add_item_features, choice, "item", ids, _item_metadata, films)
+    choice, ids, people = users
+    _add(data.add_user_features, choice, "user", ids, _user_metadata, people)
 
 
 def _add(

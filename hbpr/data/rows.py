@@ -46,6 +46,45 @@ def check_weights(
     return single
 
 
+def check_times(place: str, n_rows: int, times: ArrayLike | None) -> NDArray[np.float64] | None:
+    """Check a column of times.
+
+    Args:
+        place: What was called, for messages.
+        n_rows: Rows of the other columns.
+        times: (n,) numbers, or datetimes, which become seconds since 1970; None: not known.
+
+    Returns:
+        (n,) times, or None.
+
+    Raises:
+        DataError: The length differs, or a time is missing or no number.
+    """
+    if times is None:
+        return None
+    given = np.asarray(times)
+    try:
+        if given.dtype.kind == "M":
+            numbers = given.astype("datetime64[us]").astype(np.float64) / 1e6
+            numbers[np.isnat(given)] = np.nan
+        else:
+            numbers = given.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{place}: times must be numbers or datetimes, {error}") from error
+    if numbers.shape != (n_rows,):
+        raise DataError(
+            f"{place}: all columns must have the same length, but users has {n_rows} rows, times "
+            f"is of shape {numbers.shape}"
+        )
+    if not np.isfinite(numbers).all():
+        row = int(np.argmin(np.isfinite(numbers)))
+        raise DataError(
+            f"{place}: times must be known and finite, got {given[row]} in row {row}. Give all "
+            "rows a time, or none"
+        )
+    return numbers
+
+
 def refuse_weights(place: str, wrong: NDArray[np.bool_], weights: NDArray[Any], rule: str) -> None:
     """Raise if any row is wrong, naming the first.
 

@@ -2,6 +2,7 @@
 
 from hbpr.data.interactions import Interactions
 from hbpr.data.movielens import load_movielens
+from hbpr.data.ncf import load_ncf
 from hbpr.data.synthetic import generate
 from hbpr.data.user_item import UserItemData
 from hbpr.settings.models import DataSettings
@@ -16,7 +17,7 @@ def load_data(settings: DataSettings) -> Interactions:
         DatasetMissingError: The dataset is not on this machine and cannot be fetched.
         DataError: The dataset does not have what is asked of it.
     """
-    return _read(settings).to_interactions(settings.split)
+    return _read(settings).to_interactions(settings.split, candidates=settings.candidates)
 
 
 def _read(settings: DataSettings) -> UserItemData:
@@ -26,10 +27,15 @@ def _read(settings: DataSettings) -> UserItemData:
             item_feature=settings.item_feature,
             user_feature=settings.user_feature,
         ).data
+    if settings.source == "ncf":
+        return load_ncf(
+            settings.name, item_feature=settings.item_feature, user_feature=settings.user_feature
+        )
     return load_movielens(
         settings.name,
         preprocess=True,
         rating_threshold=settings.rating_threshold,
         item_feature=settings.item_feature,
         user_feature=settings.user_feature,
+        test_fold=settings.split.name,
     )

@@ -37,6 +37,12 @@ def write(path: Path, name: str, whole: Assembled, split: SplitSettings | None) 
         arrays |= {f"{part}_indptr": pairs.indptr, f"{part}_items": pairs.items}
         if pairs.weights is not None:
             arrays[f"{part}_weights"] = pairs.weights
+    for sign, times in (("positive", whole.positive_times), ("negative", whole.negative_times)):
+        if times is not None:
+            arrays[f"{sign}_times"] = times
+    for part, given in (("test", whole.test), ("candidates", whole.candidates)):
+        if given is not None:
+            arrays |= {f"{part}_indptr": given.indptr, f"{part}_items": given.items}
     for side, features in (("user", whole.user_features), ("item", whole.item_features)):
         arrays |= {
             f"{side}_features_indptr": features.indptr,
@@ -91,7 +97,15 @@ def read(path: Path) -> tuple[str, Assembled, SplitSettings | None]:
                 _features(archive, "item", shape[1], labels["item"]),
                 labels["user"],
                 labels["item"],
+                archive.get("positive_times"),
+                archive.get("negative_times"),
+                _pairs(archive, "test", shape) if "test_items" in archive else None,
+                _pairs(archive, "candidates", shape) if "candidates_items" in archive else None,
             )
+            for sign in ("positive", "negative"):
+                times = getattr(whole, f"{sign}_times")
+                if times is not None and len(times) != getattr(whole, f"{sign}s").n_pairs:
+                    raise ValueError(f"{sign}_times: not one for each pair")
             split = about["split"]
             return (
                 str(about["name"]),

@@ -12,11 +12,11 @@ from hbpr.data import storage
 from hbpr.data.assemble import Assembled, Pairs, Side, Triples, assemble
 from hbpr.data.ids import Coded, check_same_kind, encode
 from hbpr.data.interactions import Features, Interactions
-from hbpr.data.rows import check_weights, refuse_weights
-from hbpr.data.split import split_random
+from hbpr.data.parts import to_interactions
+from hbpr.data.rows import check_times, check_weights, refuse_weights
 from hbpr.errors import DataError
+from hbpr.settings.models import Candidates, SplitSettings
 from hbpr.settings.models import Features as FeatureChoice
-from hbpr.settings.models import SplitSettings
 
 
 class UserItemData:
@@ -29,7 +29,8 @@ class UserItemData:
     scored from their features.
 
     A repeated pair counts once; if any interaction of its sign has a weight, weights are added up
-    (a row without one weighs 1). A pair that is both positive and negative is positive.
+    (a row without one weighs 1), and its time is the earliest. A pair that is both positive and
+    negative is positive.
 
     Args:
         name: Name of the dataset, for records and messages.
@@ -47,12 +48,18 @@ class UserItemData:
         self.split: SplitSettings | None = None
         self._positives: list[Pairs] = []
         self._negatives: list[Pairs] = []
+        self._test: list[Pairs] = []
+        self._candidates: list[Pairs] = []
         self._features: dict[Side, list[Triples]] = {"user": [], "item": []}
         self._known: dict[Side, Coded] = {}
         self._assembled: Assembled | None = None
 
     def add_positive_interactions(
-        self, users: Iterable[Any], items: Iterable[Any], weights: ArrayLike | None = None
+        self,
+        users: Iterable[Any],
+        items: Iterable[Any],
+        weights: ArrayLike | None = None,
+        times: ArrayLike | None = None,
     ) -> None:
         """Add pairs that the user chose, bought or liked; calls append.
 
@@ -60,21 +67,48 @@ class UserItemData:
             users: (n,) id of the user of each pair.
             items: (n,) id of the item of each pair.
             weights: (n,) finite weights above 0; None: all 1.
+            times: (n,) numbers that rise with time, or datetimes; None: not known, and then a
+                split by time is refused.
 
         Raises:
-            DataError: Lengths differ, an id is missing, ids are of two kinds, or a weight is not
-                a finite number above 0.
+            DataError: Lengths differ, an id or a time is missing, ids are of two kinds, or a
+                weight is not a finite number above 0.
         """
-        self._add_pairs(self._positives, "add_positive_interactions", users, items, weights)
+        self._add_pairs(self._positives, "add_positive_interactions", users, items, weights, times)
 
     def add_negative_interactions(
-        self, users: Iterable[Any], items: Iterable[Any], weights: ArrayLike | None = None
+        self,
+        users: Iterable[Any],
+        items: Iterable[Any],
+        weights: ArrayLike | None = None,
+        times: ArrayLike | None = None,
     ) -> None:
         """Add pairs that the user saw and did not choose (observed negatives); calls append.
 
         Arguments and errors are those of `add_positive_interactions`.
         """
-        self._add_pairs(self._negatives, "add_negative_interactions", users, items, weights)
+        self._add_pairs(self._negatives, "add_negative_interactions", users, items, weights, times)
+
+    def hold_out_for_test(self, users: Iterable[Any], items: Iterable[Any]) -> None:
+        """Name pairs that are the test part of a split of kind ``fixed``; calls append.
+
+        They part interactions that are added beside, positive and negative ones.
+
+        Args:
+            users: (n,) user ids.
+            items: (n,) item ids.
+
+        Raises:
+            DataError: As for interactions.
+        """
+        self._add_pairs(self._test, "hold_out_for_test", users, items)
+
+    def add_test_candidates(self, users: Iterable[Any], items: Iterable[Any]) -> None:
+        """Name items that each user's test items are ranked among (candidates ``fixed``).
+
+        Calls append; arguments and errors are those of `hold_out_for_test`.
+        """
+        self._add_pairs(self._candidates, "add_test_candidates", users, items)
 
     def add_user_features(
         self, ids: Iterable[Any], features: Iterable[Any], weights: ArrayLike | None = None
@@ -131,45 +165,21 @@ class UserItemData:
                 )
             ) from error
 
-    def to_interactions(self, split: SplitSettings | None = None) -> Interactions:
+    def to_interactions(
+        self, split: SplitSettings | None = None, *, candidates: Candidates = "all"
+    ) -> Interactions:
         """Number the ids, split, and return what training reads.
 
         Args:
             split: The split; None: the one of `split_train_test`, or else the default.
+            candidates: What held-out items are ranked among, see `hbpr.data.parts`.
 
         Raises:
-            DataError: There is no positive interaction.
+            DataError: There is no positive interaction, or the data lack what the split or the
+                candidates need.
         """
-        split = split or self.split or SplitSettings()
         whole = self.assemble()
-        if whole.positives.n_pairs == 0:
-            raise DataError(
-                f"{self.name}: no positive interactions, so nothing to learn from "
-                f"({whole.negatives.n_pairs} negative ones). Add some, or lower the threshold "
-                "that makes a positive."
-            )
-        shares = {"train": split.train, "validation": split.validation}
-        train, validation, test = split_random(
-            whole.positives, **shares, rng=np.random.default_rng([split.seed, 0]), keep_one=True
-        )
-        negatives = split_random(
-            whole.negatives, **shares, rng=np.random.default_rng([split.seed, 1]), keep_one=False
-        )
-        left = 1.0 - split.train - split.validation
-        return Interactions(
-            self.name,
-            train,
-            validation,
-            test,
-            *negatives,
-            user_features=whole.user_features,
-            item_features=whole.item_features,
-            user_ids=whole.user_ids,
-            item_ids=whole.item_ids,
-            user_feature_names=_names(whole.user_labels),
-            item_feature_names=_names(whole.item_labels),
-            split=f"random {split.train:.4g}/{split.validation:.4g}/{left:.4g}, seed {split.seed}",
-        )
+        return to_interactions(self.name, whole, split or self.split or SplitSettings(), candidates)
 
     @property
     def n_users(self) -> int:
@@ -209,6 +219,8 @@ class UserItemData:
                 self._negatives,
                 self._features["user"],
                 self._features["item"],
+                self._test,
+                self._candidates,
             )
         return self._assembled
 
@@ -237,14 +249,15 @@ class UserItemData:
         data = cls(name)
         data.split = split
         users, items = Coded.of(whole.user_ids), Coded.of(whole.item_ids)
-        for chunks, pairs in (
-            (data._positives, whole.positives),
-            (data._negatives, whole.negatives),
+        for chunks, pairs, times in (
+            (data._positives, whole.positives, whole.positive_times),
+            (data._negatives, whole.negatives, whole.negative_times),
+            (data._test, whole.test, None),
+            (data._candidates, whole.candidates, None),
         ):
-            if pairs.n_pairs:
-                chunks.append(
-                    Pairs(users.rows(pairs.users()), items.rows(pairs.items), pairs.weights)
-                )
+            if pairs is not None and pairs.n_pairs:
+                rows = users.rows(pairs.users()), items.rows(pairs.items)
+                chunks.append(Pairs(*rows, pairs.weights, times))
         data._restore_features("user", users, whole.user_features, whole.user_labels)
         data._restore_features("item", items, whole.item_features, whole.item_labels)
         return data
@@ -255,18 +268,20 @@ class UserItemData:
         call: str,
         users: Iterable[Any],
         items: Iterable[Any],
-        weights: ArrayLike | None,
+        weights: ArrayLike | None = None,
+        times: ArrayLike | None = None,
     ) -> None:
         place = f"{self.name}: {call}"
         users_, items_ = encode(users, f"{place}: users"), encode(items, f"{place}: items")
         weights_ = check_weights(place, {"users": users_, "items": items_}, weights)
+        times_ = check_times(place, 0 if users_ is None else len(users_.codes), times)
         if users_ is None or items_ is None:
             return
         if weights_ is not None:
             refuse_weights(place, weights_ <= 0, weights_, "above 0")
         self._check_kind("user", users_)
         self._check_kind("item", items_)
-        chunks.append(Pairs(users_, items_, weights_))
+        chunks.append(Pairs(users_, items_, weights_, times_))
         self._assembled = None
 
     def _add_features(
@@ -328,7 +343,3 @@ def add_chosen_features(
         add(ids, ids)
     if choice != "indicator":
         add(*metadata)
-
-
-def _names(labels: list[NDArray[Any]]) -> tuple[str, ...]:
-    return tuple(str(label) for group in labels for label in group.tolist())

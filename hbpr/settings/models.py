@@ -3,12 +3,13 @@
 Every default lives here. A study's ``sweep`` section is `tune.settings.SweepSettings`.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from hbpr.names import parse_metric_name
 
+Candidates = Literal["all", "observed", "fixed"]
 Features = Literal["indicator", "metadata", "both"]
 Regularisation = Annotated[float, Field(ge=0.0, le=1e3, allow_inf_nan=False)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
@@ -27,14 +28,41 @@ class Settings(BaseModel):
 class SplitSettings(Settings):
     """How interactions are parted; what train and validation leave over is the test part."""
 
-    kind: Literal["random"] = Field("random", description="random: within each user.")
-    train: float = Field(0.8, gt=0.0, lt=1.0, description="Share of each user's positives.")
-    validation: float = Field(0.1, ge=0.0, lt=1.0, description="Share held out for the search.")
+    kind: Literal["random", "leave_one_out", "temporal", "cold_items", "cold_users", "fixed"] = (
+        Field(
+            "random",
+            description="random: within each user; leave_one_out: a user's latest is test (ncf: "
+            "the published), the one before validation; temporal: two moments part all; "
+            "cold_items, cold_users: whole items or users are held out; fixed: a published fold.",
+        )
+    )
+    name: str | None = Field(
+        None, min_length=1, description="fixed: u1 to u5, ua or ub of ml-100k; else none."
+    )
+    train: float = Field(
+        0.8, gt=0.0, lt=1.0, description="Share of positives (cold_*: of items or users) to learn."
+    )
+    validation: float = Field(
+        0.1,
+        ge=0.0,
+        lt=1.0,
+        description="Share held out for the search; fixed: of what is not in test.",
+    )
     seed: Seed = Field(0, description="Seed of the split alone.")
 
     @model_validator(mode="after")
     def _leave_a_test_part(self) -> "SplitSettings":
-        if self.train + self.validation >= 1.0:
+        shares = ("train", "validation")
+        unused = {"leave_one_out": shares, "fixed": shares[:1]}.get(self.kind, ())
+        for key in unused:
+            if getattr(self, key) != type(self).model_fields[key].default:
+                raise ValueError(
+                    f"{key} says nothing to a split of kind {self.kind}, got {getattr(self, key)}; "
+                    "leave it out"
+                )
+        if self.name is not None and self.kind != "fixed":
+            raise ValueError(f"name is for kind fixed, got {self.name!r} beside {self.kind}")
+        if not unused and self.train + self.validation >= 1.0:
             raise ValueError(
                 "train + validation must be below 1 so that a test part is left, "
                 f"got {self.train} + {self.validation}"
@@ -58,17 +86,71 @@ class SyntheticSettings(Settings):
 class DataSettings(Settings):
     """Where interactions and features come from, and how they are parted."""
 
-    source: Literal["movielens", "synthetic"] = Field("movielens", description="Kind of source.")
-    name: str = Field("ml-100k", min_length=1, description="Dataset of the source.")
+    source: Literal["movielens", "ncf", "synthetic"] = Field(
+        "movielens", description="Kind of source."
+    )
+    name: str = Field(
+        "ml-100k", min_length=1, description="Dataset of the source; ncf: ml-1m, if left out."
+    )
     rating_threshold: float = Field(
         4.0, description="At or above: positive; below: observed negative."
     )
     item_feature: Features = Field("indicator", description="Features of an item.")
     user_feature: Features = Field("indicator", description="Features of a user.")
-    split: SplitSettings = Field(default_factory=SplitSettings, description="The three parts.")
+    split: SplitSettings = Field(
+        default_factory=SplitSettings,
+        description="The three parts; ncf: leave_one_out, if left out.",
+    )
+    candidates: Candidates = Field(
+        "all",
+        description="What held-out items are ranked among: all, the user's observed negatives of "
+        "the same part, or fixed lists; ncf: fixed, if left out.",
+    )
     synthetic: SyntheticSettings = Field(
         default_factory=SyntheticSettings, description="Shape of generated data."
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults_of_the_source(cls, values: Any) -> Any:
+        if isinstance(values, dict):
+            return {**_DEFAULTS.get(str(values.get("source")), {}), **values}
+        return values
+
+    @model_validator(mode="after")
+    def _split_fits_the_source(self) -> "DataSettings":
+        kind = self.split.kind
+        if kind in ("leave_one_out", "temporal") and self.source in _TIMELESS:
+            raise ValueError(
+                f"split.kind {kind} needs times, which the source {self.source} does not have; "
+                "use random, cold_items or cold_users"
+            )
+        if kind == "fixed":
+            if self.source != "movielens" or self.name.lower() not in ("ml-100k", "100k"):
+                raise ValueError(
+                    f"split.kind fixed: {self.source} {self.name} has no published folds; "
+                    "movielens ml-100k has"
+                )
+            if self.split.name not in _FOLDS:
+                raise ValueError(
+                    f"split.name: expected one of {', '.join(_FOLDS)}, got {self.split.name!r}"
+                )
+        if self.candidates == "fixed" and (self.source, kind) != ("ncf", "leave_one_out"):
+            raise ValueError(
+                "candidates: fixed lists are published for ncf with leave_one_out only, got "
+                f"{self.source} with {kind}; use all or observed"
+            )
+        return self
+
+
+#: Folds that ml-100k is published with.
+_FOLDS: Final = ("u1", "u2", "u3", "u4", "u5", "ua", "ub")
+#: Sources without times.
+_TIMELESS: Final = ("synthetic",)
+#: What a source means where it is left out.
+_DEFAULTS: Final[dict[str, dict[str, Any]]] = {
+    "ncf": {"name": "ml-1m", "split": {"kind": "leave_one_out"}, "candidates": "fixed"},
+}
 
 
 class ModelSettings(Settings):

@@ -124,6 +124,7 @@ class Trainer(Iterator[EpochReport]):
             exclude=self.data.train,
             top_k=self.settings.training.top_k,
             part="val",
+            candidates=self.data.validation_candidates,
         )
         self.last_metrics = dict(found.metrics)
         return self.last_metrics

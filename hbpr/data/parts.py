@@ -1,0 +1,110 @@
+"""From numbered interactions and a split to train, validation and test, and what they rank among.
+
+Candidates say what a held-out item is ranked among, beside the user's other held-out items:
+
+- ``all``: the whole catalogue, without what the user is known to have chosen.
+- ``observed``: the negatives that were held out with it, so the AUC is that inside what was seen.
+- ``fixed``: published lists for test; for validation as many random items a user, outside of the
+  user's train and validation items. What is in test is not looked at, so it may be among them.
+"""
+
+import numpy as np
+
+from hbpr.data.assemble import Assembled
+from hbpr.data.interactions import Interactions, UserItems
+from hbpr.data.leakage import check_leakage
+from hbpr.data.split import SPLITS
+from hbpr.errors import DataError
+from hbpr.settings.models import Candidates, SplitSettings
+
+
+def to_interactions(
+    name: str, whole: Assembled, split: SplitSettings, candidates: Candidates
+) -> Interactions:
+    """Part a dataset and check that nothing leaks.
+
+    Raises:
+        DataError: There is no positive interaction, or the data lack what the split or the
+            candidates need.
+    """
+    if whole.positives.n_pairs == 0:
+        raise DataError(
+            f"{name}: no positive interactions, so nothing to learn from "
+            f"({whole.negatives.n_pairs} negative ones). Add some, or lower the threshold "
+            "that makes a positive."
+        )
+    parts = SPLITS[split.kind](name, whole, split)
+    lists: tuple[UserItems | None, UserItems | None] = (None, None)
+    told = parts.text
+    if candidates == "observed":
+        lists = (parts.negatives[1], parts.negatives[2])
+        told += "; candidates: observed negatives"
+    elif candidates == "fixed":
+        lists = _fixed(name, whole, parts.positives, split.seed)
+        told += "; candidates: fixed lists, random ones of the same length for validation"
+    train, validation, test = parts.positives
+    data = Interactions(
+        name,
+        train,
+        validation,
+        test,
+        *parts.negatives,
+        user_features=whole.user_features,
+        item_features=whole.item_features,
+        user_ids=whole.user_ids,
+        item_ids=whole.item_ids,
+        user_feature_names=_names(whole.user_labels),
+        item_feature_names=_names(whole.item_labels),
+        split=told,
+        validation_candidates=lists[0],
+        test_candidates=lists[1],
+        trainable_items=parts.trainable_items,
+    )
+    check_leakage(data)
+    return data
+
+
+def draw_outside(known: UserItems, counts: np.ndarray, rng: np.random.Generator) -> UserItems:
+    """Draw distinct items for each user, uniformly from those that are not known.
+
+    Args:
+        known: (U, I) pairs that are not drawn.
+        counts: (U,) items to draw; a user with fewer left gets them all.
+        rng: Source of all randomness.
+    """
+    free = known.n_items - known.counts
+    counts = np.minimum(counts, free)
+    # Places among the free items: drawn with repeats, and drawn again until enough are distinct.
+    found = UserItems.empty(known.n_users, known.n_items)
+    while (missing := counts - found.counts).any():
+        users = np.repeat(np.arange(known.n_users), missing)
+        places = (rng.random(len(users)) * free[users]).astype(np.int64)
+        drawn = UserItems.from_pairs(users, places, n_users=known.n_users, n_items=known.n_items)
+        found = found.union(drawn)
+    # The p-th free item is p + (known items before it): known[j] - j of them are free before it.
+    row = known.users().astype(np.int64)
+    before = known.items - (np.arange(known.n_pairs) - known.indptr[row])
+    users = found.users().astype(np.int64)
+    at = np.searchsorted(
+        row * known.n_items + before, users * known.n_items + found.items, side="right"
+    )
+    items = found.items + (at - known.indptr[users])
+    return UserItems(found.indptr, items.astype(np.int32), known.n_items)
+
+
+def _fixed(
+    name: str, whole: Assembled, positives: tuple[UserItems, UserItems, UserItems], seed: int
+) -> tuple[UserItems, UserItems]:
+    if whole.candidates is None:
+        raise DataError(
+            f"{name}: data.candidates: fixed lists are asked for and the data have none; use "
+            "UserItemData.add_test_candidates, or candidates all or observed"
+        )
+    train, validation, _ = positives
+    counts = np.where(validation.counts > 0, whole.candidates.counts, 0)
+    rng = np.random.default_rng([seed, 2])
+    return draw_outside(train.union(validation), counts, rng), whole.candidates
+
+
+def _names(labels: list[np.ndarray]) -> tuple[str, ...]:
+    return tuple(str(label) for group in labels for label in group.tolist())
