@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 REAL = Path(os.environ.get("HBPR_DATA_HOME") or ROOT.parent / "shared" / "data")
 
 QUICK_START = """
+from hbpr import MatrixFactorization, NeuMF, RecommendationSystem, load_movielens
 import numpy as np
 from hbpr import UserItemData, TrainingPipeline
 rng = np.random.default_rng(42); n_users, n_items = 500, 200

@@ -100,7 +100,8 @@ class TestContract:
     ) -> None:
         data = synthetic(features)
         one, two, other = (
-            build(data, engine, rule, lr, loss_function=loss, seed=seed) for seed in (7, 7, 8)
+            build(data, engine, rule, lr, loss_function=loss, batch_size=1024, seed=seed)
+            for seed in (7, 7, 8)
         )
         load_arrays(other.model, _weights(one))  # only the draws differ
         losses = [(one.train_epoch(lr), two.train_epoch(lr), other.train_epoch(lr)) for _ in "ab"]
@@ -113,7 +114,8 @@ class TestContract:
     ) -> None:
         data = synthetic(features)
         whole, first, second = (
-            build(data, engine, rule, lr, loss_function=loss, seed=seed) for seed in (3, 3, 4)
+            build(data, engine, rule, lr, loss_function=loss, batch_size=1024, seed=seed)
+            for seed in (3, 3, 4)
         )
         expected = [whole.train_epoch(lr) for _ in range(5)]
         losses = [first.train_epoch(lr) for _ in range(2)]
@@ -129,7 +131,7 @@ class TestContract:
 
 
 def _weights_after(data, build, engine, rule, lr, loss, n_epochs) -> dict[str, np.ndarray]:
-    trained = build(data, engine, rule, lr, loss_function=loss, seed=3)
+    trained = build(data, engine, rule, lr, loss_function=loss, batch_size=1024, seed=3)
     for _ in range(n_epochs):
         trained.train_epoch(lr)
     return _weights(trained)

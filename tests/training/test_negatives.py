@@ -216,17 +216,26 @@ def test_an_alias_table_holds_the_weights(weights: list[float]) -> None:
 
 def test_positives_are_ordered_whole_and_at_random(data_of: Callable[..., Interactions]) -> None:
     """Every positive of the block once, none of a user who knows the whole catalogue."""
-    train = [(0, 1), (1, 0), (1, 1), (1, 2), (2, 0), (2, 2), (3, 1)]
-    data = data_of(4, 3, train)
-    seen = set()
-    for seed in range(200):
-        order = np.full((7, 2), -1, np.int32)
-        n = order_positives(
-            np.array([seed], np.uint64), order, 0, 3, data.train.indptr, data.train.items, 3
-        )
-        assert sorted(map(tuple, order[:n].tolist())) == [(0, 1), (2, 0), (2, 2)]
-        seen.add(tuple(order[:n].ravel().tolist()))
-    assert len(seen) == 6
+    data = data_of(4, 3, [(0, 1), (1, 0), (1, 1), (1, 2), (2, 0), (2, 2), (3, 1)])
+    once = np.zeros(0, np.int32)
+    orders = [_order(data, once, seed) for seed in range(200)]
+    assert all(sorted(order) == [(0, 1), (2, 0), (2, 2)] for order in orders)
+    assert len(set(orders)) == 6
+
+
+def test_positives_are_repeated_as_told(data_of: Callable[..., Interactions]) -> None:
+    data = data_of(4, 3, [(0, 1), (1, 0), (1, 1), (1, 2), (2, 0), (2, 2), (3, 1)])
+    copies = np.array([2, 9, 9, 9, 0, 3, 9], np.int32)
+    assert sorted(_order(data, copies, 1)) == [(0, 1)] * 2 + [(2, 2)] * 3
+
+
+def _order(data: Interactions, copies: NDArray[np.int32], seed: int) -> tuple[tuple[int, int], ...]:
+    """Positives of the users 0, 1 and 2."""
+    order = np.full((40, 2), -1, np.int32)
+    state = np.array([seed], np.uint64)
+    n = order_positives(state, order, 0, 3, data.train.indptr, data.train.items, copies, 3)
+    assert (order[n:] == -1).all()
+    return tuple(map(tuple, order[:n].tolist()))
 
 
 def test_bit_sets_are_cleared_where_they_were_set(data: Interactions) -> None:
