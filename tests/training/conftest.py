@@ -1,12 +1,13 @@
 """Small datasets whose answer is known, and settings to train on them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pytest
 import scipy.sparse as sp
+import torch
 
 from hbpr.data import load_data
 from hbpr.data.interactions import Features, Interactions, UserItems
@@ -94,6 +95,15 @@ def make_settings(**sections: Any) -> TrialSettings:
     for name, section in sections.items():
         settings[name] = settings.get(name, {}) | section
     return TrialSettings.model_validate(settings)
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Sums in torch are the same bit for bit, and small ones wait for no second core."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session", name="data_of")

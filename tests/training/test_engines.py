@@ -1,6 +1,6 @@
 """What both engines must do for every loss and optimizer they cover."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -32,14 +32,6 @@ all_losses = pytest.mark.parametrize("loss", LOSSES)
 
 SettingsOf = Callable[..., TrialSettings]
 DataOf = Callable[..., Interactions]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
