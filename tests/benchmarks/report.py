@@ -1,7 +1,7 @@
 """Run the benchmark programs and write a dated report of what they found.
 
-Each program leaves a JSON file in ``.venv-bench/results``; with ``--no-run`` the report is written
-from what lies there, so that long programs can be run one by one.
+Each program leaves a JSON file in ``.venv-bench/results``, and the report is written from all that
+lie there: with ``--only`` long programs can be run one by one.
 """
 
 import argparse
@@ -165,7 +165,7 @@ def compose(results: dict[str, Any], today: str, quick: bool) -> str:
         )
     absent = [name for name in PROGRAMS if name not in results]
     if absent:
-        parts += ["## Not run", ", ".join(absent)]
+        parts += ["## Not run, or failed", ", ".join(absent)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -182,16 +182,18 @@ def main() -> None:
     options = parser.parse_args()
     today = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
     results_folder = RESULTS / "quick" if options.quick else RESULTS
+    failed = False
     for name in options.only:
         program, arguments, quick = PROGRAMS[name]
         if options.no_run or (options.quick and not quick):
             continue
-        output = ["--output", str(results_folder / f"{name}.json")]
+        path = results_folder / f"{name}.json"
+        path.unlink(missing_ok=True)  # a program that fails leaves no old result behind
         line = [sys.executable, str(HERE / program), *(quick if options.quick else arguments)]
         harness.say(f"== {name}")
-        subprocess.run([*line, *output], check=True)
+        failed |= subprocess.run([*line, "--output", str(path)], check=False).returncode != 0
     results = {}
-    for name in options.only:
+    for name in PROGRAMS:
         path = results_folder / f"{name}.json"
         if path.exists():
             results[name] = json.loads(path.read_text())
@@ -202,6 +204,7 @@ def main() -> None:
         shutil.copyfile(figure, report.parent / f"{today}-scaling.png")
     report.write_text(compose(results, today, options.quick))
     harness.say(f"report: {report}")
+    raise SystemExit(int(failed))
 
 
 if __name__ == "__main__":
