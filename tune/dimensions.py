@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, Any
 from hbpr.errors import SpaceError
 
 if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
     from optuna.trial import Trial
+
+    from hbpr.settings.models import TrialSettings
 
 #: A grid larger than this is a mistake rather than a plan.
 MAX_POINTS = 100_000
@@ -37,6 +40,20 @@ class Choice:
     def suggest(self, trial: "Trial", key: str) -> Any:
         """Draw a value."""
         return self.decode(trial.suggest_categorical(key, [self.encode(v) for v in self.values]))
+
+    def at(self, share: float) -> Any:
+        """Return the value below which this share of the dimension lies, 0 <= share < 1."""
+        return self.values[int(share * len(self.values))]
+
+    def gap(self, left: Any, right: Any) -> float:
+        """Return 0 for equal values, else 1."""
+        return float(not same(left, right))
+
+    def distribution(self) -> "BaseDistribution":
+        """Return the dimension as Optuna has it."""
+        from optuna.distributions import CategoricalDistribution
+
+        return CategoricalDistribution([self.encode(value) for value in self.values])
 
     def encode(self, value: Any) -> Any:
         """Return the value as Optuna's journal holds it."""
@@ -71,6 +88,24 @@ class IntRange:
     def suggest(self, trial: "Trial", key: str) -> int:
         """Draw a value."""
         return trial.suggest_int(key, self.low, self.high, step=self.step or 1, log=self.log)
+
+    def at(self, share: float) -> int:
+        """Return the value below which this share of the dimension lies, 0 <= share < 1."""
+        if self.log:
+            low, high = math.log(self.low - 0.5), math.log(self.high + 0.5)
+            return min(max(round(math.exp(low + share * (high - low))), self.low), self.high)
+        step = self.step or 1
+        return self.low + step * int(share * ((self.high - self.low) // step + 1))
+
+    def gap(self, left: float, right: float) -> float:
+        """Return the distance as a share of the whole range."""
+        return _gap(self, left, right)
+
+    def distribution(self) -> "BaseDistribution":
+        """Return the dimension as Optuna has it."""
+        from optuna.distributions import IntDistribution
+
+        return IntDistribution(self.low, self.high, log=self.log, step=self.step or 1)
 
     def encode(self, value: Any) -> Any:
         """Return the value as Optuna's journal holds it."""
@@ -109,6 +144,25 @@ class FloatRange:
         """Draw a value."""
         value = trial.suggest_float(key, self.low, self.high, step=self.step, log=self.log)
         return self.decode(value)
+
+    def at(self, share: float) -> float:
+        """Return the value below which this share of the dimension lies, 0 <= share < 1."""
+        if self.step is not None:
+            return self._point(int(share * (round((self.high - self.low) / self.step) + 1)))
+        if self.log:
+            low, high = math.log(self.low), math.log(self.high)
+            return min(max(math.exp(low + share * (high - low)), self.low), self.high)
+        return self.low + share * (self.high - self.low)
+
+    def gap(self, left: float, right: float) -> float:
+        """Return the distance as a share of the whole range."""
+        return _gap(self, left, right)
+
+    def distribution(self) -> "BaseDistribution":
+        """Return the dimension as Optuna has it."""
+        from optuna.distributions import FloatDistribution
+
+        return FloatDistribution(self.low, self.high, log=self.log, step=self.step)
 
     def encode(self, value: Any) -> Any:
         """Return the value as Optuna's journal holds it."""
@@ -203,6 +257,14 @@ def nearest(word: object, known: Iterable[str]) -> str:
     return f". Did you mean {close[0]}?" if close else "."
 
 
+def setting_of(settings: "TrialSettings", key: str) -> Any:
+    """Return the value of a dotted key."""
+    value: Any = settings
+    for name in key.split("."):
+        value = getattr(value, name)
+    return value
+
+
 def is_number(value: object) -> bool:
     """Whether a value is a finite number; true and false are none."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
@@ -218,6 +280,11 @@ def same(left: Any, right: Any) -> bool:
     if isinstance(left, (list, tuple)) and isinstance(right, (list, tuple)):
         return len(left) == len(right) and all(map(same, left, right))
     return isinstance(left, bool) == isinstance(right, bool) and bool(left == right)
+
+
+def _gap(own: IntRange | FloatRange, left: float, right: float) -> float:
+    low, high, left, right = map(math.log if own.log else float, (own.low, own.high, left, right))
+    return abs(left - right) / (high - low)
 
 
 def _choice(key: str, raw: Any) -> Choice:

@@ -1,10 +1,12 @@
 """A search space: dotted settings with their dimensions, conditions between them, and its points.
 
 A space is define-by-run: dimensions are drawn parents first, and one whose condition does not hold
-is left out of the trial, which then keeps the base setting.
+is left out of the trial, which then keeps the base setting. Constraints refuse points of the space,
+which are then never run.
 """
 
 import itertools
+import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -14,6 +16,7 @@ from hbpr.errors import ConfigError, SpaceError
 from hbpr.settings.load import with_values
 from hbpr.settings.models import DataSettings, TrialSettings
 from hbpr.settings.problems import known_keys
+from tune.constraints import Constraint
 from tune.dimensions import (
     DIMENSION_KEYS,
     MAX_POINTS,
@@ -23,6 +26,7 @@ from tune.dimensions import (
     parse_dimension,
     refuse,
     same,
+    setting_of,
 )
 
 if TYPE_CHECKING:
@@ -30,6 +34,9 @@ if TYPE_CHECKING:
 
 #: Settings that are the study's own, not a trial's.
 _NOT_SEARCHABLE = ("mlflow.", "training.monitor")
+#: Allowed points that are tried against the settings, out of so many drawn, of which so many must
+#: be allowed.
+_SAMPLE, _MAX_TRIES, _MIN_ALLOWED = 64, 10_000, 5
 
 
 @dataclass(frozen=True)
@@ -41,17 +48,19 @@ class Space:
     """
 
     dimensions: tuple[Dimension, ...]
+    constraints: tuple[Constraint, ...] = ()
 
     @classmethod
-    def parse(cls, raw: Mapping[str, Any]) -> Self:
+    def parse(cls, raw: Mapping[str, Any], constraints: Sequence[str] = ()) -> Self:
         """Read a space from YAML values.
 
         Args:
             raw: Dotted key of a setting -> list of values, ``{choices: [...]}`` or ``{low, high,
                 log, step}``; the mappings may carry ``when: {other.key: value or values}``.
+            constraints: Conditions that every trial must meet, see `Constraint`.
 
         Raises:
-            SpaceError: The message starts with the dimension's key.
+            SpaceError: The message starts with the dimension's key, or with ``constraints``.
         """
         if not raw:
             raise SpaceError("the search space is empty: name at least one setting to search")
@@ -61,7 +70,11 @@ class Space:
             dimensions[key] = parse_dimension(key, value)
         for dimension in dimensions.values():
             _check_conditions(dimension, dimensions)
-        return cls(_parents_first(dimensions))
+        read = tuple(map(Constraint.parse, constraints))
+        for constraint in read:
+            if constraint.keys.isdisjoint(dimensions):
+                raise refuse("constraints", f"{constraint.text!r} names nothing that is searched.")
+        return cls(_parents_first(dimensions), read)
 
     def check(self, base: TrialSettings) -> Self:
         """Try every end of every dimension against the settings, before anything runs.
@@ -70,11 +83,12 @@ class Space:
             base: Settings of everything that is not searched.
 
         Returns:
-            The space with conditions on unsearched settings resolved: dimensions that `base` rules
-            out are gone.
+            The space with conditions and constraints on unsearched settings resolved: dimensions
+            that `base` rules out are gone.
 
         Raises:
-            SpaceError: A value is refused by the settings; the message names dimension and value.
+            SpaceError: A value is refused by the settings, or the constraints leave next to no
+                points; the message names dimension and value.
         """
         space = self._resolved(base)
         for dimension in space.dimensions:
@@ -84,7 +98,87 @@ class Space:
             _check_number_kind(base, dimension, space._required(dimension))
         for end in (0, -1):
             space._try_corner(base, end, {})
+        if space.constraints:
+            for values in allowed_sample(space):
+                _try_point(base, values)
         return space
+
+    def allows(self, values: Mapping[str, Any]) -> bool:
+        """Whether the constraints let a trial with these values run."""
+        return all(constraint.holds(values) for constraint in self.constraints)
+
+    def at(self, shares: Sequence[float]) -> dict[str, Any]:
+        """Return the point at these places of the dimensions.
+
+        Args:
+            shares: One number a dimension, 0 <= share < 1; those of inactive ones are not used.
+        """
+        values: dict[str, Any] = {}
+        for dimension, share in zip(self.dimensions, shares, strict=True):
+            if _active(dimension, values):
+                values[dimension.key] = dimension.domain.at(share)
+        return values
+
+    def active(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the values whose dimensions' conditions hold among them, parents first."""
+        kept: dict[str, Any] = {}
+        for dimension in self.dimensions:
+            if dimension.key in values and _active(dimension, kept):
+                kept[dimension.key] = values[dimension.key]
+        return kept
+
+    def inside(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the values that are in their dimensions, as the dimensions hold them."""
+        domains = {d.key: d.domain for d in self.dimensions}
+        return {
+            key: domains[key].decode(domains[key].encode(value))
+            for key, value in values.items()
+            if key in domains and domains[key].contains(value)
+        }
+
+    def allowed_points(
+        self,
+        generator: random.Random,
+        count: int,
+        *,
+        tries: int = _MAX_TRIES,
+        fixed: Mapping[str, Any] | None = None,
+    ) -> list[dict[str, Any]]:
+        """Draw points that the constraints allow; fewer than `count` where they are rare.
+
+        Args:
+            generator: Random numbers.
+            count: Points wanted.
+            tries: Points drawn at most.
+            fixed: Values that every point has where it has their dimensions.
+        """
+        given, allowed = fixed or {}, []
+        for _ in range(tries):
+            values: dict[str, Any] = {}
+            for dimension in self.dimensions:
+                drawn = dimension.domain.at(generator.random())
+                if _active(dimension, values):
+                    values[dimension.key] = given.get(dimension.key, drawn)
+            if self.allows(values):
+                allowed.append(values)
+                if len(allowed) == count:
+                    break
+        return allowed
+
+    def distance(self, left: Mapping[str, Any], right: Mapping[str, Any]) -> float:
+        """Return how far apart two points are: the sum of squares over the dimensions.
+
+        A range counts as 1 from end to end, on its own scale; unlike choices, and a dimension that
+        only one of the two has, count as 1.
+        """
+        total = 0.0
+        for dimension in self.dimensions:
+            key = dimension.key
+            if key in left and key in right:
+                total += dimension.domain.gap(left[key], right[key]) ** 2
+            else:
+                total += key in left or key in right
+        return total
 
     def suggest(self, trial: "Trial") -> dict[str, Any]:
         """Draw a trial's values: dotted key -> value of the dimensions that are active in it."""
@@ -109,10 +203,11 @@ class Space:
         return any(d.when for d in self.dimensions)
 
     def grid(self) -> list[dict[str, Any]]:
-        """List every point in order, the last dimension changing fastest.
+        """List every allowed point in order, the last dimension changing fastest.
 
         Raises:
-            SpaceError: A range has no step, or there are more than 100,000 points.
+            SpaceError: A range has no step, there are more than 100,000 points, or the constraints
+                leave none.
         """
         for dimension in self.dimensions:
             if dimension.domain.points() is None:
@@ -128,7 +223,10 @@ class Space:
                 f"the grid has more than {MAX_POINTS:,} points: shorten its lists, or search with "
                 "tpe or random"
             )
-        return points
+        allowed = [point for point in points if self.allows(point)]
+        if not allowed:
+            raise refuse("constraints", f"they leave none of the grid's {len(points):,} points.")
+        return allowed
 
     def data_points(self, base: TrialSettings) -> list[dict[str, Any]]:
         """List the distinct values of ``data.*`` dimensions that trials can have.
@@ -150,6 +248,7 @@ class Space:
                 for key in (*space._required(dimension), dimension.key):
                     needed[key] = space._by_key(key)
         dimensions = [d for d in space.dimensions if d.key in needed]
+        own = [c for c in space.constraints if not (c.keys & space.keys) - needed.keys()]
         for dimension in dimensions:
             if dimension.domain.points() is None:
                 raise refuse(
@@ -160,7 +259,7 @@ class Space:
         distinct: list[dict[str, Any]] = []
         for point in _enumerate(dimensions):
             values = {key: value for key, value in point.items() if key.startswith("data.")}
-            if values not in distinct:
+            if values not in distinct and all(c.holds(point) for c in own):
                 distinct.append(values)
         return distinct
 
@@ -175,18 +274,23 @@ class Space:
 
     def largest(self, key: str, base: TrialSettings) -> Any:
         """Return the largest value that a trial can have for a number such as training.n_iter."""
-        values = [_setting(base, key)]
+        values = [setting_of(base, key)]
         for dimension in self.dimensions:
             if dimension.key == key:
                 values = dimension.domain.probes() + (values if dimension.when else [])
         return max(values)
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """The settings that are searched."""
+        return frozenset(dimension.key for dimension in self.dimensions)
 
     def _by_key(self, key: str) -> Dimension:
         return next(d for d in self.dimensions if d.key == key)
 
     def _resolved(self, base: TrialSettings) -> Self:
         """Decide conditions on settings that are not searched; drop what they rule out."""
-        searched = {d.key for d in self.dimensions}
+        searched = self.keys
         kept: list[Dimension] = []
         for dimension in self.dimensions:
             possible, open_conditions = True, []
@@ -194,7 +298,7 @@ class Space:
                 if key not in searched:
                     for value in allowed:
                         _check_fixed(base, dimension, key, value)
-                    possible &= any(same(_setting(base, key), value) for value in allowed)
+                    possible &= any(same(setting_of(base, key), value) for value in allowed)
                 elif all(d.key != key for d in kept):
                     possible = False
                 else:
@@ -205,7 +309,12 @@ class Space:
             raise SpaceError(
                 "no dimension can be active: every `when` is ruled out by the settings"
             )
-        return replace(self, dimensions=tuple(kept))
+        constraints = tuple(constraint.beside(base) for constraint in self.constraints)
+        return replace(self, dimensions=tuple(kept), constraints=constraints)
+
+    def required(self, key: str) -> dict[str, Any]:
+        """Return values of other dimensions with which this one is active, parents first."""
+        return self._required(self._by_key(key))
 
     def _required(self, dimension: Dimension) -> dict[str, Any]:
         """Return values of other dimensions with which this one is active, parents first."""
@@ -244,15 +353,8 @@ class Space:
             if _active(dimension, values):
                 own = dimension.domain.probes()[end]
                 values[dimension.key] = fixed.get(dimension.key, own)
-        try:
-            with_values(base, values)
-        except ConfigError as error:
-            first, *others = values
-            together = ", ".join(f"{key}={values[key]!r}" for key in others)
-            beside = f" together with {together}" if together else ""
-            raise refuse(
-                first, f"the value {values[first]!r}{beside} is refused: {error}"
-            ) from None
+        if self.allows(values):
+            _try_point(base, values)
 
 
 @cache
@@ -339,11 +441,31 @@ def _enumerate(dimensions: Sequence[Dimension]) -> Iterator[dict[str, Any]]:
     return extend(0, {})
 
 
-def _setting(base: TrialSettings, key: str) -> Any:
-    value: Any = base
-    for name in key.split("."):
-        value = getattr(value, name)
-    return value
+def _try_point(base: TrialSettings, values: Mapping[str, Any]) -> None:
+    try:
+        with_values(base, values)
+    except ConfigError as error:
+        first, *others = values
+        together = ", ".join(f"{key}={values[key]!r}" for key in others)
+        beside = f" together with {together}" if together else ""
+        raise refuse(first, f"the value {values[first]!r}{beside} is refused: {error}") from None
+
+
+def allowed_sample(space: Space, count: int = _SAMPLE) -> list[dict[str, Any]]:
+    """Draw points that the constraints allow, the same ones every time.
+
+    Raises:
+        SpaceError: Hardly any is allowed.
+    """
+    allowed = space.allowed_points(random.Random(0), count)
+    if len(allowed) < min(_MIN_ALLOWED, count):
+        texts = " and ".join(repr(constraint.text) for constraint in space.constraints)
+        raise refuse(
+            "constraints",
+            f"{texts} leave {len(allowed)} of {_MAX_TRIES:,} points drawn at random. Narrow the "
+            "dimensions, or loosen the constraints.",
+        )
+    return allowed
 
 
 def _check_fixed(base: TrialSettings, dimension: Dimension, key: str, value: Any) -> None:
