@@ -4,6 +4,7 @@ Each line is one event (a trial made, a value drawn, a result reported, a trial 
 driver loses nothing that it had written.
 """
 
+import errno
 import json
 import logging
 import os
@@ -15,7 +16,7 @@ from typing import Any
 import optuna
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 from tune.space import Space
 
@@ -24,6 +25,10 @@ logger = logging.getLogger(__name__)
 JOURNAL = "journal.log"
 #: Attribute of an Optuna trial: the id of the Ray trial that runs it.
 RAY_TRIAL = "ray_trial"
+#: Attribute of an Optuna trial that was run by an earlier study: that study's folder.
+EARLIER = "earlier_study"
+#: Attribute of an Optuna trial: seconds of training and evaluation.
+SECONDS = "seconds"
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,7 @@ class JournalTrial:
         value: Best reported value; None without a report.
         reports: Epoch -> reported value.
         ray_trial: Id of the Ray trial that ran it last; None where none was started.
+        seconds: Seconds of training and evaluation of a trial that ended.
     """
 
     number: int
@@ -45,6 +51,7 @@ class JournalTrial:
     value: float | None
     reports: dict[int, float]
     ray_trial: str | None
+    seconds: float | None = None
 
 
 class DriverJournal(JournalFileBackend):
@@ -63,9 +70,15 @@ class DriverJournal(JournalFileBackend):
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         """Append events, one line each, in one write."""
-        text = "".join(f"{json.dumps(log, separators=(',', ':'))}\n" for log in logs)
+        data = "".join(f"{json.dumps(log, separators=(',', ':'))}\n" for log in logs).encode()
         with open(self._path, "ab", buffering=0) as file:
-            file.write(text.encode())
+            size = os.fstat(file.fileno()).st_size
+            try:
+                if file.write(data) < len(data):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path))
+            except OSError:
+                file.truncate(size)  # half a line would swallow the next one
+                raise
 
     def sync(self) -> None:
         """Bring everything that was written to the disk."""
@@ -87,7 +100,8 @@ def read_journal(folder: Path, space: Space, mode: str = "max") -> list[JournalT
         mode: ``max`` or ``min``, for the best value.
 
     Returns:
-        Trials by number; empty where there is no journal yet.
+        The study's own trials by number, not those it learnt from; empty where there is no journal
+        yet.
     """
     path = Path(folder) / JOURNAL
     if not path.exists():
@@ -98,7 +112,28 @@ def read_journal(folder: Path, space: Space, mode: str = "max") -> list[JournalT
         for study in storage.get_all_studies()
         for trial in storage.get_all_trials(study._study_id, deepcopy=False)
     ]
-    return [_journal_trial(trial, space, mode) for trial in trials]
+    own = [trial for trial in trials if EARLIER not in trial.user_attrs]
+    return [_journal_trial(number, trial, space, mode) for number, trial in enumerate(own)]
+
+
+def prune_running(folder: Path) -> int:
+    """End as PRUNED what nobody will run any more, in a study whose driver has stopped searching.
+
+    Returns:
+        How many trials that were.
+    """
+    journal = DriverJournal(Path(folder) / JOURNAL)
+    storage = JournalStorage(journal)
+    running = [
+        trial
+        for study in storage.get_all_studies()
+        for trial in storage.get_all_trials(study._study_id, deepcopy=False)
+        if not trial.state.is_finished()
+    ]
+    for trial in running:
+        storage.set_trial_state_values(trial._trial_id, TrialState.PRUNED)
+    journal.sync()
+    return len(running)
 
 
 def best_report(values: Sequence[float], mode: str) -> float:
@@ -109,15 +144,16 @@ def best_report(values: Sequence[float], mode: str) -> float:
     return max(known) if mode == "max" else min(known)
 
 
-def _journal_trial(trial: FrozenTrial, space: Space, mode: str) -> JournalTrial:
+def _journal_trial(number: int, trial: FrozenTrial, space: Space, mode: str) -> JournalTrial:
     reports = dict(trial.intermediate_values)
     return JournalTrial(
-        number=trial.number,
+        number=number,
         values=space.decode(trial.params),
         state=trial.state.name,
         value=best_report(list(reports.values()), mode) if reports else None,
         reports=reports,
         ray_trial=trial.user_attrs.get(RAY_TRIAL),
+        seconds=trial.user_attrs.get(SECONDS),
     )
 
 

@@ -6,62 +6,88 @@ random trials do not depend on the order in which others finish.
 
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 from optuna.distributions import BaseDistribution
 from optuna.exceptions import ExperimentalWarning
-from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, RandomSampler, TPESampler
 from optuna.search_space import IntersectionSearchSpace
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
-Algorithm = Literal["tpe", "random", "grid"]
+from tune.sequence import AllowedSobol
+from tune.space import Space
+
+_DRAWS: Final = 32
+
+Algorithm = Literal["tpe", "gp", "cmaes", "qmc", "random", "grid"]
 
 
 class Samplers:
-    """Makes the sampler of each trial."""
+    """Makes the samplers of each trial."""
 
-    def __init__(
-        self,
-        algorithm: Algorithm,
-        *,
-        seed: int,
-        num_trials: int,
-        conditional: bool,
-        points: Sequence[Mapping[str, Any]] = (),
-    ) -> None:
+    def __init__(self, algorithm: Algorithm, space: Space, *, seed: int, num_trials: int) -> None:
         """Prepare the samplers of one study.
 
         Args:
-            algorithm: ``tpe``, ``random`` or ``grid``.
+            algorithm: What decides.
+            space: The study's space.
             seed: Seed of the study.
             num_trials: Trials of the study.
-            conditional: Whether some dimension is missing from some trials.
-            points: Points of a grid as Optuna's journal holds them.
         """
         self._algorithm = algorithm
         self._seed = seed
         self._n_startup = min(10, max(5, num_trials // 4))
-        self._conditional = conditional
-        self._points = points
+        self._conditional = space.conditional
+        self._points: Sequence[Mapping[str, Any]] = ()
+        self._sequence: AllowedSobol | None = None
+        if algorithm == "grid":
+            self._points = [space.encode(point) for point in space.grid()]
+        elif algorithm == "qmc":
+            self._sequence = AllowedSobol(space, seed)
         self._common = IntersectionSearchSpace(include_pruned=True)
+
+    @property
+    def draws(self) -> int:
+        """How often a sampler may be asked again when the constraints refuse its draw.
+
+        A Gaussian process takes a second a draw, and draws nearly the same again.
+        """
+        return 1 if self._algorithm == "gp" else _DRAWS
+
+    def seed_of(self, number: int) -> int:
+        """Return the seed of trial `number`, from 0."""
+        return int(np.random.SeedSequence([self._seed, number]).generate_state(1)[0])
 
     def of(self, number: int) -> BaseSampler:
         """Return the sampler of trial `number`, from 0."""
+        seed = self.seed_of(number)
         if self._algorithm == "grid":
-            return _PointSampler(self._points[number])
-        seed = int(np.random.SeedSequence([self._seed, number]).generate_state(1)[0])
+            return PointSampler(self._points[number])
+        if self._sequence is not None:
+            return _SequenceSampler(self._sequence, number)
         if self._algorithm == "random":
             return RandomSampler(seed=seed)
-        options: dict[str, Any] = {
-            "seed": seed,
-            "n_startup_trials": self._n_startup,
-            "multivariate": True,
-            "constant_liar": True,
-        }
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
+            if self._algorithm == "gp":
+                return GPSampler(
+                    seed=seed, n_startup_trials=self._n_startup, warn_independent_sampling=False
+                )
+            if self._algorithm == "cmaes":
+                return CmaEsSampler(
+                    seed=seed,
+                    n_startup_trials=1,
+                    consider_pruned_trials=True,
+                    warn_independent_sampling=False,
+                )
+            options: dict[str, Any] = {
+                "seed": seed,
+                "n_startup_trials": self._n_startup,
+                "multivariate": True,
+                "constant_liar": True,
+            }
             if self._conditional:
                 return TPESampler(group=True, **options)
             return _FlatTPESampler(self._common, **options)
@@ -84,11 +110,8 @@ class _FlatTPESampler(TPESampler):
         return {name: values for name, values in space.items() if not values.single()}
 
 
-class _PointSampler(BaseSampler):
-    """Takes a given point."""
-
-    def __init__(self, point: Mapping[str, Any]) -> None:
-        self._point = point
+class _GivenSampler(BaseSampler):
+    """Base of samplers that learn nothing."""
 
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
@@ -100,6 +123,13 @@ class _PointSampler(BaseSampler):
     ) -> dict[str, Any]:
         return {}
 
+
+class PointSampler(_GivenSampler):
+    """Takes a given point."""
+
+    def __init__(self, point: Mapping[str, Any]) -> None:
+        self._point = point
+
     def sample_independent(
         self,
         study: Study,
@@ -107,4 +137,28 @@ class _PointSampler(BaseSampler):
         param_name: str,
         param_distribution: BaseDistribution,
     ) -> Any:
+        """Return the point's value."""
         return self._point[param_name]
+
+
+class _SequenceSampler(_GivenSampler):
+    """Takes a point of a sequence, and the points after it where it is asked again."""
+
+    def __init__(self, sequence: AllowedSobol, number: int) -> None:
+        self._sequence = sequence
+        self._number = number
+        self._row = -1
+
+    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
+        """Go on to the next point."""
+        self._row = self._sequence.row_of(self._number) if self._row < 0 else self._row + 1
+
+    def sample_independent(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> Any:
+        """Return the point's value."""
+        return self._sequence.param(self._row, param_name)

@@ -15,14 +15,20 @@ from typing import Any
 
 import optuna
 from optuna.storages import JournalStorage
-from optuna.trial import Trial, TrialState
+from optuna.trial import Trial, TrialState, create_trial
 from ray.tune.search import Searcher
 
-from tune.journal import JOURNAL, RAY_TRIAL, DriverJournal, best_report
-from tune.samplers import Algorithm, Samplers
+from hbpr.names import EVAL_S, TRAIN_S
+from tune.beginning import Beginning
+from tune.draft import draw_allowed
+from tune.journal import EARLIER, JOURNAL, RAY_TRIAL, SECONDS, DriverJournal, best_report
+from tune.samplers import Algorithm, PointSampler, Samplers
 from tune.space import Space
 
 logger = logging.getLogger(__name__)
+
+#: Attribute of the Optuna study: what it starts from, so that a resumed study needs no other one.
+_BEGINNING = "beginning"
 
 
 class OptunaSearcher(Searcher):
@@ -47,6 +53,7 @@ class OptunaSearcher(Searcher):
         algorithm: Algorithm = "tpe",
         seed: int = 0,
         num_trials: int | None = None,
+        beginning: Beginning | None = None,
     ) -> None:
         """Prepare a search; nothing is opened yet.
 
@@ -56,19 +63,20 @@ class OptunaSearcher(Searcher):
             study_id: Name of the Optuna study.
             metric: Key of a result that is compared.
             mode: ``max`` or ``min``.
-            algorithm: ``tpe``, ``random`` or ``grid``.
+            algorithm: What decides, see `Samplers`.
             seed: Seed of the suggestions.
             num_trials: Trials in all, those of an existing journal included; a grid has as many as
                 points.
+            beginning: Points to start with and trials to learn from; a journal that exists keeps
+                its own.
 
         Raises:
             ValueError: `num_trials` is missing and the algorithm is not ``grid``.
             SpaceError: The algorithm is ``grid`` and the space has no finite list of points.
         """
         super().__init__(metric=metric, mode=mode)
-        points = space.grid() if algorithm == "grid" else []
         if algorithm == "grid":
-            num_trials = len(points)
+            num_trials = len(space.grid())
         if num_trials is None:
             raise ValueError(f"num_trials is needed for {algorithm}")
         self._space = space
@@ -76,14 +84,8 @@ class OptunaSearcher(Searcher):
         self._path = Path(folder) / JOURNAL
         self._study_id = study_id
         self._num_trials = num_trials
-        self._new_samplers = partial(
-            Samplers,
-            algorithm,
-            seed=seed,
-            num_trials=num_trials,
-            conditional=space.conditional,
-            points=[space.encode(point) for point in points],
-        )
+        self._new_samplers = partial(Samplers, algorithm, space, seed=seed, num_trials=num_trials)
+        self._given = beginning or Beginning()
         self._known: set[str] = set()
         self._close()
 
@@ -91,16 +93,19 @@ class OptunaSearcher(Searcher):
         self._study: Any = None
         self._journal: DriverJournal | None = None
         self._samplers: Samplers | None = None
+        self._beginning = Beginning()
         self._n_made = 0
         self._abandoned: list[int] = []
         self._running: dict[str, Trial] = {}
         self._reports: dict[str, dict[int, float]] = {}
+        self._seconds: dict[str, float] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(self.__dict__)
         for name in ("_study", "_journal", "_samplers"):
             state[name] = None
-        return {**state, "_n_made": 0, "_abandoned": [], "_running": {}, "_reports": {}}
+        empty: dict[str, Any] = {"_running": {}, "_reports": {}, "_seconds": {}}
+        return {**state, "_n_made": 0, "_abandoned": [], **empty}
 
     def _open(self) -> Any:
         """Open the journal, and find the trials that nobody runs any more."""
@@ -114,9 +119,10 @@ class OptunaSearcher(Searcher):
             direction="maximize" if self._order == "max" else "minimize",
             load_if_exists=True,
         )
-        trials = self._study.get_trials(deepcopy=False)
+        self._begin()
+        trials = self._own_trials()
         self._n_made = len(trials)
-        for frozen in trials:
+        for number, frozen in enumerate(trials):
             if frozen.state.is_finished():
                 continue
             ray_trial = frozen.user_attrs.get(RAY_TRIAL)
@@ -124,8 +130,33 @@ class OptunaSearcher(Searcher):
                 self._running[ray_trial] = Trial(self._study, frozen._trial_id)
                 self._reports[ray_trial] = dict(frozen.intermediate_values)
             else:
-                self._abandoned.append(frozen.number)
+                self._abandoned.append(number)
         return self._study
+
+    def _begin(self) -> None:
+        """Write down what the study starts from, or read what it started from."""
+        study = self._study
+        given = self._given != Beginning() and _BEGINNING not in study.user_attrs
+        if given and not self._own_trials():
+            study.set_user_attr(_BEGINNING, self._given.as_json())
+        if _BEGINNING in study.user_attrs:
+            self._beginning = Beginning.from_json(study.user_attrs[_BEGINNING])
+        distributions = {d.key: d.domain.distribution() for d in self._space.dimensions}
+        there = len(study.get_trials(deepcopy=False)) - len(self._own_trials())
+        for earlier in self._beginning.earlier[there:]:
+            params = self._space.encode(earlier.values)
+            study.add_trial(
+                create_trial(
+                    params=params,
+                    distributions={key: distributions[key] for key in params},
+                    value=earlier.value,
+                    user_attrs={EARLIER: earlier.study},
+                )
+            )
+
+    def _own_trials(self) -> list[Any]:
+        trials = self._study.get_trials(deepcopy=False)
+        return [trial for trial in trials if EARLIER not in trial.user_attrs]
 
     def set_search_properties(
         self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any
@@ -142,22 +173,35 @@ class OptunaSearcher(Searcher):
         assert self._samplers is not None
         if self._abandoned:
             number = self._abandoned.pop(0)
-            frozen = study.get_trials(deepcopy=False)[number]
-            study.sampler = self._samplers.of(number)
+            frozen = self._own_trials()[number]
+            study.sampler = PointSampler({})
             trial = Trial(study, frozen._trial_id)
-            self._reports[trial_id] = dict(frozen.intermediate_values)
         elif self._n_made >= self._num_trials:
             return Searcher.FINISHED
         else:
-            study.sampler = self._samplers.of(self._n_made)
+            number = self._n_made
+            study.sampler = PointSampler({})
             trial = study.ask()
             self._n_made += 1
-            self._reports[trial_id] = {}
+            frozen = study._storage.get_trial(trial._trial_id)
+        fixed = {**self._space.encode(self._beginning.point(number)), **frozen.params}
+        drawn = draw_allowed(
+            self._space,
+            study,
+            frozen,
+            self._samplers.of(number),
+            fixed,
+            draws=self._samplers.draws,
+            seed=self._samplers.seed_of(number),
+        )
+        study.sampler = PointSampler(drawn)
         values = self._space.suggest(trial)
         trial.set_user_attr(RAY_TRIAL, trial_id)
         self._running[trial_id] = trial
+        self._reports[trial_id] = dict(frozen.intermediate_values)
+        self._seconds[trial_id] = 0.0
         self._known.add(trial_id)
-        return {"trial": trial.number, "values": values}
+        return {"trial": number, "values": values}
 
     def on_trial_result(self, trial_id: str, result: Mapping[str, Any]) -> None:
         """Note one report; an epoch that a restarted trial repeats counts once."""
@@ -169,6 +213,8 @@ class OptunaSearcher(Searcher):
         if epoch not in self._reports[trial_id]:
             self._reports[trial_id][epoch] = value
             trial.report(value, step=epoch)
+            spent = result.get(TRAIN_S, 0.0) + result.get(EVAL_S, 0.0)
+            self._seconds[trial_id] = self._seconds.get(trial_id, 0.0) + spent
 
     def on_trial_complete(
         self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False
@@ -187,12 +233,15 @@ class OptunaSearcher(Searcher):
             logger.debug("trial %s has ended before, or is not of this study", trial_id)
             return
         values = list(self._reports.pop(trial_id).values())
+        seconds = self._seconds.pop(trial_id, 0.0)
+        if seconds:
+            trial.set_user_attr(SECONDS, round(seconds, 6))
         if error or result.get("failed") or not values or any(map(math.isnan, values)):
-            study.tell(trial.number, state=TrialState.FAIL)
+            study.tell(trial, state=TrialState.FAIL)
         elif result.get("finished"):
-            study.tell(trial.number, best_report(values, self._order))
+            study.tell(trial, best_report(values, self._order))
         else:
-            study.tell(trial.number, state=TrialState.PRUNED)
+            study.tell(trial, state=TrialState.PRUNED)
         if self._journal is not None:
             self._journal.sync()
 

@@ -1,0 +1,100 @@
+"""Points that a study runs first, and their checks against the space."""
+
+import random
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from hbpr.errors import SpaceError
+from hbpr.settings.models import TrialSettings
+from tune.dimensions import nearest, refuse, setting_of
+from tune.space import Space
+
+PLACE: Final = "start_with"
+_WORDS: Final = ("file", "best")
+
+
+def written_points(entries: Sequence[Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Return the entries of ``start_with`` that are points, each with its place in words.
+
+    Raises:
+        SpaceError: An entry has another form.
+    """
+    points = []
+    for i, entry in enumerate(entries):
+        place = f"{PLACE}: entry {i + 1}"
+        if entry == "defaults":
+            continue
+        if not isinstance(entry, Mapping) or not entry:
+            raise SpaceError(f"{place}: expected defaults or a mapping, got {entry!r}")
+        if len(entry) == 1 and next(iter(entry)) in _WORDS:
+            _check_word(place, *next(iter(entry.items())))
+            continue
+        points.append((place, dict(entry)))
+    return points
+
+
+def _check_word(place: str, word: str, value: Any) -> None:
+    if word == "file" and isinstance(value, str) and value:
+        return
+    best = value if word == "best" and isinstance(value, Mapping) else {}
+    count = best.get("k", 1)
+    whole = isinstance(count, int) and not isinstance(count, bool) and count >= 1
+    if isinstance(best.get("study"), str) and whole and best.keys() <= {"study", "k"}:
+        return
+    form = "{file: CONFIG}" if word == "file" else "{best: {study: FOLDER, k: 3}}"
+    raise SpaceError(f"{place}: expected {form}, got {word}: {value!r}")
+
+
+def check_point(space: Space, point: Mapping[str, Any], place: str) -> dict[str, Any]:
+    """Check a point that may leave dimensions out.
+
+    Args:
+        space: What `Space.check` returned.
+        point: Dotted key -> value.
+        place: Where it was written.
+
+    Returns:
+        The point with the choices that its values depend on filled in, parents first.
+
+    Raises:
+        SpaceError: A key is not searched, a value is not in its dimension, conditions or the
+            constraints rule the point out.
+    """
+    domains = {d.key: d.domain for d in space.dimensions}
+    whole: dict[str, Any] = {}
+    for key, value in point.items():
+        if key not in domains:
+            raise SpaceError(f"{place}: {key} is not searched{nearest(key, domains)}")
+        if not domains[key].contains(value):
+            raise refuse(f"{place}: {key}", f"the dimension never takes the value {value!r}.")
+    for key in point:
+        for parent, value in space.required(key).items():
+            whole.setdefault(parent, point.get(parent, value))
+    whole |= point
+    inactive = point.keys() - space.active(whole).keys()
+    if inactive:
+        raise SpaceError(f"{place}: {min(inactive)} is not active beside the other values {whole}")
+    if not space.allowed_points(random.Random(0), 1, fixed=whole):
+        raise SpaceError(f"{place}: no point beside {whole} meets the constraints")
+    return {d.key: whole[d.key] for d in space.dimensions if d.key in whole}
+
+
+def settings_point(space: Space, settings: TrialSettings, place: str) -> dict[str, Any]:
+    """Return the searched part of some settings; values outside of the space are left to be drawn.
+
+    Raises:
+        SpaceError: None of them is inside.
+    """
+    whole = {
+        dimension.key: plain(setting_of(settings, dimension.key)) for dimension in space.dimensions
+    }
+    point = space.active(space.inside(whole))
+    if not point:
+        shown = ", ".join(f"{key}={value!r}" for key, value in whole.items())
+        raise SpaceError(f"{place}: the space contains none of its values {shown}")
+    return check_point(space, point, place)
+
+
+def plain(value: Any) -> Any:
+    """Return a setting's value as a dimension holds it: lists, not tuples."""
+    return [plain(each) for each in value] if isinstance(value, tuple) else value
