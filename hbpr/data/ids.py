@@ -47,7 +47,8 @@ def encode(values: Iterable[Any], place: str) -> Coded | None:
     """Check one column of ids and factorize it.
 
     Args:
-        values: One-dimensional array, series or sequence of hashable ids.
+        values: One-dimensional array, series or sequence of hashable ids; a pandas categorical is
+            taken by its codes, without a look at every row.
         place: What the column is, for messages, such as ``add_item_features: ids``.
 
     Returns:
@@ -57,6 +58,8 @@ def encode(values: Iterable[Any], place: str) -> Coded | None:
         DataError: A missing id (None, NaN), ids of two kinds, an id that is not hashable, an
             integer outside 64 bits, or something that is not one-dimensional.
     """
+    if isinstance(values, pd.Categorical):
+        return _encode_categorical(values, place)
     array = _as_array(values, place)
     if len(array) == 0:
         return None
@@ -66,6 +69,19 @@ def encode(values: Iterable[Any], place: str) -> Coded | None:
     except TypeError as error:
         raise DataError(f"{place}: ids must be hashable, {error}") from error
     return Coded(codes.astype(np.int64, copy=False), np.asarray(ids), kind)
+
+
+def _encode_categorical(values: pd.Categorical, place: str) -> Coded | None:
+    if len(values) == 0:
+        return None
+    codes = np.asarray(values.codes, np.int64)
+    _refuse_missing(codes < 0, codes, place)
+    ids, kind = _of_one_kind(_as_array(values.categories.to_numpy(), place), place)
+    used = np.bincount(codes, minlength=len(ids)) > 0
+    if not used.all():
+        codes = (np.cumsum(used) - 1)[codes]
+        ids = ids[used]
+    return Coded(codes, ids, kind)
 
 
 def check_same_kind(side: str, known: Coded, new: Coded) -> None:

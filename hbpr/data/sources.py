@@ -1,9 +1,12 @@
 """The one door from settings to data."""
 
+from hbpr.data.coat import load_coat
 from hbpr.data.interactions import Interactions
 from hbpr.data.movielens import load_movielens
 from hbpr.data.ncf import load_ncf
+from hbpr.data.online_retail import load_online_retail
 from hbpr.data.synthetic import generate
+from hbpr.data.table import load_table
 from hbpr.data.user_item import UserItemData
 from hbpr.settings.models import DataSettings
 
@@ -27,15 +30,24 @@ def _read(settings: DataSettings) -> UserItemData:
             item_feature=settings.item_feature,
             user_feature=settings.user_feature,
         ).data
-    if settings.source == "ncf":
-        return load_ncf(
-            settings.name, item_feature=settings.item_feature, user_feature=settings.user_feature
-        )
+    features = {"item_feature": settings.item_feature, "user_feature": settings.user_feature}
+    threshold = settings.rating_threshold
+    match settings.source:
+        case "ncf":
+            return load_ncf(settings.name, **features)
+        case "online_retail":
+            return load_online_retail(**features)
+        case "coat":
+            return load_coat(rating_threshold=threshold, **features)
+        case "table":
+            assert settings.table is not None  # the settings refuse it
+            return load_table(
+                settings.table, name=settings.name, rating_threshold=threshold, **features
+            )
     return load_movielens(
         settings.name,
         preprocess=True,
-        rating_threshold=settings.rating_threshold,
-        item_feature=settings.item_feature,
-        user_feature=settings.user_feature,
+        rating_threshold=threshold,
         test_fold=settings.split.name,
+        **features,
     )

@@ -83,15 +83,82 @@ class SyntheticSettings(Settings):
     seed: Seed = Field(0, description="Seed of the generator.")
 
 
+class FeatureTableSettings(Settings):
+    """A table that describes users or items, one row for each."""
+
+    path: str = Field(min_length=1, description="CSV (also .gz) or Parquet file.")
+    id: str = Field(min_length=1, description="Column of the user or item id.")
+    columns: tuple[str, ...] | None = Field(
+        None, strict=False, description="Columns to use; none: all but the id."
+    )
+    separator: str | None = Field(
+        None, min_length=1, description="Splits a text into several values, such as '|'."
+    )
+
+
+class TableSettings(Settings):
+    """A table of interactions, one row each, and the meaning of its columns."""
+
+    path: str = Field(min_length=1, description="CSV (also .gz) or Parquet file.")
+    user: str = Field("user", min_length=1, description="Column of the user id.")
+    item: str = Field("item", min_length=1, description="Column of the item id.")
+    value: str | None = Field(
+        None, min_length=1, description="Column of a number that data.rating_threshold judges."
+    )
+    event: str | None = Field(
+        None, min_length=1, description="Column of an event type or label; excludes value."
+    )
+    positive_events: tuple[str | int, ...] = Field(
+        (), strict=False, description="Values of event that make a positive."
+    )
+    negative_events: tuple[str | int, ...] = Field(
+        (), strict=False, description="Values of event that make an observed negative."
+    )
+    time: str | None = Field(
+        None, min_length=1, description="Column of a time: a number or a date."
+    )
+    weight: str | None = Field(
+        None, min_length=1, description="Column of a weight above 0 of the interaction."
+    )
+    delimiter: str = Field(",", min_length=1, max_length=1, description="CSV: between columns.")
+    min_per_user: int = Field(1, ge=1, description="Positives that a user has at least.")
+    min_per_item: int = Field(1, ge=1, description="Positives that an item has at least.")
+    k_core: bool = Field(
+        False, description="Repeat the two minima until both hold; else items first, then users."
+    )
+    user_features: FeatureTableSettings | None = Field(None, description="Describes users.")
+    item_features: FeatureTableSettings | None = Field(None, description="Describes items.")
+
+    @model_validator(mode="after")
+    def _rows_have_one_meaning(self) -> "TableSettings":
+        if self.value is not None and self.event is not None:
+            raise ValueError("value and event exclude each other: what is a positive?")
+        if (self.event is not None) != bool(self.positive_events):
+            raise ValueError(
+                "event and positive_events go together, "
+                f"got event {self.event!r} and positive_events {list(self.positive_events)}"
+            )
+        if self.negative_events and self.event is None:
+            raise ValueError("negative_events needs event, the column to find them in")
+        both = {str(e) for e in self.positive_events} & {str(e) for e in self.negative_events}
+        if both:
+            raise ValueError(f"an event is positive or negative, got both for {sorted(both)}")
+        return self
+
+
 class DataSettings(Settings):
     """Where interactions and features come from, and how they are parted."""
 
-    source: Literal["movielens", "ncf", "synthetic"] = Field(
+    source: Literal["movielens", "ncf", "online_retail", "coat", "table", "synthetic"] = Field(
         "movielens", description="Kind of source."
     )
     name: str = Field(
-        "ml-100k", min_length=1, description="Dataset of the source; ncf: ml-1m, if left out."
+        "ml-100k",
+        min_length=1,
+        description="Dataset of the source, or a name of your own; left out: ml-1m for ncf, or the "
+        "name of the source.",
     )
+    table: TableSettings | None = Field(None, description="The file of the source table.")
     rating_threshold: float = Field(
         4.0, description="At or above: positive; below: observed negative."
     )
@@ -99,7 +166,7 @@ class DataSettings(Settings):
     user_feature: Features = Field("indicator", description="Features of a user.")
     split: SplitSettings = Field(
         default_factory=SplitSettings,
-        description="The three parts; ncf: leave_one_out, if left out.",
+        description="The three parts; left out: leave_one_out for ncf, fixed for coat.",
     )
     candidates: Candidates = Field(
         "all",
@@ -120,16 +187,27 @@ class DataSettings(Settings):
     @model_validator(mode="after")
     def _split_fits_the_source(self) -> "DataSettings":
         kind = self.split.kind
-        if kind in ("leave_one_out", "temporal") and self.source in _TIMELESS:
+        if (self.table is None) == (self.source == "table"):
             raise ValueError(
-                f"split.kind {kind} needs times, which the source {self.source} does not have; "
-                "use random, cold_items or cold_users"
+                f"table goes with source table, got source {self.source} "
+                f"{'without' if self.table is None else 'with'} table"
             )
-        if kind == "fixed":
+        timeless = self.source in _TIMELESS or (self.table and self.table.time is None)
+        if kind in ("leave_one_out", "temporal") and timeless:
+            raise ValueError(
+                f"split.kind {kind} needs times, which this {self.source} does not have; "
+                f"{'name the column table.time, or ' if self.table else ''}use another kind"
+            )
+        if self.source == "coat" and (kind != "fixed" or self.split.name is not None):
+            raise ValueError(
+                "split: coat comes with its test part: use kind fixed without name, got "
+                f"kind {kind}, name {self.split.name!r}"
+            )
+        if kind == "fixed" and self.source != "coat":
             if self.source != "movielens" or self.name.lower() not in ("ml-100k", "100k"):
                 raise ValueError(
-                    f"split.kind fixed: {self.source} {self.name} has no published folds; "
-                    "movielens ml-100k has"
+                    f"split.kind fixed: {self.source} {self.name} has no published test part; "
+                    "movielens ml-100k and coat have"
                 )
             if self.split.name not in _FOLDS:
                 raise ValueError(
@@ -146,10 +224,12 @@ class DataSettings(Settings):
 #: Folds that ml-100k is published with.
 _FOLDS: Final = ("u1", "u2", "u3", "u4", "u5", "ua", "ub")
 #: Sources without times.
-_TIMELESS: Final = ("synthetic",)
+_TIMELESS: Final = ("coat", "synthetic")
 #: What a source means where it is left out.
 _DEFAULTS: Final[dict[str, dict[str, Any]]] = {
     "ncf": {"name": "ml-1m", "split": {"kind": "leave_one_out"}, "candidates": "fixed"},
+    "coat": {"name": "coat", "split": {"kind": "fixed"}},
+    **{source: {"name": source} for source in ("online_retail", "table", "synthetic")},
 }
 
 
@@ -245,6 +325,12 @@ class TrainingSettings(Settings):
         10, ge=0, description="Evaluations without a new best before the end; 0: never stop."
     )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where autograd runs.")
+    threads: int = Field(
+        1,
+        ge=1,
+        le=1024,
+        description="Threads of the fused engine; one repeats bit for bit. A trial has its CPUs.",
+    )
     seed: Seed = Field(0, description="Seed of weights and sampling.")
 
     @model_validator(mode="after")
