@@ -77,7 +77,7 @@ class TrainingPipeline:
             DivergedError: The loss is no longer a finite number.
         """
         interactions = self._interactions(data)
-        trainer = Trainer(interactions, self.settings, threads=os.cpu_count() or 1)
+        trainer = Trainer(interactions, self.settings, threads=self.settings.training.threads)
         _log.info("engine %s: %s", trainer.engine_name, trainer.engine_reason)
         with mlflow_log.start_run(
             self.settings.mlflow.tracking_uri,

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from hbpr.data.interactions import Interactions
+from hbpr.errors import ConfigError
 from hbpr.models import Recommender
 from hbpr.settings.models import OptimizerSettings, TrainingSettings
 from hbpr.training.engine import Engine, State
@@ -60,16 +61,22 @@ class AutogradEngine(Engine):
         )
         counts = data.train.counts
         users = data.train.users().astype(np.int64)
-        learnable = np.flatnonzero(counts[users] < data.n_items)  # else there is no negative
+        trainable = data.trainable_items
+        n_items = data.n_items if trainable is None else int(trainable.sum())
+        learnable = np.flatnonzero(counts[users] < n_items)  # else there is no negative
         self._users = torch.from_numpy(users[learnable]).to(self._device)
         items = data.train.items[learnable].astype(np.int64)
         self._items = torch.from_numpy(items).to(self._device)
         weights = data.train.weights
         self._weights = None if weights is None else weights[learnable]
         self._sampler = NegativeSampler(
-            training.negatives, data.train, data.train_negatives, self._device
+            training.negatives,
+            data.train,
+            data.train_negatives,
+            self._device,
+            trainable=data.trainable_items,
         )
-        self._n_items = data.n_items
+        self._n_items = n_items
         self._harmonic = torch.from_numpy(harmonic_numbers(data.n_items)).to(self._device)
         self._generator = torch.Generator(self._device).manual_seed(training.seed)
 
@@ -200,9 +207,18 @@ class _L2(torch.autograd.Function):
 
 
 def pick_device(name: str) -> torch.device:
-    """Turn ``auto | cpu | cuda`` into a device; auto takes a GPU where there is one."""
+    """Turn ``auto | cpu | cuda`` into a device; auto takes a GPU where there is one.
+
+    Raises:
+        ConfigError: ``cuda`` is asked for where there is none.
+    """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ConfigError(
+            "training.device: cuda was asked for, and torch finds no CUDA GPU here; "
+            "set it to auto or cpu"
+        )
     return torch.device(name)
 
 

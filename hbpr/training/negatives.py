@@ -11,14 +11,16 @@ from typing import Final
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Generator, Tensor
 
 from hbpr.data.interactions import UserItems
+from hbpr.errors import DivergedError
 from hbpr.models import Recommender
 from hbpr.settings.models import NegativeSettings
 
 #: Draws from a pool that may hit a known positive before the uniform draw takes over.
-_TRIES: Final = 4
+_TRIES: Final = 16
 
 
 class NegativeSampler:
@@ -29,6 +31,7 @@ class NegativeSampler:
         positives: Items that are never drawn for their user.
         observed: Items that the user saw and did not like. A user without any draws from all.
         device: Where the draws are made.
+        trainable: (I,) items that may be drawn; None: all. Draws are places among them.
     """
 
     def __init__(
@@ -37,19 +40,23 @@ class NegativeSampler:
         positives: UserItems,
         observed: UserItems,
         device: torch.device,
+        *,
+        trainable: NDArray[np.bool_] | None = None,
     ) -> None:
         self._settings = settings
-        self._n_items = positives.n_items
+        met = np.arange(positives.n_items) if trainable is None else np.flatnonzero(trainable)
+        self._catalogue = torch.from_numpy(met).to(device)
+        self._n_places = len(met)
         users = positives.users().astype(np.int64)
-        place = np.arange(positives.n_pairs) - positives.indptr[users]
-        keys = users * positives.n_items + positives.items
+        nth = np.arange(positives.n_pairs) - positives.indptr[users]
+        keys = users * len(met) + np.searchsorted(met, positives.items)
         self._keys = torch.from_numpy(keys).to(device)
-        self._before = torch.from_numpy(keys - place).to(device)
+        self._before = torch.from_numpy(keys - nth).to(device)
         self._indptr = torch.from_numpy(positives.indptr.copy()).to(device)
-        self._free = positives.n_items - self._indptr.diff()
+        self._free = len(met) - self._indptr.diff()
         self._observed = torch.from_numpy(observed.items.astype(np.int64)).to(device)
         self._observed_indptr = torch.from_numpy(observed.indptr.copy()).to(device)
-        counts = np.bincount(positives.items, minlength=positives.n_items).astype(np.float64)
+        counts = np.bincount(positives.items, minlength=positives.n_items)[met].astype(np.float64)
         self._popularity = torch.from_numpy(np.cumsum(counts**settings.alpha)).to(device)
         self._ranked = torch.zeros((0, 0), dtype=torch.int64, device=device)
         self._affinity = torch.zeros((0, 0), device=device)
@@ -64,11 +71,12 @@ class NegativeSampler:
         if self._settings.kind != "adaptive":
             return
         with torch.no_grad():
-            device = self._indptr.device
-            items, _ = model.embed_items(torch.arange(self._n_items, device=device))
-            users = model.embed_users(torch.arange(len(self._free), device=device))
+            items, _ = model.embed_items(self._catalogue)
+            users = model.embed_users(torch.arange(len(self._free), device=items.device))
             self._ranked = items.argsort(0, descending=True)
             self._affinity = users * items.std(0, correction=0)
+            if not bool(self._affinity.isfinite().all()):
+                raise DivergedError("a vector became NaN or infinite")
 
     def draw(self, users: Tensor, generator: Generator) -> Tensor:
         """Draw one item for each user.
@@ -81,18 +89,19 @@ class NegativeSampler:
             int64 item indices with the shape of `users`.
         """
         flat = users.reshape(-1)
-        items = self._uniform(flat, generator)
-        match self._settings.kind:
-            case "observed" | "mixed":
-                items = self._observed_or(items, flat, generator)
-            case "popularity" | "adaptive":
-                items = self._from_pool_or(items, flat, generator)
+        kind = self._settings.kind
+        places = self._uniform(flat, generator)
+        if kind in ("popularity", "adaptive"):
+            places = self._from_pool_or(places, flat, generator)
+        items = self._catalogue[places]
+        if kind in ("observed", "mixed"):
+            items = self._observed_or(items, flat, generator)
         return items.view(users.shape)
 
     def _uniform(self, users: Tensor, generator: Generator) -> Tensor:
-        place = _integers(self._free[users], generator)
-        found = torch.searchsorted(self._before, users * self._n_items + place, right=True)
-        return place + found - self._indptr[users]
+        nth = _integers(self._free[users], generator)
+        found = torch.searchsorted(self._before, users * self._n_places + nth, right=True)
+        return nth + found - self._indptr[users]
 
     def _observed_or(self, items: Tensor, users: Tensor, generator: Generator) -> Tensor:
         starts = self._observed_indptr[users]
@@ -106,34 +115,37 @@ class NegativeSampler:
         picks.clamp_(max=len(self._observed) - 1)  # of users without any, and not used
         return torch.where(chosen, self._observed[picks], items)
 
-    def _from_pool_or(self, items: Tensor, users: Tensor, generator: Generator) -> Tensor:
-        missing = torch.ones_like(users, dtype=torch.bool)
+    def _from_pool_or(self, places: Tensor, users: Tensor, generator: Generator) -> Tensor:
+        missing = torch.arange(len(users), device=users.device)
         for _ in range(_TRIES):
+            of = users[missing]
             if self._settings.kind == "popularity":
-                drawn = self._by_popularity(users, generator)
+                drawn = self._by_popularity(of, generator)
             else:
-                drawn = self._by_rank(users, generator)
-            keys = users * self._n_items + drawn
+                drawn = self._by_rank(of, generator)
+            keys = of * self._n_places + drawn
             found = torch.searchsorted(self._keys, keys).clamp(max=len(self._keys) - 1)
-            valid = missing & (self._keys[found] != keys)
-            items = torch.where(valid, drawn, items)
-            missing &= ~valid
-        return items
+            valid = self._keys[found] != keys
+            places[missing[valid]] = drawn[valid]
+            missing = missing[~valid]
+            if len(missing) == 0:
+                break
+        return places
 
     def _by_popularity(self, users: Tensor, generator: Generator) -> Tensor:
         draws = _unit(users, generator) * self._popularity[-1]
         found = torch.searchsorted(self._popularity, draws, right=True)
-        return found.clamp(max=self._n_items - 1)
+        return found.clamp(max=self._n_places - 1)
 
     def _by_rank(self, users: Tensor, generator: Generator) -> Tensor:
         affinity = self._affinity[users]
         weights = affinity.abs() + 1e-12  # a user whose vector is still zero draws any factor
         factors = torch.multinomial(weights, 1, generator=generator).squeeze(1)
-        mean_rank = max(1.0, self._settings.adaptive_share * self._n_items)
+        mean_rank = max(1.0, self._settings.adaptive_share * self._n_places)
         decay = float(np.log1p(-1.0 / (1.0 + mean_rank)))
-        ranks = (torch.log1p(-_unit(users, generator)) / decay).long() % self._n_items
+        ranks = (torch.log1p(-_unit(users, generator)) / decay).long() % self._n_places
         negative = affinity.gather(1, factors.unsqueeze(1)).squeeze(1) < 0.0
-        return self._ranked[torch.where(negative, self._n_items - 1 - ranks, ranks), factors]
+        return self._ranked[torch.where(negative, self._n_places - 1 - ranks, ranks), factors]
 
 
 def _unit(like: Tensor, generator: Generator) -> Tensor:

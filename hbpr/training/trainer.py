@@ -76,7 +76,10 @@ class Trainer(Iterator[EpochReport]):
         self.epoch += 1
         lr = learning_rate(self.settings.optimizer, self.epoch, training.n_iter)
         started = perf_counter()
-        loss = self._engine.train_epoch(lr)
+        try:
+            loss = self._engine.train_epoch(lr)
+        except DivergedError as error:
+            raise self._diverged(str(error), lr) from error
         train_s = perf_counter() - started
         if not math.isfinite(loss):
             raise self._diverged(f"the loss became {loss}", lr)

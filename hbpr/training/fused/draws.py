@@ -38,17 +38,21 @@ KINDS: Final = {
 class Pools(NamedTuple):
     """What negatives are drawn from; arrays that a kind does not need hold one entry.
 
+    Draws are places in the list of items that training may meet. Where that is the whole
+    catalogue, a place is the item itself.
+
     Attributes:
         kind: One of `KINDS`.
         observed_share: Share of draws from observed negatives, with MIXED.
         observed_indptr: (n_users + 1,) int64 start of each user's observed negatives.
         observed_items: int32 observed negatives.
-        keep: (n_items,) float32 alias table of popularity: chance to keep the item drawn.
-        alias: (n_items,) int32 item to take instead.
-        ranked: (d, n_items) int32 items by falling value of each factor.
+        keep: (n_places,) float32 alias table of popularity: chance to keep the place drawn.
+        alias: (n_places,) int32 place to take instead.
+        ranked: (d, n_places) int32 places by falling value of each factor.
         spread: (d,) float32 deviation of each factor over the items.
         users: (n_users, d) float32 user vectors.
         decay: Logarithm of the geometric distribution of ranks, below 0.
+        catalogue: (n_places,) int32 item at each place; empty where all items are met.
     """
 
     kind: int
@@ -61,6 +65,7 @@ class Pools(NamedTuple):
     spread: NDArray[np.float32]
     users: NDArray[np.float32]
     decay: np.float32
+    catalogue: NDArray[np.int32]
 
 
 #: Draws that may hit a known positive before the exact draw takes over.
@@ -213,15 +218,17 @@ def draw_ahead(
     first: Any,
     known: Any,
     indptr: Any,
-    items: Any,
+    places: Any,
     pools: Any,
-    n_items: Any,
+    n_places: Any,
 ) -> None:
     """Draw all negatives of the positives ``order[start : start + size]`` into `drawn`.
 
-    A user without observed negatives draws from the whole catalogue; so does a draw that met a
-    known positive `_TRIES` times.
+    `places` are the users' positives as places of the pool, sorted within a user. A user without
+    observed negatives draws from the whole pool; so does a draw that met a known positive
+    `_TRIES` times.
     """
+    restricted = pools.catalogue.shape[0] > 0
     for c in range(size):
         u = np.int64(order[start + c, 0])
         for n in range(drawn.shape[1]):
@@ -239,13 +246,13 @@ def draw_ahead(
                 elif kind == ADAPTIVE:
                     j = _by_rank(state, pools, u)
                 else:
-                    j = random_below(state, n_items)
+                    j = random_below(state, n_places)
                 found = not _is_positive(known, u - first, j)
                 if found:
                     break
             if not found:
-                j = _exact_negative(state, items, indptr[u], indptr[u + 1], n_items)
-            drawn[c, n] = j
+                j = _exact_negative(state, places, indptr[u], indptr[u + 1], n_places)
+            drawn[c, n] = pools.catalogue[j] if restricted else j
 
 
 def alias_table(weights: NDArray[np.float64]) -> tuple[NDArray[np.float32], NDArray[np.int32]]:

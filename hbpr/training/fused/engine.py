@@ -12,7 +12,7 @@ from hbpr.settings.models import OptimizerSettings, TrainingSettings, TrialSetti
 from hbpr.training.engine import Engine, State
 from hbpr.training.fused import hybrid, onehot
 from hbpr.training.fused.gradients import CODES
-from hbpr.training.fused.pools import follow, make_pools
+from hbpr.training.fused.pools import follow, make_pools, places_of
 from hbpr.training.losses import harmonic_numbers
 from hbpr.training.visits import visits
 
@@ -66,6 +66,9 @@ class FusedEngine(Engine):
                 *(items.indptr, items.indices, items.values),
             )
         self._rng = np.random.default_rng(training.seed)
+        self._pools = make_pools(training.negatives, data)
+        self._places = places_of(data, self._pools)
+        self._n_places = len(self._pools.catalogue) or data.n_items
         words = -(-data.n_items // 64)
         row_bytes = 4 * model.n_latent * (1 + adagrad) + 8 * min(
             words, int(data.train.counts.max())
@@ -76,6 +79,8 @@ class FusedEngine(Engine):
         starts = data.train.indptr[np.minimum(edges, data.n_users)]
         self._block_pairs = np.diff(starts)
         self._copies = np.zeros(0, np.int32)
+        counts = data.train.counts
+        self._learnable = np.repeat(counts < self._n_places, counts)  # others have no negative
         most_visits = self._block_pairs
         if data.train.weights is not None:
             most = np.ceil(data.train.weights / data.train.weights.mean(dtype=np.float64))
@@ -92,7 +97,6 @@ class FusedEngine(Engine):
         ]
         self._harmonic = harmonic_numbers(data.n_items)
         negatives = training.negatives
-        self._pools = make_pools(negatives, data)
         warp = training.loss_function == "warp_loss"
         self._choices = (
             CODES[training.loss_function],
@@ -130,8 +134,9 @@ class FusedEngine(Engine):
                     for k, part in enumerate(np.split(blocks, cuts))
                 ]
                 total = sum(job.result() for job in jobs)
-        n_visits = int(self._copies.sum()) or self._data.train.n_pairs
-        return total / n_visits
+        if len(self._copies):
+            return total / max(1, int(self._copies[self._learnable].sum()))
+        return total / max(1, int(self._learnable.sum()))
 
     def _train(self, thread: int, blocks: NDArray[np.int64], seed: Any, lr: float) -> float:
         order, known, state = self._scratch[thread]
@@ -144,6 +149,8 @@ class FusedEngine(Engine):
                 *self._features,
                 data.train.indptr,
                 data.train.items,
+                self._places,
+                self._n_places,
                 self._copies,
                 self._pools,
                 blocks,
@@ -160,12 +167,14 @@ class FusedEngine(Engine):
 
     def state(self) -> State:
         """Adagrad's sums and the random state."""
-        generator = self._rng.bit_generator.state["state"]
+        whole = self._rng.bit_generator.state
+        generator = whole["state"]
         arrays: State = {
             f"sums/{k}": sums.copy() for k, sums in zip("UVb", self._sums, strict=True)
         }
+        halves = (generator["state"], generator["inc"], whole["has_uint32"], whole["uinteger"])
         arrays["random"] = np.frombuffer(
-            b"".join(generator[key].to_bytes(16, "little") for key in ("state", "inc")), np.uint8
+            b"".join(int(value).to_bytes(16, "little") for value in halves), np.uint8
         )
         return arrays
 
@@ -174,12 +183,10 @@ class FusedEngine(Engine):
         for name, sums in zip("UVb", self._sums, strict=True):
             sums[...] = state[f"sums/{name}"]
         raw = state["random"].tobytes()
+        numbers = [int.from_bytes(raw[k : k + 16], "little") for k in range(0, 64, 16)]
         whole = dict(self._rng.bit_generator.state)
-        whole["state"] = {
-            "state": int.from_bytes(raw[:16], "little"),
-            "inc": int.from_bytes(raw[16:], "little"),
-        }
-        whole["has_uint32"] = 0
+        whole["state"] = {"state": numbers[0], "inc": numbers[1]}
+        whole["has_uint32"], whole["uinteger"] = numbers[2:]
         self._rng.bit_generator.state = whole
 
 

@@ -112,6 +112,8 @@ def _train_blocks(
     item_values: Any,
     indptr: Any,
     items: Any,
+    places: Any,
+    n_places: Any,
     copies: Any,
     pools: Any,
     blocks: Any,
@@ -134,7 +136,6 @@ def _train_blocks(
     item features; U, V and b have a row for each feature.
     """
     n_users = indptr.shape[0] - 1
-    n_items = item_indptr.shape[0] - 1
     d = U.shape[1]
     drawn = np.empty((AHEAD, n_negatives * n_candidates), np.int64)
     user_row = np.empty((1, d), np.float32)
@@ -152,12 +153,12 @@ def _train_blocks(
     for block in blocks:
         first = block * block_users
         last = min(first + block_users, n_users)
-        mark_positives(known, first, last, indptr, items, True)
-        n_pairs = order_positives(state, order, first, last, indptr, items, copies, n_items)
+        mark_positives(known, first, last, indptr, places, True)
+        n_pairs = order_positives(state, order, first, last, indptr, items, copies, n_places)
         for start in range(0, n_pairs, AHEAD):
             size = min(AHEAD, n_pairs - start)
             draw_ahead(
-                state, drawn, order, start, size, first, known, indptr, items, pools, n_items
+                state, drawn, order, start, size, first, known, indptr, places, pools, n_places
             )
             for c in range(size):
                 u = np.int64(order[start + c, 0])
@@ -185,7 +186,7 @@ def _train_blocks(
                             for f in range(d):
                                 rows[n, f] = rows[candidate, f]
                         if loss == WARP and score > positive - np.float32(1.0):
-                            weights[n] = harmonic[max(1, (n_items - 1) // (h + 1))]
+                            weights[n] = harmonic[max(1, (n_places - 1) // (h + 1))]
                             break
                     scores[n] = highest
                 rise, found = slopes(loss, positive, scores, falls, weights)
@@ -223,7 +224,7 @@ def _train_blocks(
                     _adagrad(U, U2, user_indptr, user_indices, user_values, u, user_step, lr)
                 else:
                     _sgd(U, user_indptr, user_indices, user_values, u, user_step, lr)
-        mark_positives(known, first, last, indptr, items, False)
+        mark_positives(known, first, last, indptr, places, False)
     return total
 
 

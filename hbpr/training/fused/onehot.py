@@ -101,6 +101,8 @@ def _train_blocks(
     b2: Any,
     indptr: Any,
     items: Any,
+    places: Any,
+    n_places: Any,
     copies: Any,
     pools: Any,
     blocks: Any,
@@ -128,6 +130,8 @@ def _train_blocks(
         b2: See U2.
         indptr: (n_users + 1,) int64 start of each user's positives.
         items: (n_pairs,) int32 positives, sorted within a user.
+        places: (n_pairs,) int32 the positives as places among the items training may meet.
+        n_places: Number of items that training may meet.
         copies: (n_pairs,) int32 visits of each positive, or empty: one visit each.
         pools: What negatives are drawn from.
         blocks: Numbers of the blocks to visit, in this order.
@@ -148,7 +152,6 @@ def _train_blocks(
         Sum of the losses, float64.
     """
     n_users = indptr.shape[0] - 1
-    n_items = V.shape[0]
     d = U.shape[1]
     drawn = np.empty((AHEAD, n_negatives * n_candidates), np.int64)
     chosen = np.empty(n_negatives, np.int64)
@@ -162,12 +165,12 @@ def _train_blocks(
     for block in blocks:
         first = block * block_users
         last = min(first + block_users, n_users)
-        mark_positives(known, first, last, indptr, items, True)
-        n_pairs = order_positives(state, order, first, last, indptr, items, copies, n_items)
+        mark_positives(known, first, last, indptr, places, True)
+        n_pairs = order_positives(state, order, first, last, indptr, items, copies, n_places)
         for start in range(0, n_pairs, AHEAD):
             size = min(AHEAD, n_pairs - start)
             draw_ahead(
-                state, drawn, order, start, size, first, known, indptr, items, pools, n_items
+                state, drawn, order, start, size, first, known, indptr, places, pools, n_places
             )
             for c in range(size):
                 prefetch_row(V, np.int64(order[start + c, 1]))
@@ -216,7 +219,7 @@ def _train_blocks(
                             if loss == WARP:
                                 best, highest = j, score
                                 if score > positive - np.float32(1.0):
-                                    weights[n] = harmonic[max(1, (n_items - 1) // (h + 1))]
+                                    weights[n] = harmonic[max(1, (n_places - 1) // (h + 1))]
                                     break
                             elif not score <= highest:
                                 best, highest = j, score
@@ -267,7 +270,7 @@ def _train_blocks(
                 elif biased:
                     _sgd_bias(b, i, regs[3] * b[i] - rise, lr)
                     _sgd_bias(b, j, regs[3] * b[j] + fall, lr)
-        mark_positives(known, first, last, indptr, items, False)
+        mark_positives(known, first, last, indptr, places, False)
     return total - np.log(likelihood)
 
 

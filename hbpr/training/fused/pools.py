@@ -1,6 +1,7 @@
 """Preparing what the compiled loops draw negatives from."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hbpr.data.interactions import Interactions
 from hbpr.models import MatrixFactorization
@@ -10,11 +11,17 @@ from hbpr.training.fused.draws import KINDS, Pools, alias_table
 
 def make_pools(settings: NegativeSettings, data: Interactions) -> Pools:
     """Build the pools of a dataset; `follow` brings the adaptive ones up to the model."""
+    catalogue = np.zeros(0, np.int32)
+    if data.trainable_items is not None:
+        catalogue = np.flatnonzero(data.trainable_items).astype(np.int32)
+    n_places = len(catalogue) or data.n_items
     keep, alias = np.ones(1, np.float32), np.zeros(1, np.int32)
     if settings.kind == "popularity":
-        counts = np.bincount(data.train.items, minlength=data.n_items)
-        keep, alias = alias_table(counts.astype(np.float64) ** settings.alpha)
-    mean_rank = max(1.0, settings.adaptive_share * data.n_items)
+        counts = np.bincount(data.train.items, minlength=data.n_items).astype(np.float64)
+        keep, alias = alias_table(
+            (counts[catalogue] if len(catalogue) else counts) ** settings.alpha
+        )
+    mean_rank = max(1.0, settings.adaptive_share * n_places)
     return Pools(
         kind=KINDS[settings.kind],
         observed_share=np.float32(settings.observed),
@@ -26,7 +33,15 @@ def make_pools(settings: NegativeSettings, data: Interactions) -> Pools:
         spread=np.zeros(1, np.float32),
         users=np.zeros((1, 1), np.float32),
         decay=np.float32(np.log1p(-1.0 / (1.0 + mean_rank))),
+        catalogue=catalogue,
     )
+
+
+def places_of(data: Interactions, pools: Pools) -> NDArray[np.int32]:
+    """(n_pairs,) training positives as places among the items that training may meet."""
+    if len(pools.catalogue) == 0:
+        return data.train.items
+    return np.searchsorted(pools.catalogue, data.train.items).astype(np.int32)
 
 
 def follow(pools: Pools, model: MatrixFactorization) -> Pools:
@@ -34,6 +49,8 @@ def follow(pools: Pools, model: MatrixFactorization) -> Pools:
     if pools.kind != KINDS["adaptive"]:
         return pools
     vectors_dI = model.item_vectors().T
+    if len(pools.catalogue):
+        vectors_dI = vectors_dI[:, pools.catalogue]
     return pools._replace(
         ranked=np.argsort(-vectors_dI, axis=1).astype(np.int32),
         spread=vectors_dI.std(axis=1),
