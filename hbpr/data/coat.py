@@ -85,8 +85,9 @@ def _flags(folder: Path, side: str, n: int) -> tuple[NDArray[Any], NDArray[Any]]
 
 
 def _matrix(path: Path) -> NDArray[np.float64]:
+    existing = _existing(path)
     try:
-        return np.loadtxt(_existing(path), ndmin=2)
+        return np.loadtxt(existing, ndmin=2)
     except ValueError as error:
         raise DataError(f"coat: {path} cannot be read: {error}") from error
 

@@ -1,0 +1,212 @@
+import logging
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pyarrow import csv, parquet
+
+from hbpr.data import load_data, load_table
+from hbpr.errors import DataError, DatasetMissingError
+from hbpr.settings.models import DataSettings, FeatureTableSettings, TableSettings
+
+SHOP = """\
+who,what,stars,when,kind,weight
+ann,007,5,2024-01-03,buy,1.5
+ann,12,2,2024-01-01,view,1
+bob,12,4,2024-01-02,buy,2
+,12,4,2024-01-02,buy,1
+bob,007,,2024-01-05,view,1
+bob,x9,3,2024-01-05,ad,1
+bob,12,4,2024-01-02,buy,2
+"""
+COLUMNS = {"user": "who", "item": "what"}
+
+
+@pytest.fixture
+def shop(tmp_path):
+    path = tmp_path / "shop.csv"
+    path.write_text(SHOP)
+    return str(path)
+
+
+def names(whole, pairs) -> list[tuple]:
+    return list(
+        zip(
+            whole.user_ids[pairs.users()].tolist(),
+            whole.item_ids[pairs.items].tolist(),
+            strict=True,
+        )
+    )
+
+
+def test_every_row_is_a_positive_without_value_or_event(shop, caplog):
+    caplog.set_level(logging.INFO)
+    whole = load_table(TableSettings(path=shop, **COLUMNS)).assemble()
+    assert names(whole, whole.positives) == [
+        ("ann", "007"),
+        ("ann", "12"),
+        ("bob", "007"),
+        ("bob", "12"),
+        ("bob", "x9"),
+    ]
+    assert "7 rows; left out: 1 without who" in caplog.text
+    assert "1 repeated positive rows" in caplog.text
+
+
+def test_a_value_is_judged_by_the_threshold(shop, caplog):
+    caplog.set_level(logging.INFO)
+    table = TableSettings(path=shop, value="stars", time="when", **COLUMNS)
+    whole = load_table(table, rating_threshold=4.0).assemble()
+    assert names(whole, whole.positives) == [("ann", "007"), ("bob", "12")]
+    assert names(whole, whole.negatives) == [("ann", "12"), ("bob", "x9")]
+    day = 86400
+    assert (whole.positive_times / day % 10).tolist() == [5, 4]
+    assert "1 without who, 1 without stars" in caplog.text
+
+
+def test_events_are_positive_negative_or_nothing(shop, caplog):
+    caplog.set_level(logging.INFO)
+    table = TableSettings(
+        path=shop,
+        event="kind",
+        positive_events=("buy",),
+        negative_events=("view",),
+        weight="weight",
+        **COLUMNS,
+    )
+    whole = load_table(table).assemble()
+    assert names(whole, whole.positives) == [("ann", "007"), ("bob", "12")]
+    assert names(whole, whole.negatives) == [("ann", "12"), ("bob", "007")]
+    assert whole.positives.weights.tolist() == [1.5, 4.0]
+    assert "1 of other events" in caplog.text
+
+
+def test_parquet_gives_what_csv_gives(shop, tmp_path):
+    table = pd.read_csv(shop, dtype={"what": "str", "who": "category"}).assign(
+        when=lambda t: pd.to_datetime(t["when"])
+    )
+    path = tmp_path / "shop.parquet"
+    parquet.write_table(pa.Table.from_pandas(table), path, row_group_size=2)
+    columns = {"value": "stars", "time": "when", **COLUMNS}
+    ours, theirs = (
+        load_table(TableSettings(path=str(p), **columns)).to_interactions() for p in (shop, path)
+    )
+    assert ours.fingerprint == theirs.fingerprint
+    assert ours.item_ids.tolist() == theirs.item_ids.tolist()
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 5), st.integers(-3, 5)), min_size=1, max_size=40),
+    st.integers(1, 3),
+    st.integers(1, 3),
+)
+def test_k_core_is_the_largest_table_in_which_both_minima_hold(tmp_path_factory, rows, n, m):
+    path = tmp_path_factory.mktemp("core") / "t.csv"
+    frame = pd.DataFrame(rows, columns=["user", "item"])
+    frame.to_csv(path, index=False)
+    kept = frame.drop_duplicates()
+    while True:
+        before = len(kept)
+        kept = kept[kept.groupby("item")["user"].transform("size") >= m]
+        kept = kept[kept.groupby("user")["item"].transform("size") >= n]
+        if len(kept) == before:
+            break
+    data = load_table(TableSettings(path=str(path), min_per_user=n, min_per_item=m, k_core=True))
+    whole = data.assemble()
+    expected = sorted(kept.itertuples(index=False, name=None))
+    assert names(whole, whole.positives) == expected
+
+
+def test_without_k_core_each_minimum_is_applied_once(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("user,item\n1,1\n1,2\n2,2\n2,3\n3,3\n3,4\n")
+    settings = {"path": str(path), "min_per_user": 2, "min_per_item": 2}
+    once = load_table(TableSettings(**settings))
+    assert (once.n_users, once.n_positives) == (1, 2)
+    assert load_table(TableSettings(**settings, k_core=True)).n_positives == 0
+
+
+def test_feature_tables(shop, tmp_path):
+    items = tmp_path / "items.csv"
+    items.write_text("id,genre,size,note\n007,spy|film,1,\n12,film,2,x\nother,spy,3,y\n")
+    table = TableSettings(
+        path=shop,
+        item_features=FeatureTableSettings(
+            path=str(items), id="id", columns=("genre", "size"), separator="|"
+        ),
+        **COLUMNS,
+    )
+    data = load_table(table, item_feature="metadata").to_interactions()
+    assert data.item_feature_names == ("genre=film", "genre=spy", "size=1", "size=2")
+    assert data.item_ids.tolist() == ["007", "12", "x9"]
+    assert data.item_features.to_csr().toarray().tolist() == [[1, 1, 1, 0], [1, 0, 0, 1], [0] * 4]
+    with pytest.raises(DataError, match=r"data.user_feature: both needs data.table.user_features"):
+        load_table(table, user_feature="both")
+
+
+def test_integer_ids_join_whatever_the_file_calls_them(tmp_path):
+    (tmp_path / "t.csv").write_text("user,item\n1,10\n2,11\n")
+    parquet.write_table(
+        pa.table({"id": [10.0, 11.0], "colour": ["red", "blue"]}), tmp_path / "i.parquet"
+    )
+    table = TableSettings(
+        path=str(tmp_path / "t.csv"),
+        item_features=FeatureTableSettings(path=str(tmp_path / "i.parquet"), id="id"),
+    )
+    data = load_table(table, item_feature="both").to_interactions()
+    assert data.item_ids.dtype == np.int64
+    assert data.item_feature_names == ("10", "11", "colour=blue", "colour=red")
+
+
+def test_many_batches_equal_one(tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {
+            "user": rng.integers(0, 300, 5000),
+            "item": [f"i{k}" for k in rng.integers(0, 200, 5000)],
+            "rating": rng.integers(1, 6, 5000),
+        }
+    )
+    path = tmp_path / "t.csv"
+    frame.to_csv(path, index=False)
+    csv.write_csv(pa.Table.from_pandas(frame), tmp_path / "again.csv")
+    table = TableSettings(path=str(path), value="rating")
+    one = load_table(table).to_interactions().fingerprint
+    monkeypatch.setattr("hbpr.data.columns._CSV_BLOCK", 2000)
+    assert load_table(table).to_interactions().fingerprint == one
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"user": "nobody"}, "there is no column 'nobody'; the columns are 'who', 'what'"),
+        ({"value": "kind"}, "cannot be read: .*buy"),
+        ({"time": "kind"}, "column 'kind' must hold numbers or ISO dates, got string"),
+        ({"value": "what"}, "the column 'what' is named twice"),
+        ({"event": "kind", "positive_events": ("sell",)}, "has no 'sell'; it has 'buy', 'view'"),
+    ],
+)
+def test_what_does_not_fit_the_file_is_named(shop, change, words):
+    with pytest.raises(DataError, match=words):
+        load_table(TableSettings(**{"path": shop, **COLUMNS, **change}))
+
+
+def test_a_file_that_is_not_there():
+    with pytest.raises(DatasetMissingError, match=r"nowhere.csv: no such file \(relative to"):
+        load_table(TableSettings(path="nowhere.csv"))
+
+
+def test_through_the_settings(shop):
+    settings = DataSettings(
+        source="table",
+        name="shop",
+        table=TableSettings(path=shop, time="when", **COLUMNS),
+        split={"kind": "leave_one_out"},
+    )
+    data = load_data(settings)
+    assert data.name == "shop"
+    assert data.split.startswith("leave one out")
+    assert data.test.n_pairs == 2
