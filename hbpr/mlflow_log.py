@@ -6,6 +6,7 @@ experiment cannot change where records go. MLflow is imported when a function he
 
 import contextlib
 import fcntl
+import hashlib
 import json
 import logging
 import os
@@ -16,8 +17,8 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Literal, Self
-from urllib.parse import quote, urlsplit
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Self
+from urllib.parse import urlsplit
 
 from hbpr.errors import ConfigError, TrackingError
 
@@ -36,6 +37,8 @@ EXPERIMENT_TAGS: Final = {"mlflow.experimentKind": "custom_model_development"}
 #: Longest values that MLflow stores.
 MAX_PARAM: Final = 6000
 MAX_TAG: Final = 8000
+#: Alias of the best version of a registered model.
+CHAMPION: Final = "champion"
 _SYSTEM_FOLDER: Final = "system"
 _PERMANENT: Final = frozenset(
     {"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS"}
@@ -344,6 +347,81 @@ def log_system(
     return f"models:/{logged.model_id}"
 
 
+class Registered(NamedTuple):
+    """A version of a registered model.
+
+    Attributes:
+        name: Name of the registered model.
+        version: This version.
+        champion: The version that is the champion: this one, or a better one.
+    """
+
+    name: str
+    version: str
+    champion: str
+
+    @property
+    def uri(self) -> str:
+        """The version's URI."""
+        return f"models:/{self.name}/{self.version}"
+
+
+def content_key(folder: Path) -> str:
+    """Return a short text that changes with the files of a folder."""
+    digest = hashlib.sha256()
+    for path in sorted(each for each in folder.rglob("*") if each.is_file()):
+        digest.update(path.relative_to(folder).as_posix().encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def register_model(
+    client: "MlflowClient", name: str, model_uri: str, *, run_id: str, tags: Mapping[str, str]
+) -> Registered:
+    """Register a logged model; the best one of its kind has the alias ``champion``.
+
+    The alias stays where it is if the champion was judged by the same metric on the same data
+    (tags ``hbpr.metric`` and ``hbpr.data``) and has a higher ``hbpr.value``.
+
+    Args:
+        client: From `open_client`.
+        name: Name of the registered model, made where there is none.
+        model_uri: What `log_system` returned; registering it again changes nothing.
+        run_id: The run that made the model.
+        tags: Tags of the version.
+    """
+    from mlflow.exceptions import MlflowException
+
+    name = re.sub(r"[/:]+", "-", name)
+    with contextlib.suppress(MlflowException):  # it exists; else the next call tells
+        client.create_registered_model(name)
+    model_id = model_uri.split("/")[-1]
+    for found in client.search_model_versions(f"name = '{name}'"):
+        if found.model_id == model_id:
+            version = found
+            break
+    else:
+        source = model_uri
+        if not str(client.tracking_uri).startswith("http"):
+            # A store in this process would look the model up in MLflow's process-wide store.
+            source = client.get_logged_model(model_id).artifact_location
+        version = client.create_model_version(
+            name, source=source, run_id=run_id, tags=dict(tags), model_id=model_id
+        )
+    try:
+        champion = client.get_model_version_by_alias(name, CHAMPION)
+    except MlflowException:
+        champion = None
+    if champion is None or not _is_better(champion.tags, tags):
+        client.set_registered_model_alias(name, CHAMPION, version.version)
+        champion = version
+    return Registered(name, str(version.version), str(champion.version))
+
+
+def _is_better(champion: Mapping[str, str], other: Mapping[str, str]) -> bool:
+    same = all(champion.get(key) == other.get(key) for key in ("hbpr.metric", "hbpr.data"))
+    return same and float(champion.get("hbpr.value", "-inf")) > float(other["hbpr.value"])
+
+
 def load_system(model_uri: str, tracking_uri: str | None = None) -> "RecommendationSystem":
     """Read back a system that `log_system` wrote.
 
@@ -532,7 +610,9 @@ def _locked_folder(folder: Path) -> Iterator[None]:
 def _artifact_location(uri: str, name: str) -> str | None:
     """Return a folder beside the SQLite file; a server chooses for itself."""
     path = sqlite_path(uri)
-    return None if path is None else (path.parent / "mlruns" / quote(name, safe=" ")).as_uri()
+    # No percent signs: MLflow decodes a path once more each time it is handed on.
+    folder = re.sub(r"[^\w .+-]", "-", name).strip(". ") or "experiment"
+    return None if path is None else (path.parent / "mlruns" / folder).as_uri()
 
 
 def tracking_error(uri: str, error: Exception) -> TrackingError:

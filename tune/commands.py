@@ -2,10 +2,14 @@
 
 import shlex
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from hbpr.cli.options import config_argument, set_option
+
+if TYPE_CHECKING:
+    from tune.settings import StudySettings
 
 _NEWEST = "newest"
 
@@ -63,32 +67,61 @@ def tune(
     Trials run in parallel and are recorded in MLflow. The best one is trained again on all but the
     test part, scored on it once beside a popularity baseline, and saved for serving.
     """
+    from tune.folder import newest_unfinished
     from tune.settings import load_study
 
     settings = load_study(config, overrides)
     if address and cpus:
         raise click.UsageError("--cpus sizes a private Ray; leave it out beside --address")
-
-    from rich.console import Console
-
-    from tune.folder import newest_unfinished
-    from tune.study import StudyInterrupted, run_study
-    from tune.summary import show
-
     folder = None
     if resume is not None:
         folder = newest_unfinished(settings).path if resume == _NEWEST else Path(resume)
+    again = [*ctx.command_path.split(), str(config)]
+    for text in overrides:
+        again += ["--set", text]
+    run_and_show(
+        settings,
+        again=again,
+        resume_option=True,
+        address=address,
+        cpus=cpus,
+        progress=not no_progress,
+        resume=folder,
+    )
+
+
+def run_and_show(
+    settings: "StudySettings",
+    *,
+    again: list[str],
+    resume_option: bool,
+    address: str | None,
+    cpus: int | None,
+    progress: bool,
+    resume: Path | None,
+) -> None:
+    """Run a study and print its last page; where it is stopped, print how to go on.
+
+    Args:
+        settings: The study's.
+        again: The words of the command that goes on with it.
+        resume_option: Whether the command needs ``--resume FOLDER`` for that.
+        address: Ray cluster to join.
+        cpus: CPUs of a private Ray.
+        progress: Show progress.
+        resume: Folder of a study to go on with.
+    """
+    from rich.console import Console
+
+    from tune.study import StudyInterrupted, run_study
+    from tune.summary import show
+
     try:
-        result = run_study(
-            settings, address=address, cpus=cpus, progress=not no_progress, resume=folder
-        )
+        result = run_study(settings, address=address, cpus=cpus, progress=progress, resume=resume)
     except StudyInterrupted as stop:
-        words = [*ctx.command_path.split(), str(config)]
-        for text in overrides:
-            words += ["--set", text]
-        words += ["--address", address] if address else []
+        words = again + (["--address", address] if address else [])
         words += ["--cpus", str(cpus)] if cpus else []
-        words += ["--resume", str(stop.folder)]
+        words += ["--resume", str(stop.folder)] if resume_option else []
         click.echo(f"{stop}\nGo on with it:\n  {shlex.join(words)}", err=True)
         raise
     show(result, Console())

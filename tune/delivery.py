@@ -13,13 +13,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 from hbpr.errors import StudyError, TrackingError
 from hbpr.mlflow_log import (
+    Registered,
     as_text,
+    content_key,
     default_tracking_uri,
     ensure_experiment,
     is_permanent,
     log_batch,
     log_system,
     open_client,
+    register_model,
     tracking_error,
 )
 from tune.outbox import Event, Outbox, Sender
@@ -47,6 +50,7 @@ class _Change:
     texts: dict[str, str] = field(default_factory=dict)
     files: list[str] = field(default_factory=list)
     model: str | None = None
+    register: dict[str, str] | None = None
     view: tuple[str, str] | None = None
 
     def add(self, event: Event) -> None:
@@ -56,6 +60,7 @@ class _Change:
         self.texts |= event.get("texts", {})
         self.files += event.get("files", [])
         self.model = event.get("model", self.model)
+        self.register = event.get("register", self.register)
         self.view = event.get("view", self.view)
         step = event.get("step", 0)
         self.points += [(name, value, at, step) for name, value in event.get("metrics", {}).items()]
@@ -77,6 +82,7 @@ class Delivery:
     Attributes:
         experiment_id: Id of the experiment, once MLflow has answered.
         runs: Run id of each trial's number, and of `STUDY`, as far as they are known.
+        registered: The registered version of the study's model, once there is one.
     """
 
     def __init__(self, tracking_uri: str, experiment_name: str, study_id: str) -> None:
@@ -85,6 +91,7 @@ class Delivery:
         self.study_id = study_id
         self.experiment_id: str | None = None
         self.runs: dict[int, str] = {}
+        self.registered: Registered | None = None
         self._statuses: dict[int, str] = {}
         self._client: MlflowClient | None = None
 
@@ -154,7 +161,7 @@ class Delivery:
         if change.view is not None:
             client.set_experiment_tag(str(self.experiment_id), *change.view)
         if change.model is not None:
-            self._log_model(client, run_id, Path(change.model))
+            self._log_model(client, run_id, Path(change.model), change.register)
         if change.status is not None and change.status != "RUNNING":
             client.set_terminated(run_id, change.status, change.ended_at)
             self._statuses[trial] = change.status
@@ -172,13 +179,24 @@ class Delivery:
         self.runs[trial], self._statuses[trial] = run.info.run_id, "RUNNING"
         return str(run.info.run_id)
 
-    def _log_model(self, client: "MlflowClient", run_id: str, folder: Path) -> None:
-        if "hbpr.model" in client.get_run(run_id).data.tags:
-            return
+    def _log_model(
+        self, client: "MlflowClient", run_id: str, folder: Path, register: dict[str, str] | None
+    ) -> None:
+        """Log the model, unless that was done before, and register it."""
         if not folder.is_dir():
             logger.warning("%s is gone and is not added to MLflow", folder)
             return
-        client.set_tag(run_id, "hbpr.model", log_system(client, run_id, folder))
+        tags, content = client.get_run(run_id).data.tags, content_key(folder)
+        if tags.get("hbpr.model_content") == content:
+            uri = tags["hbpr.model"]
+        else:
+            uri = log_system(client, run_id, folder)
+            log_batch(client, run_id, tags={"hbpr.model": uri, "hbpr.model_content": content})
+        if register is not None:
+            self.registered = register_model(
+                client, self.experiment_name, uri, run_id=run_id, tags=register
+            )
+            log_batch(client, run_id, tags={"hbpr.registered": self.registered.uri})
 
 
 def sync(

@@ -4,9 +4,12 @@
     settings.json   the resolved settings and a fingerprint of each dataset
     journal.log     every trial, its values and its steps: what a resumed study goes by
     outbox/         records that the tracking server has not taken yet
+    spent.json      seconds that count for the budget
     checkpoints/    of trials that have not ended
+    finals/         repeats of the best trials with other seeds
     model/          the winner, refitted
-    summary.json    the result; a study without one is unfinished
+    summary.*       the result, for people (txt, html) and programs (json); a study without a
+                    summary.json is unfinished
 """
 
 import json
@@ -15,14 +18,18 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hbpr.errors import StudyError
+from pydantic import ValidationError
+
+from hbpr.errors import ConfigError, StudyError
 from hbpr.mlflow_log import flatten, mask_uri
-from tune.settings import StudySettings
+from hbpr.settings.load import apply_overrides
+from hbpr.settings.problems import describe
+from tune.settings import DEFAULT_TRIALS, StudySettings
 
 
 @dataclass(frozen=True)
@@ -57,9 +64,14 @@ class StudyFolder:
         return self.path / "checkpoints"
 
     @property
-    def best(self) -> Path:
-        """Metrics of the best trial so far."""
-        return self.path / "best.json"
+    def spent(self) -> Path:
+        """What the study has spent of its budget."""
+        return self.path / "spent.json"
+
+    @property
+    def finals(self) -> Path:
+        """Repeats of the best trials."""
+        return self.path / "finals"
 
     @property
     def model(self) -> Path:
@@ -71,9 +83,19 @@ class StudyFolder:
         """The result."""
         return self.path / "summary.json"
 
+    @property
+    def page(self) -> Path:
+        """The result as one page for a browser."""
+        return self.path / "summary.html"
+
+    @property
+    def text(self) -> Path:
+        """The result as the terminal showed it."""
+        return self.path / "summary.txt"
+
     def drop_leftovers(self) -> None:
         """Remove what only an unfinished study needs."""
-        for path in (self.checkpoints, self.ray):
+        for path in (self.checkpoints, self.finals, self.ray):
             shutil.rmtree(path, ignore_errors=True)
 
     @property
@@ -120,8 +142,53 @@ def newest_unfinished(settings: StudySettings) -> StudyFolder:
     )
 
 
+def read_settings(path: Path) -> tuple[StudySettings, dict[str, str]]:
+    """Return the settings of a study and the fingerprints of its data, as its folder keeps them.
+
+    Raises:
+        StudyError: The path is not the folder of a study, or one of another version of hbpr.
+    """
+    try:
+        content = json.loads((path / "settings.json").read_text())
+        fingerprints = dict(content["data"])
+        raw = content["settings"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StudyError(f"{path}: this is not the folder of a study ({error})") from error
+    try:
+        return StudySettings.model_validate_json(json.dumps(raw)), fingerprints
+    except ValidationError as error:
+        raise StudyError(
+            f"{path}: the study's settings cannot be read; another version of hbpr wrote them: "
+            f"{error}"
+        ) from error
+
+
+def with_overrides(settings: StudySettings, overrides: Sequence[str]) -> StudySettings:
+    """Return the settings of a study with some replaced.
+
+    Args:
+        settings: The study's.
+        overrides: Such as ``["sweep.num_trials=64"]``.
+
+    Raises:
+        ConfigError: An override is wrong.
+    """
+    if not overrides:
+        return settings
+    raw = apply_overrides(settings.model_dump(mode="json"), overrides)
+    try:
+        return StudySettings.model_validate_json(json.dumps(raw))
+    except ValidationError as error:
+        problems = describe(error, StudySettings, lambda key: f"--set {key}")
+        raise ConfigError(problems) from None
+
+
 def reopen(path: Path, settings: StudySettings, fingerprints: Mapping[str, str]) -> StudyFolder:
-    """Return the folder of an unfinished study, if it is the study that the settings describe.
+    """Return the folder of a study to go on with, if it is the study that the settings describe.
+
+    More trials, another budget and what concerns faults, the end or the number of trials at a time
+    may change; the new settings are written down. A study that has come to its result is taken up
+    again if one of these did change.
 
     Raises:
         StudyError: It is none, it is finished, or its settings or data were others.
@@ -129,27 +196,45 @@ def reopen(path: Path, settings: StudySettings, fingerprints: Mapping[str, str])
     folder = StudyFolder(path.absolute())
     try:
         before = json.loads(folder.settings.read_text())
-    except (OSError, ValueError) as error:
+        old, new = flatten(before["settings"]), flatten(_public(settings))
+    except (OSError, ValueError, KeyError) as error:
         raise StudyError(f"--resume {path}: this is not the folder of a study ({error})") from error
-    if folder.finished:
-        raise StudyError(
-            f"--resume {path}: this study has come to its result; see {folder.summary}"
-        )
-    old, new = flatten(before["settings"]), flatten(_public(settings))
-    changed = [
+    changed = [key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)]
+    refused = [
         f"  {key}: was {_shown(old, key)}, is now {_shown(new, key)}"
-        for key in sorted(old.keys() | new.keys())
-        if old.get(key) != new.get(key)
+        for key in changed
+        if not _may_change(key, old.get(key), new.get(key))
     ]
     if before["data"] != dict(fingerprints):
-        changed.append("  the data: other users, items or interactions than before")
-    if changed:
+        refused.append("  the data: other users, items or interactions than before")
+    if refused:
         raise StudyError(
             f"--resume {path}: the study was started with other settings:\n"
-            + "\n".join(changed)
-            + "\nTake them back to go on with it, or leave --resume out to start a new study"
+            + "\n".join(refused)
+            + "\nTake them back to go on with it, or leave --resume out to start a new study. More "
+            f"trials and other {', '.join(key.rstrip('.') for key in _MAY_CHANGE)} are accepted"
         )
+    if folder.finished:
+        if not changed:
+            raise StudyError(
+                f"--resume {path}: this study has come to its result; see {folder.summary}. Give "
+                "it more trials (sweep.num_trials) or another budget to go on with it"
+            )
+        os.replace(folder.summary, folder.summary.with_name("summary.before.json"))
+    folder.checkpoints.mkdir(exist_ok=True)
+    if changed:
+        write_json(folder.settings, {"settings": _public(settings), "data": before["data"]})
     return folder
+
+
+#: Settings that say nothing about a trial; `sweep.num_trials` may rise.
+_MAY_CHANGE = ("sweep.budget.", "sweep.faults.", "sweep.final.", "sweep.max_concurrent")
+
+
+def _may_change(key: str, old: Any, new: Any) -> bool:
+    if key == "sweep.num_trials":
+        return (new or DEFAULT_TRIALS) >= (old or DEFAULT_TRIALS)
+    return key.startswith(_MAY_CHANGE)
 
 
 def write_json(path: Path, content: Any) -> None:

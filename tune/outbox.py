@@ -29,6 +29,8 @@ Deliver = Callable[[list[Event]], None]
 _CHUNK: Final = 500
 _PAUSE_S: Final = 0.5
 _LONGEST_PAUSE_S: Final = 10.0
+#: How long the end of a study waits for a store that does not answer.
+_PATIENCE_S: Final = 5.0
 
 
 class Outbox:
@@ -159,25 +161,34 @@ class Outbox:
 
 
 class Sender:
-    """The thread that empties an outbox; the driver's loop never waits for MLflow."""
+    """The thread that empties an outbox; the driver's loop never waits for MLflow.
+
+    Attributes:
+        away_s: Seconds for which the store did not answer.
+    """
 
     def __init__(self, outbox: Outbox, deliver: Deliver, where: str) -> None:
         self._outbox, self._deliver, self._where = outbox, deliver, where
         self._stop = threading.Event()
         self._hurry = threading.Event()
         self._idle = threading.Condition()
-        self._sent = 0
+        self._failures = 0
+        self.away_s = 0.0
         self._thread = threading.Thread(target=self._run, name="hbpr-recorder", daemon=True)
         self._thread.start()
 
     def flush(self, timeout_s: float) -> bool:
-        """Wait until all is sent; return False where `timeout_s` was too short for that."""
-        deadline = time.monotonic() + timeout_s
+        """Wait until all is sent; return False where it was not.
+
+        That is after `timeout_s`, or sooner if the store refuses two tries in a row.
+        """
+        begun, failures = time.monotonic(), self._failures
         with self._idle:
             while not self._outbox.is_empty and self._thread.is_alive():
                 self._hurry.set()
-                left = deadline - time.monotonic()
-                if left <= 0:
+                waited = time.monotonic() - begun
+                left = timeout_s - waited
+                if left <= 0 or (self._failures >= failures + 2 and waited > _PATIENCE_S):
                     return False
                 self._idle.wait(min(left, 0.2))
         return self._outbox.is_empty
@@ -196,7 +207,6 @@ class Sender:
                 if not self._send(events):
                     return
                 self._outbox.acknowledge(position)
-                self._sent += len(events)
                 continue
             if self._outbox.is_empty:
                 with self._idle:
@@ -207,26 +217,34 @@ class Sender:
             self._hurry.wait(_PAUSE_S)
 
     def _send(self, events: list[Event]) -> bool:
-        pause, away = 1.0, False
+        pause, since = 1.0, None
         while True:
+            tried = time.monotonic()
             try:
                 self._deliver(events)
             except (TrackingError, OSError) as error:
-                if not away:
+                if since is None:
                     logger.warning(
                         "%s The study goes on; its records wait in %s and are sent later",
                         str(error).rstrip(".") + ".",
                         self._outbox.folder,
                     )
-                away = True
+                    since = tried
+                self._failures += 1
             except Exception:
                 logger.exception("%d records could not be sent and are skipped", len(events))
                 return True
             else:
-                if away:
-                    logger.info("MLflow at %s answers again; sending what waited", self._where)
+                self._failures = 0
+                if since is not None:
+                    self.away_s += time.monotonic() - since
+                    logger.warning("MLflow at %s answers again; what waited is sent", self._where)
                 return True
-            if self._stop.wait(pause):
+            if not self._stop.is_set() and self._hurry.wait(pause):
+                self._hurry.clear()
+                self._stop.wait(min(pause, 0.5))
+            if self._stop.is_set():
+                self.away_s += time.monotonic() - since
                 return False
             pause = min(2 * pause, _LONGEST_PAUSE_S)
 
@@ -244,6 +262,23 @@ def _hold(folder: Path) -> int:
     except OSError as error:  # a file system without locks
         logger.debug("%s cannot be locked: %s", folder, error)
     return handle
+
+
+def is_held(folder: Path) -> bool:
+    """Return whether a process holds the outbox in a folder."""
+    try:
+        handle = os.open(folder / "lock", os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(handle)
+    return False
 
 
 def _parse(line: bytes) -> Iterator[Event]:

@@ -9,7 +9,7 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 from weakref import WeakValueDictionary
 
 from ray.tune import Callback
@@ -20,10 +20,19 @@ from tune.delivery import STUDY, Delivery, settings_text
 from tune.outbox import Event, Outbox, Sender
 from tune.views import study_view, view_path
 
+if TYPE_CHECKING:
+    from hbpr.mlflow_log import Registered
+    from tune.journal import JournalTrial
+
 logger = logging.getLogger(__name__)
 
 Status = Literal["FINISHED", "KILLED", "FAILED"]
 _OPEN: "WeakValueDictionary[str, MlflowRecorder]" = WeakValueDictionary()
+_STATUS: Final[dict[str, Status]] = {
+    "COMPLETE": "FINISHED",
+    "PRUNED": "KILLED",
+    "FAIL": "FAILED",
+}
 _ALWAYS: Final = frozenset({LOSS, TRAIN_S, EVAL_S})
 
 
@@ -77,6 +86,8 @@ class MlflowRecorder(Callback):
         self._started: set[int] = set()
         self._ended: set[int] = set()
         self._finished: set[int] = set()
+        self._final: Event | None = None
+        self._away_s = 0.0
 
     def __reduce__(self) -> tuple[Any, ...]:
         arguments = {
@@ -133,6 +144,43 @@ class MlflowRecorder(Callback):
         )
         self._sender = Sender(self._outbox, self._delivery, mask_uri(self.tracking_uri))
 
+    def catch_up(self, trials: "Sequence[JournalTrial]") -> None:
+        """Record what the study's journal knows and the records do not.
+
+        A driver that was killed may have told one and not the other. Trials that the journal does
+        not know as ended are left alone: they run again.
+        """
+        for trial in trials:
+            number, status = trial.number, _STATUS.get(trial.state)
+            if status is None or number in self._ended:
+                continue
+            if number not in self._started:
+                self._start(number, trial.values)
+            for epoch, value in sorted(trial.reports.items()):
+                if math.isfinite(value):
+                    self._report(number, epoch, {self.monitor: value})
+            self._end(number, status)
+
+    def metrics_at(self, number: int, epoch: int) -> dict[str, float]:
+        """Return the validation metrics that a trial reported at an epoch; empty if unknown."""
+        if self._outbox is None:
+            return {}
+        found: dict[str, float] = {}
+        for event in self._outbox.events():
+            if (event["event"], event.get("trial"), event.get("step")) == ("result", number, epoch):
+                found = {k: v for k, v in event["metrics"].items() if k.startswith("val/")}
+        return found
+
+    @property
+    def away_s(self) -> float:
+        """Seconds for which MLflow did not answer while this process recorded."""
+        return self._away_s + (self._sender.away_s if self._sender is not None else 0.0)
+
+    @property
+    def registered(self) -> "Registered | None":
+        """The registered version of the model, once MLflow has it."""
+        return self._delivery.registered
+
     def flush(self, timeout_s: float = 30.0) -> bool:
         """Wait until MLflow has everything; return False where it took longer."""
         return self._sender is None or self._sender.flush(timeout_s)
@@ -171,6 +219,8 @@ class MlflowRecorder(Callback):
         model_folder: str | Path | None = None,
         files: Sequence[str | Path] = (),
         tags: Mapping[str, Any] | None = None,
+        metrics: Mapping[str, float] | None = None,
+        register: Mapping[str, Any] | None = None,
     ) -> None:
         """Record the study's answer on its run.
 
@@ -185,6 +235,8 @@ class MlflowRecorder(Callback):
                 model.
             files: Files to keep with the run.
             tags: More tags.
+            metrics: More metrics.
+            register: Register the model, with these tags of its version; see `Delivery`.
         """
         event: Event = {
             "event": "final",
@@ -193,7 +245,8 @@ class MlflowRecorder(Callback):
                 baseline_name(name): value
                 for name, value in _finite(baseline or {}).items()
                 if name.startswith("test/")
-            },
+            }
+            | _finite(metrics or {}),
             "tags": {
                 "hbpr.best_trial": str(best_trial),
                 "hbpr.best_value": f"{best_value:.6g}",
@@ -205,6 +258,10 @@ class MlflowRecorder(Callback):
         }
         if model_folder is not None:
             event["model"] = str(Path(model_folder).absolute())
+            if register is not None:
+                event["register"] = {key: as_text(value) for key, value in register.items()}
+        if self._final is not None and _without_time(self._final) == event:
+            event["at"] = self._final["at"]  # a driver was killed just then: the same once more
         self._append(event)
 
     def finish(self, status: Status = "FINISHED", timeout_s: float = 30.0) -> bool:
@@ -217,19 +274,21 @@ class MlflowRecorder(Callback):
         """
         if self._outbox is None:
             return True
-        for trial in sorted(self._running):
+        for trial in sorted(self._started - self._ended):
             self._end(trial, "KILLED")
         self._append({"event": "end", "status": status})
         complete = self.flush(timeout_s)
         if not complete:
             logger.warning(
-                "MLflow at %s does not have all records of this study; the rest waits in %s and "
-                "is sent when the study is resumed or synced",
+                "MLflow at %s does not have all records of this study; the rest waits in %s. Send "
+                "it with: hbpr study sync %s",
                 mask_uri(self.tracking_uri),
                 self._outbox.folder,
+                self.folder,
             )
         if self._sender is not None:
             self._sender.close()
+            self._away_s += self._sender.away_s
         self._outbox.close()
         self._outbox = self._sender = None
         _OPEN.pop(str(self.folder), None)
@@ -253,17 +312,7 @@ class MlflowRecorder(Callback):
         if number in self._running:
             return
         self._running.add(number)
-        self._started.add(number)
-        self._ended.discard(number)
-        self._append(
-            {
-                "event": "start",
-                "trial": number,
-                "name": f"trial-{number:03d}",
-                "params": {key: as_text(value) for key, value in trial.config["values"].items()},
-                "tags": {"hbpr.study": self.study_name, "mlflow.source.name": "hbpr tune"},
-            }
-        )
+        self._start(number, trial.config["values"])
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
@@ -272,20 +321,12 @@ class MlflowRecorder(Callback):
         number, step = _number(trial), int(result.get("epoch", 0))
         if result.get("finished"):
             self._finished.add(number)
-        if step <= self._last_step.get(number, 0):
-            return  # done again after a restart from a checkpoint
-        self._last_step[number] = step
-        metrics = _finite(
-            {
-                name: value
-                for name, value in result.items()
-                if name in _ALWAYS or name.startswith("val/")
-            }
-        )
-        value = metrics.get(self.monitor)
-        if value is not None and self._improves(number, value):
-            self._best[number] = metrics[best_name(self.monitor)] = value
-        self._append({"event": "result", "trial": number, "step": step, "metrics": metrics})
+        metrics = {
+            name: value
+            for name, value in result.items()
+            if name in _ALWAYS or name.startswith("val/")
+        }
+        self._report(number, step, _finite(metrics))
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Close the run of a trial that ended, was stopped, or gave up with a reason."""
@@ -317,6 +358,28 @@ class MlflowRecorder(Callback):
             raise RuntimeError("the recorder is not open")
         self._outbox.append({"at": int(time.time() * 1000)} | event)
 
+    def _start(self, number: int, values: Mapping[str, Any]) -> None:
+        self._started.add(number)
+        self._ended.discard(number)
+        self._append(
+            {
+                "event": "start",
+                "trial": number,
+                "name": f"trial-{number:03d}",
+                "params": {key: as_text(value) for key, value in values.items()},
+                "tags": {"hbpr.study": self.study_name, "mlflow.source.name": "hbpr tune"},
+            }
+        )
+
+    def _report(self, number: int, step: int, metrics: dict[str, float]) -> None:
+        if step <= self._last_step.get(number, 0):
+            return  # done again after a restart from a checkpoint
+        self._last_step[number] = step
+        value = metrics.get(self.monitor)
+        if value is not None and self._improves(number, value):
+            self._best[number] = metrics[best_name(self.monitor)] = value
+        self._append({"event": "result", "trial": number, "step": step, "metrics": metrics})
+
     def _end(self, number: int, status: Status, error: str | None = None) -> None:
         self._running.discard(number)
         self._ended.add(number)
@@ -336,6 +399,7 @@ class MlflowRecorder(Callback):
     def _recall(self, event: Event) -> None:
         number = event.get("trial")
         if number is None:
+            self._final = event if event["event"] == "final" else self._final
             return
         if event["event"] == "result":
             self._last_step[number] = max(event["step"], self._last_step.get(number, 0))
@@ -383,6 +447,10 @@ def _error_of(trial: Any) -> str:
         error = trial.get_error()
     lines = [line.strip() for line in str(error or "").splitlines() if line.strip()]
     return as_text(lines[-1], 500) if lines else "the trial failed without a message"
+
+
+def _without_time(event: Event) -> Event:
+    return {key: value for key, value in event.items() if key != "at"}
 
 
 def _finite(values: Mapping[str, Any]) -> dict[str, float]:

@@ -3,12 +3,13 @@
 import dataclasses
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hbpr.mlflow_log import mask_uri
+from hbpr.mlflow_log import Registered, mask_uri
 from hbpr.recommender import RecommendationSystem
+from tune.finalists import Comparison, Finalist
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,9 @@ class StudyResult:
         view: What follows the address of MLflow's pages to see all trials; None likewise.
         metric: What trials are compared by.
         trials: All trials, by number.
-        best: The winner: the highest value among the trials that ran to their end.
-        validation_metrics: The winner's, at its best epoch.
+        best: The winner: the highest mean of the finalists, or where none were repeated the highest
+            value among the trials that ran to their end.
+        validation_metrics: The winner's, at its best epoch; means over the seeds of a finalist.
         test_metrics: The refitted winner's; empty where the data have no test part.
         baseline_metrics: Popularity's, validation and test.
         system: The refitted winner.
@@ -58,6 +60,13 @@ class StudyResult:
         search_s: Seconds in which trials ran.
         busy_cpu_s: CPU seconds that trials spent on training and evaluation.
         cpus: CPUs that trials could use.
+        epochs: Epochs of the winner's last training.
+        finalists: Trials that were repeated with other seeds, best mean first.
+        comparisons: The winner against the runner-up and against popularity, user by user.
+        importance: Share of each searched setting in what tells good trials from all.
+        ended: The budget that ended the search; None where all trials ran.
+        registered: The version of the registered model; None where there is none, or not yet.
+        notes: What went wrong on the way and was made good.
     """
 
     study_id: str
@@ -78,6 +87,13 @@ class StudyResult:
     search_s: float
     busy_cpu_s: float
     cpus: float
+    epochs: int = 0
+    finalists: Sequence[Finalist] = ()
+    comparisons: Sequence[Comparison] = ()
+    importance: dict[str, float] = field(default_factory=dict)
+    ended: str | None = None
+    registered: Registered | None = None
+    notes: Sequence[str] = ()
 
     @property
     def states(self) -> dict[str, int]:
@@ -101,5 +117,8 @@ class StudyResult:
             "model_folder": str(self.model_folder),
             "tracking_uri": mask_uri(self.tracking_uri),
             "best": dataclasses.asdict(self.best),
+            "finalists": [dataclasses.asdict(finalist) for finalist in self.finalists],
+            "comparisons": [dataclasses.asdict(comparison) for comparison in self.comparisons],
+            "registered": self.registered._asdict() if self.registered else None,
             "states": self.states,
         }

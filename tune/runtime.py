@@ -4,6 +4,7 @@ A private Ray listens on loopback only, asks for a token of its own, keeps its f
 its own and is gone afterwards; it never finds an address that another process left behind.
 """
 
+import fcntl
 import logging
 import os
 import secrets
@@ -13,6 +14,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from hbpr.errors import ClusterError
 
@@ -22,6 +24,8 @@ logger = logging.getLogger(__name__)
 _STORE_SPARE_BYTES = 256 * 2**20
 #: Ray's sockets live under the temporary folder and a socket's path holds at most 107 bytes.
 _LONGEST_TEMP_PATH = 30
+_PREFIX = "hbpr-"
+_LOCK = "driver.lock"
 
 #: How Tune is run, wherever the cluster is; a variable that is already exported stays as it is.
 _TUNE_ENV = {
@@ -121,9 +125,11 @@ def _joined(address: str) -> Iterator[Runtime]:
 @contextmanager
 def _private(cpus: int | None, data_bytes: int) -> Iterator[Runtime]:
     base = tempfile.gettempdir()
-    folder = tempfile.mkdtemp(
-        prefix="hbpr-", dir=base if len(base) <= _LONGEST_TEMP_PATH else "/tmp"
-    )
+    base = base if len(base) <= _LONGEST_TEMP_PATH else "/tmp"
+    _sweep(base)
+    folder = tempfile.mkdtemp(prefix=_PREFIX, dir=base)
+    guard = os.open(os.path.join(folder, _LOCK), os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(guard, fcntl.LOCK_EX)
     environment = dict(_PRIVATE_ENV)
     if "RAY_AUTH_MODE" not in os.environ:
         token_file = os.path.join(folder, "token")
@@ -142,6 +148,26 @@ def _private(cpus: int | None, data_bytes: int) -> Iterator[Runtime]:
                 ray.shutdown()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        os.close(guard)
+
+
+def _sweep(base: str) -> None:
+    """Remove the folders of drivers that were killed; a live one holds the lock in its folder."""
+    for folder in Path(base).glob(f"{_PREFIX}*"):
+        try:
+            if folder.stat().st_uid != os.getuid():
+                continue
+            guard = os.open(folder / _LOCK, os.O_RDWR)
+        except OSError:
+            continue  # not one of these, or just being made or removed
+        try:
+            fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
+            logger.info("removed %s, left by a driver that was killed", folder)
+        except BlockingIOError:
+            logger.debug("%s is in use", folder)
+        finally:
+            os.close(guard)
 
 
 def _start(folder: str, cpus: int | None, data_bytes: int) -> None:

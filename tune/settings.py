@@ -16,7 +16,8 @@ from tune.space import Space
 from tune.starting import check_point, written_points
 
 _DEFAULT_METRIC = "val/ndcg_at_10"
-_DEFAULT_TRIALS = 32
+#: Trials of a study that names no number.
+DEFAULT_TRIALS = 32
 
 
 class SearchSettings(Settings):
@@ -123,7 +124,7 @@ class SweepSettings(Settings):
         None,
         ge=1,
         le=1_000_000,
-        description=f"Trials of the study; {_DEFAULT_TRIALS} if left out. A grid has its points.",
+        description=f"Trials of the study; {DEFAULT_TRIALS} if left out. A grid has its points.",
     )
     space: dict[str, Any] = Field(
         min_length=1,
@@ -246,7 +247,7 @@ class StudySettings(TrialSettings):
         """Return the number of trials; a grid has as many as points."""
         if self.sweep.search.algorithm == "grid":
             return len(self.search_space().grid())
-        return self.sweep.num_trials or _DEFAULT_TRIALS
+        return self.sweep.num_trials or DEFAULT_TRIALS
 
     def max_epochs(self) -> int:
         """Return the most epochs that a trial can train."""

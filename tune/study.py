@@ -5,23 +5,28 @@ Ray Tune run over the trials that the journal does not know as ended; see
 ``docs/decisions/0006-warm-actors-and-steps.md``.
 """
 
+import errno
 import logging
-import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hbpr.data import load_data
-from hbpr.data.interactions import Features, Interactions, UserItems
-from hbpr.errors import ClusterError, ConfigError, DataError, StudyError
+from hbpr.data.interactions import Interactions
+from hbpr.errors import StudyError
 from hbpr.mlflow_log import open_client
-from hbpr.settings.load import resolve_paths, with_values
+from hbpr.settings.load import resolve_paths
 from tune import folder as folders
+from tune.answer import Answer, find_answer
+from tune.beginning import Beginning
+from tune.checks import data_of, load_datasets, n_bytes, trial_slots
+from tune.earlier import read_beginning
+from tune.faults import DiskGuard, HangGuard, check_writable, disk_problem
 from tune.folder import StudyFolder
 from tune.interrupt import StopRequest, StudyInterrupted, orderly_stop
-from tune.journal import JournalTrial, quiet_optuna, read_journal
+from tune.journal import JournalTrial, prune_running, quiet_optuna, read_journal
 from tune.result import StudyResult, TrialRecord
 from tune.runtime import Runtime, ray_runtime
 from tune.settings import StudySettings
@@ -30,9 +35,6 @@ from tune.space import Space
 __all__ = ["StudyInterrupted", "StudyResult", "TrialRecord", "run_study"]
 
 logger = logging.getLogger(__name__)
-
-#: Crashes of a trial's process that are made good from its last checkpoint.
-_MAX_CRASHES = 2
 
 
 def run_study(
@@ -65,25 +67,25 @@ def run_study(
         DataError: The data are missing or wrong.
         TrackingError: MLflow cannot be used.
         ClusterError: No Ray, or one that cannot run a trial.
-        StudyError: The study cannot be resumed, or no trial came to its end.
+        StudyError: The study cannot be resumed, no trial came to its end, or the disk is full.
         StudyInterrupted: Ctrl-C; the study can be resumed.
     """
     started = time.monotonic()
     settings = resolve_paths(settings)
     space = settings.search_space()
+    beginning = None if resume else read_beginning(settings, space)
     open_client(settings.mlflow.tracking_uri)
-    datasets = _load(settings, space, data)
+    datasets = load_datasets(settings, space, data)
     fingerprints = {key: interactions.fingerprint for key, interactions in datasets.items()}
     folder = None
-    if resume is None:
-        _check_storage(settings)
-    else:
+    check_writable(folders.experiment_folder(settings))
+    if resume is not None:
         folder = folders.reopen(Path(resume), settings, fingerprints)
-    data_bytes = sum(map(_n_bytes, datasets.values()))
+    data_bytes = sum(map(n_bytes, datasets.values()))
     with orderly_stop() as stop, ray_runtime(address, cpus=cpus, data_bytes=data_bytes) as ray:
-        slots = _slots(settings, ray)
+        slots = trial_slots(settings, ray)
         folder = folder or folders.create(settings, fingerprints)
-        return _Study(settings, space, datasets, folder, stop).run(
+        return _Study(settings, space, datasets, folder, stop, beginning).run(
             ray, slots, progress=progress, started=started
         )
 
@@ -98,6 +100,7 @@ class _Study:
         datasets: Mapping[str, Interactions],
         folder: StudyFolder,
         stop: StopRequest,
+        beginning: Beginning | None = None,
     ) -> None:
         from tune.recorder import MlflowRecorder
         from tune.watch import Watch
@@ -107,6 +110,8 @@ class _Study:
         self._datasets = datasets
         self._folder = folder
         self._stop = stop
+        self._beginning = beginning
+        self._notes: list[str] = []
         self._watch = Watch(folder, cpus=settings.sweep.resources.cpu)
         self._recorder = MlflowRecorder(
             folder.path,
@@ -121,39 +126,61 @@ class _Study:
     def run(self, ray: Runtime, slots: int, *, progress: bool, started: float) -> StudyResult:
         self._recorder.open()
         try:
-            self._search(slots, progress=progress)
-            if self._stop.requested:
-                raise KeyboardInterrupt
-            result = self._conclude(ray, started)
+            self._recorder.catch_up(self._journal())
+            ended = self._search(slots, progress=progress)
+            return self._conclude(ray, slots, ended, started)
         except KeyboardInterrupt as error:
             self._recorder.finish("KILLED")
             raise StudyInterrupted(self._folder.path) from error
-        except BaseException:
-            self._recorder.finish("FAILED")
-            raise
-        self._recorder.finish("FINISHED")
-        return result
+        except BaseException as error:
+            problem = disk_problem(error)
+            self._recorder.finish("KILLED" if problem else "FAILED")
+            if problem is None:
+                raise
+            raise StudyError(
+                f"the study cannot write to its folder {self._folder.path}: {problem}. What it has "
+                "is kept. Free some space, then go on with: hbpr study resume "
+                f"{self._folder.path}"
+            ) from error
 
     def _journal(self) -> list[JournalTrial]:
         return read_journal(self._folder.path, self._space)
 
-    def _search(self, slots: int, *, progress: bool) -> None:
-        """Run the trials that have not ended."""
-        before = self._journal()
-        total = self._settings.n_trials()
-        left = total - sum(trial.state != "RUNNING" for trial in before)
-        if left <= 0:
-            return
+    def _search(self, slots: int, *, progress: bool) -> str | None:
+        """Run the trials that have not ended; return what ended the search before that, if so."""
+        from tune.budget import Budget
+
+        before, sweep = self._journal(), self._settings.sweep
+        budget = Budget(sweep.budget, self._folder.spent, before=before, metric=sweep.metric)
+        left = self._settings.n_trials() - sum(trial.state != "RUNNING" for trial in before)
+        if left > 0 and budget.reached is None:
+            self._run_trials(left, slots, before, budget, progress=progress)
+            budget.save()
+        if self._stop.requested:
+            raise KeyboardInterrupt
+        if budget.reached is not None and left > 0:
+            prune_running(self._folder.path)
+            self._recorder.catch_up(self._journal())
+            return budget.reached
+        return None
+
+    def _run_trials(
+        self, left: int, slots: int, before: list[JournalTrial], budget: Any, *, progress: bool
+    ) -> None:
         import ray
         from ray import tune as ray_tune
+        from ray.tune.stopper import CombinedStopper
 
         from tune.progress import Progress
         from tune.schedulers import make_scheduler
         from tune.searcher import OptunaSearcher
         from tune.trainable import HbprTrainable, TrialContext
 
-        sweep = self._settings.sweep
+        sweep, total = self._settings.sweep, self._settings.n_trials()
         shown = Progress(total, sweep.metric, before=before) if progress else None
+        timeout_s = sweep.faults.trial_timeout_s
+        hang = HangGuard(timeout_s) if timeout_s is not None else None
+        disk = DiskGuard(self._folder.path)
         context = TrialContext(
             base=self._settings.base_trial(),
             data={key: ray.put(interactions) for key, interactions in self._datasets.items()},
@@ -168,9 +195,11 @@ class _Study:
             algorithm=sweep.search.algorithm,
             seed=sweep.search.seed,
             num_trials=total,
+            beginning=self._beginning,
         )
+        callbacks = [hang, self._recorder, self._watch, budget, shown]
         try:
-            with self._stop.polled(), _quiet_optuna():
+            with self._stop.polled(), _quiet():
                 ray_tune.run(
                     HbprTrainable.of(context),
                     name=time.strftime("%Y%m%d-%H%M%S"),
@@ -186,176 +215,153 @@ class _Study:
                     max_concurrent_trials=slots,
                     resources_per_trial={"cpu": sweep.resources.cpu, "gpu": sweep.resources.gpu},
                     reuse_actors=True,
-                    max_failures=_MAX_CRASHES,
+                    max_failures=sweep.faults.max_retries,
                     checkpoint_config=ray_tune.CheckpointConfig(checkpoint_at_end=False),
-                    callbacks=[self._recorder, self._watch, *([shown] if shown else [])],
+                    callbacks=[callback for callback in callbacks if callback is not None],
                     trial_name_creator=_trial_name,
                     trial_dirname_creator=_trial_name,
-                    stop=self._stop,
+                    stop=CombinedStopper(self._stop, budget, disk),
                     raise_on_failed_trial=False,
                     verbose=0,
                 )
         finally:
             if shown is not None:
                 shown.close()
+        if self._watch.n_restarts:
+            self._notes.append(f"crashes of a trial's process made good: {self._watch.n_restarts}")
+        if hang is not None and hang.n_killed:
+            self._notes.append(f"processes of trials that hung and were killed: {hang.n_killed}")
+        if disk.problem is not None and not self._stop.requested:
+            raise OSError(errno.ENOSPC, disk.problem, str(self._folder.path))
 
-    def _conclude(self, ray: Runtime, started: float) -> StudyResult:
-        """Train the winner for the last time, score it, save it, and write the result down."""
-        from tune.final import train_winner
+    def _conclude(self, ray: Runtime, slots: int, ended: str | None, started: float) -> StudyResult:
+        """Find the answer, and write it down: for people, for programs and in MLflow."""
+        from tune.importance import importance
+        from tune.page import write_page
+        from tune.summary import write_text
 
-        settings, sweep = self._settings, self._settings.sweep
+        settings, sweep, folder = self._settings, self._settings.sweep, self._folder
         trials = self._journal()
-        winner = _winner(trials, self._watch.failure)
-        value = max(winner.reports.values())
-        best_epoch = min(epoch for epoch, seen in winner.reports.items() if seen == value)
-        validation = self._watch.best_metrics(winner.number) or {sweep.metric: value}
-        trial_settings = with_values(settings.base_trial(), winner.values)
-        final = train_winner(
-            trial_settings,
-            self._datasets[_key(trial_settings, self._datasets)],
-            epochs=best_epoch,
-            validation=validation,
-            refit=sweep.final.refit == "train+validation",
-            threads=sweep.resources.cpu,
+        answer = find_answer(
+            settings,
+            trials,
+            self._datasets,
+            metrics_at=self._recorder.metrics_at,
+            folder=folder.finals,
+            slots=slots,
+            failure=self._watch.failure,
         )
-        final.system.save(self._folder.model)
-        self._recorder.record_final(
-            best_trial=winner.number,
-            best_value=value,
-            values=winner.values,
-            test=final.test,
-            baseline=final.baseline,
-            model_folder=self._folder.model,
-        )
-        self._recorder.flush()
-        runs = self._recorder.run_ids
-        records = [_record(trial, runs.get(trial.number)) for trial in trials]
+        answer.final.system.save(folder.model)
+        records = [_record(trial) for trial in trials]
+        (best,) = (record for record in records if record.number == answer.winner.number)
         result = StudyResult(
-            study_id=self._folder.study_id,
-            folder=self._folder.path,
+            study_id=folder.study_id,
+            folder=folder.path,
             experiment=settings.mlflow.experiment_name,
             tracking_uri=settings.mlflow.tracking_uri,
-            run_id=self._recorder.study_run_id,
-            view=self._recorder.view_path(),
+            run_id=None,
+            view=None,
             metric=sweep.metric,
             trials=records,
-            best=records[trials.index(winner)],
-            validation_metrics=validation,
-            test_metrics=final.test,
-            baseline_metrics=final.baseline,
-            system=final.system,
-            model_folder=self._folder.model,
+            best=best,
+            validation_metrics=answer.validation,
+            test_metrics=answer.final.test,
+            baseline_metrics=answer.final.baseline,
+            system=answer.final.system,
+            model_folder=folder.model,
             wall_s=time.monotonic() - started,
             search_s=self._watch.search_s,
             busy_cpu_s=self._watch.busy_cpu_s,
             cpus=ray.cpus,
+            epochs=answer.best_epoch,
+            finalists=answer.finalists,
+            comparisons=answer.comparisons,
+            importance=importance(trials, self._space),
+            ended=ended,
+            notes=self._notes,
         )
-        folders.write_json(self._folder.summary, result.as_json())
-        self._folder.drop_leftovers()
+        write_page(result, trials, folder.page)
+        self._record(answer)
+        complete = self._recorder.finish("FINISHED")
+        result = self._with_records(result, complete, started)
+        write_page(result, trials, folder.page)
+        write_text(result, folder.text)
+        folders.write_json(folder.summary, result.as_json())
+        folder.drop_leftovers()
         return result
+
+    def _record(self, answer: Answer) -> None:
+        sweep, metrics = self._settings.sweep, {}
+        if answer.finalists:
+            metrics = {
+                "final/mean": answer.finalists[0].mean,
+                "final/deviation": answer.finalists[0].deviation,
+            }
+        registered = {
+            "hbpr.metric": sweep.metric,
+            "hbpr.value": f"{answer.value:.6g}",
+            "hbpr.data": data_of(answer.final.system.settings, self._datasets).fingerprint,
+            "hbpr.study_id": self._folder.study_id,
+            "hbpr.trial": answer.winner.number,
+        }
+        self._recorder.record_final(
+            best_trial=answer.winner.number,
+            best_value=answer.value,
+            values=answer.winner.values,
+            test=answer.final.test,
+            baseline=answer.final.baseline,
+            model_folder=self._folder.model,
+            files=[self._folder.page],
+            metrics=metrics,
+            register=registered if sweep.final.register_model else None,
+        )
+
+    def _with_records(self, result: StudyResult, complete: bool, started: float) -> StudyResult:
+        """Add what MLflow has answered by now."""
+        recorder, notes = self._recorder, list(self._notes)
+        if recorder.away_s:
+            rest = (
+                "all records have arrived"
+                if complete
+                else f"the rest is sent by: hbpr study sync {self._folder.path}"
+            )
+            notes.append(f"MLflow did not answer for {recorder.away_s:.0f} s; {rest}")
+        runs = recorder.run_ids
+        records = [replace(record, run_id=runs.get(record.number)) for record in result.trials]
+        (best,) = (record for record in records if record.number == result.best.number)
+        return replace(
+            result,
+            trials=records,
+            best=best,
+            run_id=recorder.study_run_id,
+            view=recorder.view_path(),
+            registered=recorder.registered,
+            notes=notes,
+            wall_s=time.monotonic() - started,
+        )
 
 
 @contextmanager
-def _quiet_optuna() -> Iterator[None]:
+def _quiet() -> Iterator[None]:
+    """Keep off the terminal what Optuna notes, and what Tune says about trials that were stopped.
+
+    Why a trial failed is told elsewhere: by its process, in its record, and in the summary.
+    """
     import optuna
 
     before = optuna.logging.get_verbosity()
+    ray_logger = logging.getLogger("ray.tune.tune")
+    ray_level = ray_logger.level
     quiet_optuna()
+    ray_logger.setLevel(logging.CRITICAL)
     try:
         yield
     finally:
         optuna.logging.set_verbosity(before)
+        ray_logger.setLevel(ray_level)
 
 
-def _load(
-    settings: StudySettings, space: Space, data: Interactions | None
-) -> dict[str, Interactions]:
-    """Prepare the data of every data setting that a trial can have, by `data_key`."""
-    base = settings.base_trial()
-    if data is None:
-        datasets = {each.model_dump_json(): load_data(each) for each in space.data_settings(base)}
-    else:
-        if space.data_points(base) != [{}]:
-            raise ConfigError(
-                "sweep.space: data.* is searched but the data were given in memory; leave these "
-                "dimensions out, or name a source in data"
-            )
-        datasets = {"": data}
-    for interactions in datasets.values():
-        for part, key in (("train", "data.split.train"), ("validation", "data.split.validation")):
-            if getattr(interactions, part).n_pairs == 0:
-                raise DataError(
-                    f"{interactions.name}: the {part} part has no positive interactions, and a "
-                    f"search needs them (split: {interactions.split or 'unknown'}); raise {key}, "
-                    "or add interactions"
-                )
-    return datasets
-
-
-def _key(settings: Any, datasets: Mapping[str, Interactions]) -> str:
-    return "" if "" in datasets else settings.data.model_dump_json()
-
-
-def _n_bytes(data: Interactions) -> int:
-    total = 0
-    for value in vars(data).values():
-        if isinstance(value, UserItems | Features):
-            total += sum(getattr(array, "nbytes", 0) for array in vars(value).values())
-        else:
-            total += getattr(value, "nbytes", 0)
-    return total
-
-
-def _check_storage(settings: StudySettings) -> None:
-    above = folders.experiment_folder(settings)
-    try:
-        above.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(
-            f"sweep.storage: the folder {above} cannot be made ({error.strerror or error}); name "
-            "one that can be written to"
-        ) from error
-    if not os.access(above, os.W_OK | os.X_OK):
-        raise ConfigError(
-            f"sweep.storage: the folder {above} cannot be written to; name one that can"
-        )
-
-
-def _slots(settings: StudySettings, ray: Runtime) -> int:
-    """Return how many trials can run at a time.
-
-    Raises:
-        ClusterError: Not even one.
-    """
-    wanted = settings.sweep.resources
-    if not ray.private:
-        from tune.preflight import check_cluster
-
-        check_cluster(cpu=wanted.cpu, gpu=wanted.gpu, storage=folders.experiment_folder(settings))
-    slots = ray.slots(wanted.cpu, wanted.gpu)
-    if ray.private and slots == 0:
-        raise ClusterError(
-            f"sweep.resources: a trial needs {wanted.cpu} CPUs and {wanted.gpu:g} GPUs, this "
-            f"machine has {ray.cpus:g} and {ray.gpus:g}; lower them, or join a cluster with "
-            "--address"
-        )
-    return max(min(settings.sweep.max_concurrent or slots, slots), 1)
-
-
-def _winner(trials: list[JournalTrial], failure: str | None) -> JournalTrial:
-    """Return the trial with the highest value among those that ran to their end.
-
-    A trial that the scheduler stopped does not win: what it would have become was not seen, and
-    its rung held better ones. Of equal ones the first wins.
-    """
-    complete = [trial for trial in trials if trial.state == "COMPLETE"]
-    if not complete:
-        reason = f" The first failure: {failure}" if failure else ""
-        raise StudyError(f"none of the {len(trials)} trials came to its end.{reason}")
-    return max(complete, key=lambda trial: (trial.value, -trial.number))
-
-
-def _record(trial: JournalTrial, run_id: str | None) -> TrialRecord:
+def _record(trial: JournalTrial) -> TrialRecord:
     best = [epoch for epoch, value in trial.reports.items() if value == trial.value]
     return TrialRecord(
         number=trial.number,
@@ -364,7 +370,6 @@ def _record(trial: JournalTrial, run_id: str | None) -> TrialRecord:
         value=trial.value,
         epochs=max(trial.reports, default=0),
         best_epoch=min(best, default=0),
-        run_id=run_id,
     )
 
 

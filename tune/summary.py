@@ -4,12 +4,14 @@ import os
 import shlex
 import shutil
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from hbpr.mlflow_log import mask_uri
+from hbpr.mlflow_log import Registered, mask_uri
+from tune.page import as_cell, comparison_lines, finalist_rows, metric_rows
 from tune.progress import STATES, duration
 from tune.result import StudyResult
 
@@ -23,19 +25,49 @@ def show(result: StudyResult, console: Console) -> None:
         highlight=False,
         soft_wrap=True,
     )
+    notes = [f"Ended by {result.ended}"] if result.ended else []
+    _lines(console, [*notes, *result.notes])
     console.print(_settings(result))
     console.print(_metrics(result))
-    lines = [
-        f"Time     trials ran for {duration(result.search_s)}; training and evaluation took "
-        f"{result.busy_share:.0%} of {result.cpus:g} CPUs",
-        f"Records  MLflow {mask_uri(result.tracking_uri)}, experiment {result.experiment}",
-        f"Folder   {_near(result.folder)}",
-        "",
-        "Next",
-        *(f"  {what:7}{command}" for what, command in next_commands(result)),
-    ]
+    if result.finalists:
+        console.print(_finalists(result))
+        _lines(console, comparison_lines(result))
+    shares = [f"{key} {share:.0%}" for key, share in result.importance.items() if share >= 0.005]
+    registered = result.registered
+    _lines(
+        console,
+        [
+            *([f"Mattered {', '.join(shares)}"] if shares else []),
+            f"Time     trials ran for {duration(result.search_s)}; training and evaluation took "
+            f"{result.busy_share:.0%} of {result.cpus:g} CPUs",
+            f"Records  MLflow {mask_uri(result.tracking_uri)}, experiment {result.experiment}",
+            *([f"Model    {_model(registered)}"] if registered else []),
+            f"Folder   {near(result.folder)} (summary.html has this page)",
+            "",
+            "Next",
+            *(f"  {what:7}{command}" for what, command in next_commands(result)),
+        ],
+    )
+
+
+def write_text(result: StudyResult, path: Path) -> None:
+    """Write what `show` prints to a file."""
+    with path.open("w", encoding="utf-8") as file:
+        show(result, Console(file=file, width=100))
+
+
+def _lines(console: Console, lines: Iterable[str]) -> None:
     for line in lines:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _model(registered: Registered) -> str:
+    if registered.version == registered.champion:
+        return f"models:/{registered.name}@champion (version {registered.version})"
+    return (
+        f"{registered.uri}; the champion stays version {registered.champion}, which was better on "
+        "the same data"
+    )
 
 
 def next_commands(result: StudyResult) -> list[tuple[str, str]]:
@@ -59,7 +91,7 @@ def next_commands(result: StudyResult) -> list[tuple[str, str]]:
         *look,
         ("open", link),
         ("plot", plot),
-        ("serve", f"{program('hbpr')} serve {shlex.quote(_near(result.model_folder))}"),
+        ("serve", f"{program('hbpr')} serve {shlex.quote(near(result.model_folder))}"),
     ]
 
 
@@ -69,10 +101,10 @@ def program(name: str) -> str:
     found = shutil.which(name)
     if not own.exists() or (found is not None and Path(found).absolute() == own):
         return name
-    return shlex.quote(_near(own))
+    return shlex.quote(near(own))
 
 
-def _near(path: Path) -> str:
+def near(path: Path) -> str:
     """Return the path relative to the current folder, if it lies in it."""
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
@@ -82,8 +114,8 @@ def _settings(result: StudyResult) -> Table:
     table.add_column("setting")
     table.add_column("value", justify="right")
     for key, value in result.best.values.items():
-        table.add_row(key, f"{value:.5g}" if isinstance(value, float) else str(value))
-    table.add_row("epochs", str(result.best.best_epoch))
+        table.add_row(key, as_cell(value))
+    table.add_row("epochs", str(result.epochs or result.best.best_epoch))
     return table
 
 
@@ -93,20 +125,15 @@ def _metrics(result: StudyResult) -> Table:
     table.add_column("metric")
     for heading in ("validation", "popularity", "test", "popularity"):
         table.add_column(heading, justify="right")
-    base = result.baseline_metrics
-    columns = (
-        ("val", result.validation_metrics),
-        ("val", base),
-        ("test", result.test_metrics),
-        ("test", base),
-    )
-    names = dict.fromkeys(
-        name.partition("/")[2]
-        for part, metrics in columns
-        for name in metrics
-        if name.startswith(f"{part}/")
-    )
-    for name in names:
-        values = (metrics.get(f"{part}/{name}") for part, metrics in columns)
-        table.add_row(name, *("" if value is None else f"{value:.4f}" for value in values))
+    for row in metric_rows(result):
+        table.add_row(*row)
+    return table
+
+
+def _finalists(result: StudyResult) -> Table:
+    table = Table(title=f"Finalists: {result.metric} with other seeds", title_justify="left")
+    for heading in ("trial", "mean", "deviation", "seeds"):
+        table.add_column(heading, justify="right")
+    for row in finalist_rows(result):
+        table.add_row(*row)
     return table

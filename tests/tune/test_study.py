@@ -59,10 +59,10 @@ class TestBeforeRay:
         before = small_study()
         data = {"": load_data(before.data).fingerprint}
         folder = folders.create(before, data)
-        after = small_study({"num_trials": 9}, training={"n_iter": 7})
+        after = small_study({"num_trials": 3}, training={"n_iter": 7})
         with pytest.raises(StudyError) as error:
             run_study(after, progress=False, resume=folder.path)
-        assert "  sweep.num_trials: was 4, is now 9\n" in str(error.value)
+        assert "  sweep.num_trials: was 4, is now 3\n" in str(error.value)
         assert "  training.n_iter: was 4, is now 7\n" in str(error.value)
         with pytest.raises(StudyError, match="other users, items or interactions"):
             run_study(before, progress=False, resume=folder.path)

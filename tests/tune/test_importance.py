@@ -1,0 +1,52 @@
+import numpy as np
+
+from hbpr.settings.models import TrialSettings
+from tune.importance import importance
+from tune.journal import JournalTrial
+from tune.space import Space
+
+SPACE = Space.parse(
+    {
+        "optimizer.lr": {"low": 0.01, "high": 1.0, "log": True},
+        "model.n_latent": [8, 16, 32],
+        "training.negatives.kind": ["uniform", "mixed"],
+        "training.negatives.observed": {
+            "low": 0.1,
+            "high": 0.9,
+            "when": {"training.negatives.kind": "mixed"},
+        },
+    }
+).check(TrialSettings())
+
+
+def trials(count: int) -> list[JournalTrial]:
+    """The value depends on the learning rate alone."""
+    rng = np.random.default_rng(0)
+    made = []
+    for number in range(count):
+        values = {
+            "optimizer.lr": float(10 ** rng.uniform(-2, 0)),
+            "model.n_latent": int(rng.choice([8, 16, 32])),
+            "training.negatives.kind": str(rng.choice(["uniform", "mixed"])),
+        }
+        if values["training.negatives.kind"] == "mixed":
+            values["training.negatives.observed"] = float(rng.uniform(0.1, 0.9))
+        value = -abs(np.log10(values["optimizer.lr"]) + 1)
+        state = "PRUNED" if number % 3 else "COMPLETE"
+        made.append(JournalTrial(number, values, state, value, {1: value}, None))
+    return made
+
+
+def test_the_setting_that_decides_comes_first() -> None:
+    found = importance(trials(60), SPACE)
+    assert list(found) == sorted(found, key=found.__getitem__, reverse=True)
+    assert next(iter(found)) == "optimizer.lr"
+    assert found["optimizer.lr"] > 0.8
+    assert set(found) == {"optimizer.lr", "model.n_latent", "training.negatives.kind"}
+    assert sum(found.values()) == 1.0 or abs(sum(found.values()) - 1.0) < 1e-9
+
+
+def test_few_trials_say_nothing() -> None:
+    assert importance(trials(5), SPACE) == {}
+    same = [JournalTrial(n, {"optimizer.lr": 0.1}, "COMPLETE", 0.5, {}, None) for n in range(20)]
+    assert importance(same, SPACE) == {}

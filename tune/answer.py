@@ -1,0 +1,137 @@
+"""A study's answer: its best trials compared once more, the winner refitted, test scored once."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hbpr.data.interactions import Interactions
+from hbpr.errors import StudyError
+from hbpr.evaluation import Popularity
+from hbpr.settings.load import with_values
+from tune.checks import data_of
+from tune.final import Final, train_winner
+from tune.finalists import Comparison, Finalist, by_user, compare, judge, run_finals, summarize
+from tune.journal import JournalTrial
+from tune.settings import StudySettings
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a study found.
+
+    Attributes:
+        winner: The winning trial.
+        value: Its value of the study's metric: the mean over the seeds where it was repeated.
+        best_epoch: Epochs of its last training.
+        validation: Its validation metrics, means likewise.
+        final: It, trained for the last time and scored on the test part.
+        finalists: The trials that were repeated, best mean first; empty where none were.
+        comparisons: The winner against the runner-up and against popularity.
+    """
+
+    winner: JournalTrial
+    value: float
+    best_epoch: int
+    validation: dict[str, float]
+    final: Final
+    finalists: list[Finalist]
+    comparisons: list[Comparison]
+
+
+def find_answer(
+    settings: StudySettings,
+    trials: Sequence[JournalTrial],
+    datasets: Mapping[str, Interactions],
+    *,
+    metrics_at: Callable[[int, int], dict[str, float]],
+    folder: Path,
+    slots: int,
+    failure: str | None,
+) -> Answer:
+    """Choose the winner, train it for the last time and score it.
+
+    Args:
+        settings: The study's.
+        trials: All of its trials.
+        datasets: Data by data key.
+        metrics_at: Recorded validation metrics of a trial's number at an epoch.
+        folder: Where repeats of finalists are kept.
+        slots: Trials at a time.
+        failure: Why the first failed trial did so, for the message if there is no winner.
+
+    Raises:
+        StudyError: No trial can win.
+    """
+    sweep, base = settings.sweep, settings.base_trial()
+    best = ranked(trials, failure)[: sweep.final.top]
+    winner, validation = best[0], {}
+    assert winner.value is not None
+    value = winner.value
+    best_epoch = min(epoch for epoch, seen in winner.reports.items() if seen == value)
+    finalists: list[Finalist] = []
+    comparisons: list[Comparison] = []
+    if (len(best), sweep.final.seeds) != (1, 1):
+        repeats = run_finals(
+            best,
+            base,
+            _references(datasets),
+            seeds=sweep.final.seeds,
+            folder=folder,
+            cpu=sweep.resources.cpu,
+            gpu=sweep.resources.gpu,
+            slots=slots,
+            max_retries=sweep.faults.max_retries,
+        )
+        finalists = sorted(
+            (summarize(number, found, sweep.metric) for number, found in repeats.items()),
+            key=lambda finalist: (-finalist.mean, finalist.number),
+        )
+    if finalists:
+        first = finalists[0]
+        (winner,) = (trial for trial in best if trial.number == first.number)
+        value, best_epoch, validation = first.mean, first.best_epoch, first.metrics
+        own = by_user(repeats[winner.number])
+        for other in finalists[1:2]:
+            found = compare(own, by_user(repeats[other.number]), f"trial {other.number}")
+            comparisons += [found] if found else []
+        data = data_of(with_values(base, winner.values), datasets)
+        found = compare(own, judge(Popularity(data.train), data, base)[:2], "popularity")
+        comparisons += [found] if found else []
+    else:
+        validation = metrics_at(winner.number, best_epoch) or {sweep.metric: value}
+    trial_settings = with_values(base, winner.values)
+    final = train_winner(
+        trial_settings,
+        data_of(trial_settings, datasets),
+        epochs=best_epoch,
+        validation=validation,
+        refit=sweep.final.refit == "train+validation",
+        threads=sweep.resources.cpu,
+    )
+    return Answer(winner, value, best_epoch, validation, final, finalists, comparisons)
+
+
+def ranked(trials: Sequence[JournalTrial], failure: str | None = None) -> list[JournalTrial]:
+    """Return the trials that can win, best first; of equal ones the first comes first.
+
+    A trial that was stopped does not win while another came to its end: what it would have become
+    was not seen, and its rung held better ones.
+
+    Raises:
+        StudyError: There is none.
+    """
+    told = [trial for trial in trials if trial.value is not None and math.isfinite(trial.value)]
+    complete = [trial for trial in told if trial.state == "COMPLETE"]
+    stopped = [trial for trial in told if trial.state == "PRUNED"]
+    if not complete and not stopped:
+        reason = f" The first failure: {failure}" if failure else ""
+        raise StudyError(f"none of the {len(trials)} trials came to its end.{reason}")
+    return sorted(complete or stopped, key=lambda trial: (-(trial.value or 0.0), trial.number))
+
+
+def _references(datasets: Mapping[str, Interactions]) -> dict[str, Any]:
+    import ray
+
+    return {key: ray.put(data) for key, data in datasets.items()}

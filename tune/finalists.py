@@ -1,0 +1,278 @@
+"""The best trials once more: other seeds, the same validation part, and a paired comparison.
+
+The best of many trials was also the luckiest. Repeating the best few with seeds that the search did
+not use shows what is left of their lead.
+"""
+
+import json
+import logging
+import statistics
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hbpr.data.interactions import Interactions
+from hbpr.evaluation import Evaluation, Scorer, evaluate
+from hbpr.evaluation.metrics import AT_K_METRICS, WHOLE_METRICS
+from hbpr.names import parse_metric_name
+from hbpr.settings.load import with_values
+from hbpr.settings.models import TrialSettings
+from hbpr.training.trainer import Trainer
+from tune.journal import JournalTrial
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """One trial run again with another seed.
+
+    Attributes:
+        seed: Seed of weights and sampling.
+        best_epoch: Epoch that was the best on validation.
+        metrics: Validation metrics there.
+        users: (n,) users with something held out.
+        values: (n,) the study's metric for each of them; NaN where it is not defined.
+    """
+
+    seed: int
+    best_epoch: int
+    metrics: dict[str, float]
+    users: NDArray[np.int64]
+    values: NDArray[np.float64]
+
+    def save(self, path: Path) -> None:
+        """Write it as one npz file."""
+        about = {"seed": self.seed, "best_epoch": self.best_epoch, "metrics": self.metrics}
+        partial = path.with_suffix(".partial")
+        with partial.open("wb") as file:
+            np.savez(file, about=np.array(json.dumps(about)), users=self.users, values=self.values)
+        partial.replace(path)
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read what `save` wrote."""
+        with np.load(path, allow_pickle=False) as file:
+            return cls(users=file["users"], values=file["values"], **json.loads(str(file["about"])))
+
+
+@dataclass(frozen=True)
+class Finalist:
+    """A trial with its repeats.
+
+    Attributes:
+        number: Number of the trial.
+        values: The study's metric with each seed.
+        mean: Their mean.
+        deviation: Their standard deviation (n - 1); 0 for one seed.
+        best_epoch: Median of the best epochs, an epoch that was the best once.
+        metrics: Mean of every validation metric.
+    """
+
+    number: int
+    values: tuple[float, ...]
+    mean: float
+    deviation: float
+    best_epoch: int
+    metrics: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The winner against another, user by user, on validation.
+
+    Attributes:
+        other: What it was compared with.
+        difference: Mean over users of winner - other; a user's value is its mean over the seeds.
+        low: Lower end of the 95 % interval of that mean.
+        high: Upper end.
+        p: Two-sided p of the paired t-test over users.
+        n_users: Users compared.
+    """
+
+    other: str
+    difference: float
+    low: float
+    high: float
+    p: float
+    n_users: int
+
+
+def repeat_trial(settings: TrialSettings, data: Interactions, threads: int) -> Repeat:
+    """Run a trial to its end and judge its best epoch, user by user."""
+    import torch
+
+    torch.set_num_threads(threads)
+    trainer = Trainer(data, settings, threads=threads)
+    for _ in trainer:
+        pass
+    users, values, metrics = judge(trainer.best_model(), data, settings)
+    return Repeat(settings.training.seed, trainer.best_epoch, metrics, users, values)
+
+
+def judge(
+    scorer: Scorer, data: Interactions, settings: TrialSettings
+) -> tuple[NDArray[np.int64], NDArray[np.float64], dict[str, float]]:
+    """Evaluate on validation; return users, their values of the monitored metric, all metrics."""
+    evaluation = evaluate(
+        scorer,
+        data.validation,
+        exclude=data.train,
+        top_k=settings.training.top_k,
+        part="val",
+        candidates=data.validation_candidates,
+    )
+    values = _per_user(evaluation, settings.training.monitor)
+    return np.asarray(evaluation.ranks.users, np.int64), values, dict(evaluation.metrics)
+
+
+def _per_user(evaluation: Evaluation, metric: str) -> NDArray[np.float64]:
+    name = parse_metric_name(metric)
+    if name.k is None:
+        return np.asarray(WHOLE_METRICS[name.metric](evaluation.ranks), np.float64)
+    return np.asarray(AT_K_METRICS[name.metric](evaluation.ranks, name.k), np.float64)
+
+
+def run_finals(
+    trials: Sequence[JournalTrial],
+    base: TrialSettings,
+    data: Mapping[str, Any],
+    *,
+    seeds: int,
+    folder: Path,
+    cpu: int,
+    gpu: float,
+    slots: int,
+    max_retries: int,
+) -> dict[int, list[Repeat]]:
+    """Repeat trials on Ray; what an earlier sitting finished is read, not run again.
+
+    Args:
+        trials: The finalists.
+        base: Settings that a trial's values are laid over; seeds count up from its seed.
+        data: Reference to the data of each trial's data key; "" serves all.
+        seeds: Repeats of each trial.
+        folder: Where repeats are kept.
+        cpu: CPUs of one.
+        gpu: GPUs of one.
+        slots: Most at a time.
+        max_retries: Starts of a crashed one anew.
+
+    Returns:
+        Repeats by trial, in the order of the seeds. A trial of which one failed is left out.
+    """
+    import ray
+
+    folder.mkdir(exist_ok=True)
+    found: dict[tuple[int, int], Repeat] = {}
+    waiting = []
+    for seed in range(base.training.seed + 1, base.training.seed + 1 + seeds):
+        for trial in trials:
+            try:
+                found[trial.number, seed] = Repeat.load(_path(folder, trial.number, seed))
+            except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+                waiting.append((trial, seed))
+    task = ray.remote(num_cpus=cpu, num_gpus=gpu, max_retries=max_retries)(repeat_trial)
+    running: dict[Any, tuple[JournalTrial, int]] = {}
+    failed: set[int] = set()
+    try:
+        while waiting or running:
+            while waiting and len(running) < slots:
+                trial, seed = waiting.pop(0)
+                if trial.number in failed:
+                    continue
+                settings = with_values(base, {**trial.values, "training.seed": seed})
+                reference = data["" if "" in data else settings.data.model_dump_json()]
+                running[task.remote(settings, reference, cpu)] = trial, seed
+            ready, _ = ray.wait(list(running), timeout=0.5)  # short, so that Ctrl-C is heard
+            for each in ready:
+                trial, seed = running.pop(each)
+                try:
+                    repeat = ray.get(each)
+                except ray.exceptions.RayError as error:
+                    reason = str(error).strip().splitlines()[-1]
+                    logger.warning(
+                        "trial %d failed with seed %d and is no finalist: %s",
+                        trial.number,
+                        seed,
+                        reason,
+                    )
+                    failed.add(trial.number)
+                    continue
+                repeat.save(_path(folder, trial.number, seed))
+                found[trial.number, seed] = repeat
+    finally:
+        for each in running:
+            ray.cancel(each, force=True)
+    return {
+        trial.number: [found[key] for key in sorted(found) if key[0] == trial.number]
+        for trial in trials
+        if trial.number not in failed
+    }
+
+
+def _path(folder: Path, number: int, seed: int) -> Path:
+    return folder / f"trial-{number:05d}-seed-{seed}.npz"
+
+
+def summarize(number: int, repeats: Sequence[Repeat], metric: str) -> Finalist:
+    """Return what the repeats of one trial come to."""
+    values = tuple(repeat.metrics[metric] for repeat in repeats)
+    names = repeats[0].metrics
+    return Finalist(
+        number=number,
+        values=values,
+        mean=statistics.fmean(values),
+        deviation=statistics.stdev(values) if len(values) > 1 else 0.0,
+        best_epoch=int(statistics.median_low(repeat.best_epoch for repeat in repeats)),
+        metrics={name: statistics.fmean(r.metrics[name] for r in repeats) for name in names},
+    )
+
+
+def by_user(repeats: Sequence[Repeat]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return the users and the mean of each over the seeds."""
+    return repeats[0].users, np.mean([repeat.values for repeat in repeats], axis=0)
+
+
+def compare(
+    winner: tuple[NDArray[np.int64], NDArray[np.float64]],
+    other: tuple[NDArray[np.int64], NDArray[np.float64]],
+    name: str,
+) -> Comparison | None:
+    """Compare values user by user with a paired t-test.
+
+    Args:
+        winner: Users and their values.
+        other: Likewise.
+        name: What the other is.
+
+    Returns:
+        None where the users differ, as with trials whose data were split in another way.
+
+    Example:
+        >>> users = np.arange(4)
+        >>> found = compare((users, np.array([1, 2, 3, 4.])), (users, np.array([0, 1, 3, 3.])), "b")
+        >>> found.difference, found.n_users
+        (0.75, 4)
+    """
+    from scipy import stats
+
+    if not np.array_equal(winner[0], other[0]):
+        return None
+    differences = winner[1] - other[1]
+    differences = differences[~np.isnan(differences)]
+    n = len(differences)
+    if n < 2:
+        return None
+    mean = float(differences.mean())
+    error = float(differences.std(ddof=1) / np.sqrt(n))
+    if error == 0.0:
+        return Comparison(name, mean, mean, mean, 1.0 if mean == 0.0 else 0.0, n)
+    half = float(stats.t.ppf(0.975, n - 1)) * error
+    p = float(2 * stats.t.sf(abs(mean) / error, n - 1))
+    return Comparison(name, mean, mean - half, mean + half, p, n)

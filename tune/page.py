@@ -1,0 +1,174 @@
+"""The last page of a study as one HTML file that needs nothing beside it."""
+
+from collections.abc import Iterable, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from hbpr.mlflow_log import mask_uri
+from tune.journal import JournalTrial
+from tune.progress import STATES, duration
+from tune.result import StudyResult
+
+_STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; color: #1d2530; max-width: 60rem; margin: 2rem auto;
+       padding: 0 1rem; }
+h1 { font-size: 1.5rem; margin-bottom: 0; } h2 { font-size: 1.1rem; margin: 2rem 0 .5rem; }
+p { margin: .3rem 0; } .dim { color: #64707f; } .warn { color: #9a5b00; }
+table { border-collapse: collapse; } th, td { padding: .2rem .8rem .2rem 0; text-align: right;
+       border-bottom: 1px solid #e3e7ec; font-variant-numeric: tabular-nums; }
+th:first-child, td:first-child { text-align: left; } th { color: #64707f; font-weight: 500; }
+svg { width: 100%; height: auto; } .bar { fill: #2f6fb0; } text { fill: #64707f; font-size: 11px; }
+@media (prefers-color-scheme: dark) { body { background: #14181d; color: #dbe2ea; }
+       th, td { border-color: #2a323b; } }
+"""
+_COLOURS = {"COMPLETE": "#2f6fb0", "PRUNED": "#b9c4d0", "FAIL": "#c0392b"}
+_WIDTH, _HEIGHT, _LEFT, _BELOW = 900, 240, 60, 30
+
+
+def write_page(result: StudyResult, trials: Sequence[JournalTrial], path: Path) -> None:
+    """Write the page of a study that came to its result."""
+    path.write_text(render(result, trials), encoding="utf-8")
+
+
+def render(result: StudyResult, trials: Sequence[JournalTrial]) -> str:
+    """Return the page of a study as HTML.
+
+    Args:
+        result: What the study found.
+        trials: Its trials with their reports, for the chart.
+    """
+    states = ", ".join(f"{result.states.get(state, 0)} {word}" for state, word in STATES.items())
+    parts = [
+        f"<h1>{escape(result.experiment)}</h1>",
+        f'<p class="dim">Study {escape(result.study_id)}: {len(result.trials)} trials ({states}) '
+        f"in {duration(result.wall_s)}; MLflow {escape(mask_uri(result.tracking_uri))}</p>",
+    ]
+    if result.ended:
+        parts.append(f'<p class="warn">Ended by {escape(result.ended)}</p>')
+    parts += [f'<p class="warn">{escape(note)}</p>' for note in result.notes]
+    parts += [
+        f"<h2>Winner: trial {result.best.number}</h2>",
+        _table(
+            ("setting", "value"),
+            [(key, as_cell(value)) for key, value in result.best.values.items()]
+            + [("epochs", str(result.epochs or result.best.best_epoch))],
+        ),
+        "<h2>Metrics</h2>",
+        _table(("", "validation", "popularity", "test", "popularity"), metric_rows(result)),
+        '<p class="dim">Validation chose the winner; test was scored once, after its last '
+        "training.</p>",
+    ]
+    if result.finalists:
+        parts += [f"<h2>Finalists: {escape(result.metric)} with other seeds</h2>"]
+        parts += [_table(("trial", "mean", "deviation", "seeds"), finalist_rows(result))]
+    parts += [f"<p>{escape(line)}</p>" for line in comparison_lines(result)]
+    if result.importance:
+        parts += ["<h2>What mattered</h2>", _bars(result.importance)]
+    parts += [f"<h2>{escape(result.metric)} of each trial</h2>", _chart(trials)]
+    title = f"{escape(result.experiment)} {escape(result.study_id)}"
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
+        f"<style>{_STYLE}</style></head><body>{''.join(parts)}</body></html>\n"
+    )
+
+
+def as_cell(value: Any) -> str:
+    """Return a setting as a table shows it."""
+    return f"{value:.5g}" if isinstance(value, float) else str(value)
+
+
+def metric_rows(result: StudyResult) -> list[tuple[str, ...]]:
+    """Return metric, validation, popularity there, test, popularity there; one row a metric."""
+    base = result.baseline_metrics
+    columns = (
+        ("val", result.validation_metrics),
+        ("val", base),
+        ("test", result.test_metrics),
+        ("test", base),
+    )
+    names = dict.fromkeys(
+        name.partition("/")[2]
+        for part, metrics in columns
+        for name in metrics
+        if name.startswith(f"{part}/")
+    )
+    rows = []
+    for name in names:
+        values = [metrics.get(f"{part}/{name}") for part, metrics in columns]
+        rows.append((name, *("" if value is None else f"{value:.4f}" for value in values)))
+    return rows
+
+
+def finalist_rows(result: StudyResult) -> list[tuple[str, ...]]:
+    """Return number, mean, deviation and number of seeds of each finalist."""
+    return [
+        (str(each.number), f"{each.mean:.4f}", f"{each.deviation:.4f}", str(len(each.values)))
+        for each in result.finalists
+    ]
+
+
+def comparison_lines(result: StudyResult) -> list[str]:
+    """Return what each paired comparison says, in words."""
+    return [
+        f"trial {result.best.number} - {each.other}: {each.difference:+.4f} "
+        f"(95 % {each.low:+.4f} to {each.high:+.4f}, paired t-test over {each.n_users} users, "
+        f"p = {each.p:.2g})"
+        for each in result.comparisons
+    ]
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    cells = "".join(f"<th>{escape(cell)}</th>" for cell in head)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
+    )
+    return f"<table><tr>{cells}</tr>{body}</table>"
+
+
+def _bars(shares: dict[str, float]) -> str:
+    row, name_width = 22, 260
+    lines = []
+    for index, (key, share) in enumerate(shares.items()):
+        y, width = index * row, (_WIDTH - name_width - 60) * share
+        lines.append(
+            f'<text x="0" y="{y + 15}">{escape(key)}</text>'
+            f'<rect class="bar" x="{name_width}" y="{y + 4}" width="{width:.1f}" height="14"/>'
+            f'<text x="{name_width + width + 6:.1f}" y="{y + 15}">{share:.0%}</text>'
+        )
+    return f'<svg viewBox="0 0 {_WIDTH} {row * len(shares)}">{"".join(lines)}</svg>'
+
+
+def _chart(trials: Sequence[JournalTrial]) -> str:
+    """One point a trial, and the best so far as a line."""
+    told = [(t.number, t.value, t.state) for t in trials if t.value is not None]
+    if not told:
+        return ""
+    low, high = min(value for _, value, _ in told), max(value for _, value, _ in told)
+    span, last = (high - low) or 1.0, max(number for number, _, _ in told) or 1
+
+    def place(number: int, value: float) -> tuple[float, float]:
+        x = _LEFT + (_WIDTH - _LEFT - 10) * number / last
+        return x, 10 + (_HEIGHT - _BELOW - 10) * (high - value) / span
+
+    dots, line, best = [], [], None
+    for number, value, state in told:
+        x, y = place(number, value)
+        name = STATES.get(state, state)
+        dots.append(
+            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{_COLOURS.get(state, "#888")}">'
+            f"<title>trial {number}: {value:.4f}, {name}</title></circle>"
+        )
+        if state == "COMPLETE" and (best is None or value > best):
+            best = value
+        if best is not None:
+            line.append("{:.1f},{:.1f}".format(*place(number, best)))
+    return (
+        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}">'
+        f'<polyline points="{" ".join(line)}" fill="none" stroke="#2f6fb0" stroke-width="1.5"/>'
+        f"{''.join(dots)}"
+        f'<text x="0" y="14">{high:.4f}</text>'
+        f'<text x="0" y="{_HEIGHT - _BELOW}">{low:.4f}</text>'
+        f'<text x="{_LEFT}" y="{_HEIGHT - 6}">trials 0 to {last}; blue: ran to the end, grey: '
+        "stopped, red: failed; line: the best so far</text></svg>"
+    )
