@@ -71,6 +71,24 @@ def make_scheduler(
     return FIFOScheduler()
 
 
+def decision_epochs(settings: SchedulerSettings, max_epochs: int) -> list[int]:
+    """Return the epochs at which trials can be stopped; they act at the first report from there on.
+
+    The median rule decides at every report from the grace period on; named are the grace period
+    and its doubles.
+
+    Example:
+        >>> decision_epochs(SchedulerSettings(grace_period=5, reduction_factor=3.0), 60)
+        [5, 15, 45]
+    """
+    factor = 2.0 if settings.kind == "median" else settings.reduction_factor
+    epoch, epochs = float(settings.grace_period), []
+    while settings.kind != "none" and epoch < max_epochs:
+        epochs.append(math.ceil(epoch))
+        epoch *= factor
+    return epochs
+
+
 class _Halving(AsyncHyperBandScheduler):
     """Asynchronous successive halving, in one bracket or, as asynchronous Hyperband, in several.
 
@@ -137,17 +155,19 @@ class _MedianRule(MedianStoppingRule):
 
 
 @dataclass(frozen=True)
-class _EndedTrial:
-    """What schedulers need of a trial that ended before Ray was started."""
+class BareTrial:
+    """What schedulers need of a trial that no Ray runs."""
 
     number: int
 
     @property
     def trial_id(self) -> str:
+        """Its id, unlike any of Ray's."""
         return f"journal-{self.number}"
 
     @property
     def config(self) -> dict[str, int]:
+        """Its config, as far as schedulers look at it."""
         return {"trial": self.number}
 
 
@@ -156,7 +176,7 @@ def _replayed(
 ) -> list[tuple[Any, list[dict[str, Any]]]]:
     return [
         (
-            _EndedTrial(trial.number),
+            BareTrial(trial.number),
             [{CLOCK: epoch, metric: value} for epoch, value in sorted(trial.reports.items())],
         )
         for trial in ended

@@ -16,7 +16,13 @@ if TYPE_CHECKING:
 _SAMPLES = 5
 
 
-@click.group("space")
+@click.group(
+    "space",
+    epilog="""\b
+Examples:
+  hbpr space show configs/ml-100k.yaml
+""",
+)
 def space() -> None:
     """Look at a search space without running anything."""
 

@@ -26,6 +26,10 @@ COMMANDS: Final = {
     "train": _Entry("hbpr.cli.train", "train", "Train one model with the settings of a file."),
     "tune": _Entry("tune.commands", "tune", "Search for the best settings: run a study."),
     "space": _Entry("tune.space_commands", "space", "Show a search space and sample settings."),
+    "study": _Entry("tune.study_commands", "study", "List, show, resume and sync studies."),
+    "simulate": _Entry(
+        "tune.simulate_commands", "simulate", "Replay searches on recorded learning curves."
+    ),
     "config": _Entry("hbpr.cli.config", "config", "Check a settings file, or print its schema."),
     "plot": _Entry("dashboards.commands", "plot", "Plot the runs of an experiment."),
     "serve": _Entry("cluster.commands", "serve", "Answer recommendations over HTTP."),

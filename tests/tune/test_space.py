@@ -315,3 +315,52 @@ class TestSuggest:
             assert space.decode(trial.params) == values
             point = {k: v for k, v in values.items() if k.startswith("data.")}
             assert point in space.data_points(BASE)
+
+
+DOMAINS = [
+    Choice((8, 16, 64)),
+    Choice(([10], [10, 20])),
+    IntRange(1, 5),
+    IntRange(16, 128, 16),
+    IntRange(1, 128, log=True),
+    FloatRange(0.0, 1.0),
+    FloatRange(1e-4, 1.0, log=True),
+    FloatRange(0.1, 0.7, 0.1),
+]
+
+
+class TestPlaces:
+    @pytest.mark.parametrize("domain", DOMAINS, ids=str)
+    @given(share=st.floats(0.0, 1.0, exclude_max=True))
+    def test_every_place_is_a_value(self, domain, share):
+        value = domain.at(share)
+        assert domain.contains(value)
+        assert domain.decode(domain.encode(value)) == value
+        assert domain.distribution()._contains(
+            domain.distribution().to_internal_repr(domain.encode(value))
+        )
+
+    @pytest.mark.parametrize("domain", DOMAINS, ids=str)
+    def test_the_ends_and_the_shares(self, domain):
+        assert domain.at(0.0) == pytest.approx(domain.probes()[0])
+        assert domain.at(1.0 - 1e-12) == pytest.approx(domain.probes()[-1])
+        if isinstance(domain, Choice) or not domain.log:
+            points = domain.points()
+            drawn = [domain.at((i + 0.5) / 840) for i in range(840)]
+            for point in points or []:
+                assert drawn.count(point) == 840 / len(points)
+
+    def test_distances(self):
+        raw = {
+            "optimizer.lr": {"low": 0.01, "high": 1.0, "log": True},
+            "model.n_latent": {"low": 10, "high": 20},
+            "optimizer.name": ["adam", "sgd"],
+            "optimizer.reg_bias": {"low": 0.0, "high": 1.0, "when": {"optimizer.name": "sgd"}},
+        }
+        space = Space.parse(raw).check(BASE)
+        point = {"optimizer.lr": 0.1, "model.n_latent": 10, "optimizer.name": "adam"}
+        assert space.distance(point, point) == 0.0
+        assert space.distance(point, {**point, "optimizer.lr": 1.0}) == pytest.approx(0.25)
+        assert space.distance(point, {**point, "model.n_latent": 20}) == 1.0
+        other = {**point, "optimizer.name": "sgd", "optimizer.reg_bias": 0.3}
+        assert space.distance(point, other) == space.distance(other, point) == 2.0

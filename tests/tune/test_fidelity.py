@@ -1,0 +1,62 @@
+import itertools
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tune.fidelity import RankCorrelation, rank_correlations, warning_of
+from tune.schedulers import decision_epochs, make_scheduler
+from tune.settings import SchedulerSettings
+
+values = st.lists(st.integers(0, 8), min_size=3, max_size=12)
+
+
+@given(early=values, data=st.data())
+def test_tau_counts_pairs(early, data):
+    final = data.draw(st.lists(st.integers(20, 28), min_size=len(early), max_size=len(early)))
+    curves = [{5: e, 10: f} for e, f in zip(early, final, strict=True)]
+    (found,) = rank_correlations(curves, [5])
+    assert found.n_trials == len(curves)
+    order = [
+        ((a > b) - (a < b), (c > d) - (c < d))
+        for (a, c), (b, d) in itertools.combinations(zip(early, final, strict=True), 2)
+    ]
+    weight = math.sqrt(sum(x != 0 for x, _ in order) * sum(y != 0 for _, y in order))
+    if weight == 0:
+        assert math.isnan(found.tau)
+    else:
+        assert found.tau == pytest.approx(sum(x * y for x, y in order) / weight)
+
+
+def test_the_value_at_a_rung_is_the_first_report_from_there_on():
+    curves = [{2: 0.9, 4: 0.1 * i, 6: 1.0 + i} for i in range(6)]
+    assert rank_correlations(curves, [3])[0].tau == pytest.approx(1.0)
+    assert math.isnan(rank_correlations(curves, [2])[0].tau)
+
+
+def test_trials_that_end_there_say_nothing():
+    curves = [{5: 0.1}, {5: 0.2, 10: 0.3}, {5: math.nan, 10: 0.4}]
+    assert [c.n_trials for c in rank_correlations(curves, [5, 10])] == [1, 0]
+    assert rank_correlations([], [5])[0].n_trials == 0
+
+
+def test_a_warning_needs_enough_trials():
+    assert warning_of([RankCorrelation(5, 0.1, 4), RankCorrelation(9, math.nan, 9)]) is None
+    assert warning_of([RankCorrelation(5, 0.5, 40)]) is None
+    text = warning_of([RankCorrelation(5, 0.1, 40), RankCorrelation(15, 0.3, 30)])
+    assert "at epoch 15 the order of 30 trials" in text
+
+
+@pytest.mark.parametrize(("grace", "factor", "last"), [(5, 3, 60), (5, 2.5, 100), (4, 3, 30)])
+def test_epochs_are_the_rungs_of_the_scheduler(grace, factor, last):
+    settings = SchedulerSettings(kind="hyperband", grace_period=grace, reduction_factor=factor)
+    scheduler = make_scheduler(settings, metric="v", max_epochs=last)
+    rungs = {math.ceil(rung[0]) for bracket in scheduler._brackets for rung in bracket._rungs}
+    assert set(decision_epochs(settings, last)) == {rung for rung in rungs if rung < last}
+
+
+def test_epochs_of_the_other_rules():
+    assert decision_epochs(SchedulerSettings(kind="none"), 100) == []
+    assert decision_epochs(SchedulerSettings(kind="median", grace_period=10), 50) == [10, 20, 40]
+    assert decision_epochs(SchedulerSettings(kind="asha", grace_period=10), 10) == []
