@@ -12,16 +12,18 @@ import torch
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from hbpr.cold_start import Labels, describe, with_items
 from hbpr.data.ids import encode
 from hbpr.data.interactions import Interactions, UserItems
 from hbpr.errors import ConfigError, DataError
 from hbpr.evaluation import evaluate
+from hbpr.fold_in import fold_in
 from hbpr.models import Recommender, build_model
 from hbpr.models.base import BlockScorer, load_arrays, parameters_as_arrays
 from hbpr.names import Part
 from hbpr.saving import Arrays, pack, read_folder, unpack, write_folder
 from hbpr.settings.models import TrialSettings
-from hbpr.settings.problems import describe
+from hbpr.settings.problems import describe as describe_problems
 from hbpr.top_k import best_of
 
 _PREDICT_ROWS = 2**17
@@ -126,6 +128,103 @@ class RecommendationSystem:
                 "rank": ranks,
             }
         )
+
+    def recommend_for_features(self, user_features: Labels, k: int = 10) -> pd.DataFrame:
+        """Return the best items for a user who is not in the data, from features alone.
+
+        Args:
+            user_features: Names of features (`Interactions.user_feature_names`), or names with
+                weights.
+            k: Length of the list.
+
+        Returns:
+            Columns ``item``, ``score`` (float32) and ``rank`` (from 1).
+
+        Raises:
+            DataError: A feature is unknown, there is none, or the data have no named features.
+            ConfigError: `k` is below 1.
+        """
+        _check_k("recommend_for_features", k)
+        return self._list(self._vector_of("recommend_for_features", user_features), k, None)
+
+    def recommend_for_history(
+        self,
+        items: Iterable[Any],
+        k: int = 10,
+        *,
+        user_features: Labels | None = None,
+        exclude_seen: bool = True,
+    ) -> pd.DataFrame:
+        """Return the best items for a user who is not in the data, from items the user likes.
+
+        The user's vector is fitted to them by `hbpr.fold_in.fold_in`, the model stays as it is.
+
+        Args:
+            items: Ids of items, at least one; a repeated one counts once.
+            k: Length of the list.
+            user_features: Also start from these features, as in `recommend_for_features`.
+            exclude_seen: Leave `items` out of the list.
+
+        Returns:
+            Columns ``item``, ``score`` (float32) and ``rank`` (from 1).
+
+        Raises:
+            DataError: There is no item, or an id or feature is unknown.
+            ConfigError: `k` is below 1.
+        """
+        place = "recommend_for_history"
+        _check_k(place, k)
+        rows = np.unique(self._rows(place, "item", items))
+        if len(rows) == 0:
+            raise DataError(f"{place}: at least one item is needed, got none")
+        prior = None if user_features is None else self._vector_of(place, user_features)
+        trainable = self.data.trainable_items
+        vector = fold_in(
+            self.model,
+            rows,
+            regularisation=self.settings.optimizer.reg_user
+            / self.settings.training.negatives.per_positive,
+            prior=prior,
+            pool=None if trainable is None else np.flatnonzero(trainable),
+        )
+        return self._list(vector, k, rows if exclude_seen else None)
+
+    def with_items(self, items: Mapping[Any, Labels]) -> Self:
+        """Return a system that also knows new items, scored from their features alone.
+
+        Args:
+            items: Names of features (`Interactions.item_feature_names`), or names with weights,
+                by the new items' ids.
+
+        Raises:
+            DataError: An id is in the data already, or a feature is unknown.
+        """
+        data = with_items(self.data, items)
+        model = build_model(self.settings.model, data, seed=self.settings.training.seed)
+        load_arrays(model, parameters_as_arrays(self.model))
+        return type(self)(model, data, self.settings, self.metrics)
+
+    def _vector_of(self, place: str, user_features: Labels) -> NDArray[np.float32]:
+        """(p,) vector of a user with these features."""
+        features = describe(place, [user_features], self.data.user_feature_names)
+        return np.asarray(self.model.user_vectors(features)[0])
+
+    def _list(
+        self, vector: NDArray[np.float32], k: int, seen: NDArray[np.int64] | None
+    ) -> pd.DataFrame:
+        """Best items for one user vector."""
+        score = self.model.vector_scorer()
+        n_items = self.data.n_items
+        exclude = (
+            None
+            if seen is None
+            else UserItems.from_pairs(np.zeros_like(seen), seen, n_users=1, n_items=n_items)
+        )
+        one = np.zeros(1, np.int64)
+        _, items, scores, ranks = best_of(
+            lambda _: score(vector[None]), one, n_items, k, exclude=exclude
+        )
+        return pd.DataFrame({"item": self.data.item_ids[items], "score": scores, "rank": ranks})
 
     def similar_items(self, items: Iterable[Any] | None = None, k: int = 10) -> pd.DataFrame:
         """Return the most similar other items by cosine of the item vectors, biases left out.
@@ -271,7 +370,9 @@ class RecommendationSystem:
             load_arrays(model, _weights(arrays))
             return cls(model, data, settings, about["metrics"])
         except ValidationError as error:
-            problems = describe(error, TrialSettings, lambda key: f"{folder}: settings.{key}")
+            problems = describe_problems(
+                error, TrialSettings, lambda key: f"{folder}: settings.{key}"
+            )
             raise DataError(problems) from error
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise DataError(f"{folder}: the saved recommender is damaged: {error}") from error

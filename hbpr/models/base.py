@@ -12,6 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from hbpr.data.interactions import Features
+
 #: (B,) user indices to (B, I) float32 scores; the caller may overwrite the result.
 BlockScorer = Callable[[NDArray[np.integer]], NDArray[np.float32]]
 #: (n,) user and (n,) item indices to (n,) float32 scores.
@@ -67,8 +69,12 @@ class Recommender(nn.Module, ABC):
         return lambda users_B: score(users_Up[users_B])
 
     @abstractmethod
-    def user_vectors(self) -> NDArray[np.float32]:
-        """(U, p) vectors of all users, as `embed_users` gives them."""
+    def user_vectors(self, features: Features | None = None) -> NDArray[np.float32]:
+        """(U, p) vectors of all users, as `embed_users` gives them.
+
+        Args:
+            features: (U, P) features of other users, by the same P columns; None: the model's own.
+        """
 
     def pair_scorer(self) -> PairScorer:
         """Return a function that scores single pairs of user and item."""

@@ -78,9 +78,10 @@ class MatrixFactorization(Recommender):
         scores = (users * items).sum(-1)
         return scores if biases is None else scores + biases
 
-    def user_vectors(self) -> NDArray[np.float32]:
+    def user_vectors(self, features: Features | None = None) -> NDArray[np.float32]:
         """(U, d) float32 vectors ``Fu @ U``; a view of the parameter with indicators alone."""
-        return combine(self.user_features, self.U.detach().cpu().numpy())
+        features = self.user_features if features is None else features
+        return combine(features, self.U.detach().cpu().numpy())
 
     def item_vectors(self) -> NDArray[np.float32]:
         """(I, d) float32 vectors ``Fi @ V``; a view of the parameter with indicators alone."""

@@ -131,9 +131,10 @@ class NeuMF(Recommender):
             active = self.dropout(relu(linear(active, weight, bias)))
         return active @ self.f
 
-    def user_vectors(self) -> NDArray[np.float32]:
+    def user_vectors(self, features: Features | None = None) -> NDArray[np.float32]:
         """(U, d + m) float32 vectors ``Fu @ U``; a view of the parameter with indicators alone."""
-        return combine(self.user_features, self.U.detach().cpu().numpy())
+        features = self.user_features if features is None else features
+        return combine(features, self.U.detach().cpu().numpy())
 
     def item_vectors(self) -> NDArray[np.float32]:
         """(I, d + m) float32 vectors ``Fi @ V``; a view of the parameter with indicators alone."""
