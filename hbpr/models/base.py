@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hbpr.data.interactions import Features
+from hbpr.models.gathered import L2
+from hbpr.models.l2 import add_l2
 
 #: (B,) user indices to (B, I) float32 scores; the caller may overwrite the result.
 BlockScorer = Callable[[NDArray[np.integer]], NDArray[np.float32]]
@@ -62,6 +64,21 @@ class Recommender(nn.Module, ABC):
         The vectors need not be those of known users. Whatever does not depend on the user is
         computed here, once.
         """
+
+    def batch_scores(self, users_B: Tensor, items_BM: Tensor, l2: L2) -> Tensor:
+        """Score a batch to learn from: (B, M), with L2 added to the gradients.
+
+        Args:
+            users_B: (B,) int64 user indices.
+            items_BM: (B, M) int64 item indices.
+            l2: What each vector's gradient gets besides that of the scores.
+        """
+        users = add_l2(self.embed_users(users_B), l2.user)
+        items, biases = self.embed_items(items_BM)
+        items = add_l2(items, l2.items.unsqueeze(1))
+        if biases is not None:
+            biases = add_l2(biases, l2.bias)
+        return self.score(users.unsqueeze(1), items, biases)
 
     def block_scorer(self) -> BlockScorer:
         """Return a function that scores the whole catalogue for a block of users."""

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from hbpr.data.interactions import Features
 from hbpr.models.base import PairScorer, Recommender, VectorScorer
 from hbpr.models.features import FeatureSums, combine
+from hbpr.models.gathered import L2, GatheredScores
 from hbpr.models.pairs import inner_products
 
 
@@ -47,6 +48,7 @@ class MatrixFactorization(Recommender):
         self.n_items = item_features.n_rows
         self.n_latent = n_latent
         self.item_bias = item_bias
+        self.sparse_gradients = False  # an engine whose optimizer takes them may ask for them
         self.user_features = user_features
         self.item_features = item_features
         rng = np.random.default_rng(seed)
@@ -77,6 +79,16 @@ class MatrixFactorization(Recommender):
         """Inner products, plus the biases."""
         scores = (users * items).sum(-1)
         return scores if biases is None else scores + biases
+
+    def batch_scores(self, users_B: Tensor, items_BM: Tensor, l2: L2) -> Tensor:
+        """Score a batch to learn from, on a CPU with indicators alone straight from the tables."""
+        on_cpu = self.U.device.type == "cpu" and self.U.dtype == torch.float32
+        if not (on_cpu and self.user_features.is_identity and self.item_features.is_identity):
+            return super().batch_scores(users_B, items_BM, l2)
+        scores: Tensor = GatheredScores.apply(  # type: ignore[no-untyped-call]
+            self.U, self.V, self.b, users_B, items_BM, l2, self.sparse_gradients
+        )
+        return scores
 
     def user_vectors(self, features: Features | None = None) -> NDArray[np.float32]:
         """(U, d) float32 vectors ``Fu @ U``; a view of the parameter with indicators alone."""

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from hbpr.data.interactions import Interactions
 from hbpr.errors import ConfigError
-from hbpr.models import Recommender
+from hbpr.models import MatrixFactorization, Recommender
+from hbpr.models.gathered import L2
 from hbpr.settings.models import OptimizerSettings, TrainingSettings
 from hbpr.training.engine import Engine, State
 from hbpr.training.losses import LOSSES, harmonic_numbers, warp_loss
@@ -54,8 +55,13 @@ class AutogradEngine(Engine):
         self._device = pick_device(training.device)
         self.model = model.to(self._device).eval()
         self._settings = training
-        self._reg = optimizer
-        self._decoupled = optimizer.name == "adamw"
+        negatives = [optimizer.reg_negative] * training.negatives.per_positive
+        weights_M = torch.tensor([optimizer.reg_positive, *negatives], device=self._device)
+        self._l2 = L2(optimizer.reg_user, weights_M, optimizer.reg_bias)
+        if optimizer.name == "adamw":
+            self._l2 = L2(0.0, torch.zeros_like(weights_M), 0.0)
+        if isinstance(model, MatrixFactorization):
+            model.sparse_gradients = optimizer.name in ("sgd", "adagrad")
         self._optimizer = _OPTIMIZERS[optimizer.name](
             _parameter_groups(model, optimizer), lr=optimizer.lr
         )
@@ -127,7 +133,8 @@ class AutogradEngine(Engine):
         if h == 1 and not warp:
             return drawn, None
         with torch.no_grad():
-            scores_BNH = self.model(users_B, drawn).view(-1, n, h)
+            none = L2(0.0, torch.zeros(n * h, device=self._device), 0.0)
+            scores_BNH = self.model.batch_scores(users_B, drawn, none).view(-1, n, h)
             if not warp:
                 chosen = scores_BNH.argmax(2, keepdim=True)
                 return drawn.view(-1, n, h).gather(2, chosen).squeeze(2), None
@@ -142,29 +149,16 @@ class AutogradEngine(Engine):
         self, users_B: Tensor, items_B: Tensor, negatives_BN: Tensor, weights_BN: Tensor | None
     ) -> Tensor:
         """Loss, summed over the batch; L2 acts on its gradients alone. Dropout is active here."""
-        model, reg = self.model.train(), self._reg
-        users = self._with_l2(model.embed_users(users_B), reg.reg_user)
-        positives, positive_bias = model.embed_items(items_B)
-        negatives, negative_bias = model.embed_items(negatives_BN)
-        positives = self._with_l2(positives, reg.reg_positive)
-        negatives = self._with_l2(negatives, reg.reg_negative)
-        if positive_bias is not None and negative_bias is not None:
-            positive_bias = self._with_l2(positive_bias, reg.reg_bias)
-            negative_bias = self._with_l2(negative_bias, reg.reg_bias)
-        positive_B = model.score(users, positives, positive_bias)
-        negative_BN = model.score(users.unsqueeze(1), negatives, negative_bias)
+        model = self.model.train()
+        items = torch.cat([items_B.unsqueeze(1), negatives_BN], dim=1)  # one gather, one scatter
+        scores = model.batch_scores(users_B, items, self._l2)
         model.eval()
+        positive_B, negative_BN = scores[:, 0], scores[:, 1:]
         if weights_BN is None:
             loss_B = LOSSES[self._settings.loss_function](positive_B, negative_BN)
         else:
             loss_B = warp_loss(positive_B, negative_BN, weights_BN)
         return loss_B.sum()
-
-    def _with_l2(self, vectors: Tensor, weight: float) -> Tensor:
-        if weight == 0.0 or self._decoupled:
-            return vectors
-        regularised: Tensor = _L2.apply(vectors, weight)  # type: ignore[no-untyped-call]
-        return regularised
 
     def state(self) -> State:
         """Optimizer tensors and the generator's state, as arrays."""
@@ -186,24 +180,6 @@ class AutogradEngine(Engine):
         whole = self._optimizer.state_dict()
         whole["state"] = entries
         self._optimizer.load_state_dict(whole)
-
-
-class _L2(torch.autograd.Function):
-    """The identity, whose gradient is that of ``weight / 2 * values.square().sum()`` more.
-
-    The penalty itself is never needed: this spares its forward pass and most of its backward one.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, values: Tensor, weight: float) -> Tensor:
-        ctx.save_for_backward(values)
-        ctx.weight = weight
-        return values.view_as(values)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        (values,) = ctx.saved_tensors
-        return torch.add(gradient, values, alpha=ctx.weight), None
 
 
 def pick_device(name: str) -> torch.device:

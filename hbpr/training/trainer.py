@@ -9,12 +9,13 @@ from time import perf_counter
 from hbpr.data.interactions import Interactions
 from hbpr.errors import DataError, DivergedError, HbprError
 from hbpr.evaluation import evaluate
-from hbpr.models import Recommender, build_model
+from hbpr.models import NeuMF, Recommender, build_model
 from hbpr.models.base import load_arrays, parameters_as_arrays
 from hbpr.settings.models import TrialSettings
 from hbpr.training import checkpoint
 from hbpr.training.engine import State, learning_rate
 from hbpr.training.engines import make_engine
+from hbpr.training.pretrain import pretrain
 from hbpr.training.report import EpochReport
 
 _log = logging.getLogger(__name__)
@@ -77,6 +78,12 @@ class Trainer(Iterator[EpochReport]):
         lr = learning_rate(self.settings.optimizer, self.epoch, training.n_iter)
         started = perf_counter()
         try:
+            if (
+                self.epoch == 1
+                and isinstance(self.model, NeuMF)
+                and self.settings.model.pretrain_epochs
+            ):
+                pretrain(self.model, self.data, self.settings)
             loss = self._engine.train_epoch(lr)
         except DivergedError as error:
             raise self._diverged(str(error), lr) from error
