@@ -253,6 +253,9 @@ class ModelSettings(Settings):
     dropout: float = Field(
         0.0, ge=0.0, lt=1.0, description="neumf: share of hidden activations dropped in training."
     )
+    pretrain_epochs: int = Field(
+        0, ge=0, le=100_000, description="neumf: epochs that train each tower alone first."
+    )
 
 
 class OptimizerSettings(Settings):

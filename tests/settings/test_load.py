@@ -65,7 +65,8 @@ def test_values_and_lists_arrive(tmp_path: Path) -> None:
         (
             "model: {qqq: 1}\n",
             "x.yaml, line 1, model.qqq: unknown key. "
-            "Known keys here: kind, n_latent, item_bias, init_std, n_latent_mlp, hidden, dropout.",
+            "Known keys here: kind, n_latent, item_bias, init_std, n_latent_mlp, hidden, dropout, "
+            "pretrain_epochs.",
         ),
         (
             "optimizer:\n  lr: -1\n",
