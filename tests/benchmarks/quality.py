@@ -35,16 +35,17 @@ def _log(rng: Generator, low: float, high: float) -> float:
 
 
 def _hbpr(rng: Generator) -> dict[str, Any]:
-    sgd = bool(rng.integers(2))
-    regs = {f"reg_{side}": _log(rng, 1e-4, 0.1) for side in ("user", "positive", "negative")}
-    lr = _log(rng, 0.01, 0.2) if sgd else _log(rng, 0.01, 0.3)
+    regs = {f"reg_{side}": _log(rng, 1e-3, 0.05) for side in ("user", "positive", "negative")}
+    loss = str(rng.choice(["bpr_loss", "warp_loss", "softmax_loss"]))
+    negatives = {
+        "bpr_loss": {"hardest_of": int(rng.choice([1, 4, 8]))},
+        "warp_loss": {"warp_draws": int(rng.choice([5, 10, 30]))},
+        "softmax_loss": {"per_positive": int(rng.choice([4, 8, 16]))},
+    }
     return {
-        "model": {"n_latent": D, "item_bias": bool(rng.integers(2))},
-        "optimizer": {"name": "sgd" if sgd else "adagrad", "lr": lr, **regs},
-        "training": {
-            "engine": "fused",
-            "negatives": {"hardest_of": int(rng.choice([1, 2, 4, 8]))},
-        },
+        "model": {"n_latent": D, "item_bias": True},
+        "optimizer": {"name": "adagrad", "lr": _log(rng, 0.01, 0.2), **regs},
+        "training": {"engine": "fused", "loss_function": loss, "negatives": negatives[loss]},
     }
 
 
