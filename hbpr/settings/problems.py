@@ -69,7 +69,7 @@ def known_keys(model_class: type[BaseModel]) -> list[str]:
 
     Example:
         >>> from hbpr.settings.models import ModelSettings
-        >>> known_keys(ModelSettings)
+        >>> known_keys(ModelSettings)[:4]
         ['kind', 'n_latent', 'item_bias', 'init_std']
     """
     keys = []
