@@ -264,10 +264,10 @@ def _hold(folder: Path) -> int:
     return handle
 
 
-def is_held(folder: Path) -> bool:
-    """Return whether a process holds the outbox in a folder."""
+def is_held(path: Path) -> bool:
+    """Return whether a process holds the lock on a file, such as ``outbox/lock``."""
     try:
-        handle = os.open(folder / "lock", os.O_RDWR)
+        handle = os.open(path, os.O_RDWR)
     except OSError:
         return False
     try:

@@ -160,7 +160,7 @@ def _row(folder: Any) -> tuple[str, str, str]:
         summary = json.loads(folder.summary.read_text())
         best = summary["best"]["value"]
         return "finished", str(sum(summary["states"].values())), f"{best:.4f}"
-    state = "running" if is_held(folder.path / "outbox") else "unfinished"
+    state = "running" if is_held(folder.path / "outbox" / "lock") else "unfinished"
     try:
         from tune.folder import read_settings
         from tune.journal import read_journal

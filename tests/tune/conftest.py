@@ -1,13 +1,20 @@
 """What the tests of studies share: small settings, one private Ray a module, a look at records."""
 
 import os
+import signal
+import socket
 import sqlite3
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from hbpr.errors import TrackingError
+from hbpr.mlflow_log import open_client
 from tune.settings import StudySettings
 
 SMALL_DATA = {"source": "synthetic", "synthetic": {"n_users": 80, "n_items": 50, "n_shown": 25}}
@@ -66,3 +73,58 @@ def runs(tmp_path: Path) -> Callable[[], dict[str, str]]:
         return names
 
     return read
+
+
+class Server:
+    """A real MLflow server on loopback, started and ended by its id."""
+
+    def __init__(self, folder: Path) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.uri = f"http://127.0.0.1:{self.port}"
+        self.folder = folder
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(
+            [
+                Path(sys.executable).parent / "mlflow",
+                "server",
+                f"--backend-store-uri=sqlite:///{self.folder}/mlflow.db",
+                f"--artifacts-destination={self.folder}/artifacts",
+                "--host=127.0.0.1",
+                f"--port={self.port}",
+                "--workers=1",
+            ],
+            env=os.environ
+            | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            try:
+                open_client(self.uri)
+            except TrackingError:
+                time.sleep(0.2)
+            else:
+                return
+        raise TimeoutError(self.uri)
+
+    def stop(self) -> None:
+        if self.process is not None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+            self.process = None
+
+
+@pytest.fixture
+def server(tmp_path: Path, tracking_uri: str) -> Iterator[Server]:
+    """A server over the test's own database."""
+    server = Server(tmp_path)
+    try:
+        yield server
+    finally:
+        server.stop()

@@ -82,12 +82,8 @@ def test_a_folder_that_cannot_be_written_to(
 
 
 def test_an_error_of_the_disk_is_found_behind_others() -> None:
-    try:
-        try:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "journal.log")
-        except OSError as error:
-            raise RuntimeError("search failed") from error
-    except RuntimeError as error:
-        assert disk_problem(error) == "No space left on device: journal.log"
+    error = RuntimeError("search failed")
+    error.__cause__ = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "journal.log")
+    assert disk_problem(error) == "No space left on device: journal.log"
     assert disk_problem(FileNotFoundError(errno.ENOENT, "?")) is None
     assert disk_problem(ValueError()) is None

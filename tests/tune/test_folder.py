@@ -23,7 +23,7 @@ def test_what_says_nothing_about_a_trial_may_change(small_study) -> None:
     )
     assert reopen(folder.path, changed, DATA) == folder
     assert read_settings(folder.path) == (changed, DATA)
-    with pytest.raises(StudyError, match="sweep.num_trials: was 9, is now 4"):
+    with pytest.raises(StudyError, match=r"sweep\.num_trials: was 9, is now 4"):
         reopen(folder.path, small_study(), DATA)
 
 

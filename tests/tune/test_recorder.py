@@ -1,13 +1,10 @@
 import copy
 import json
-import os
 import pickle
 import signal
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -362,64 +359,9 @@ def test_a_folder_without_records_is_told(tmp_path: Path) -> None:
         sync(tmp_path)
 
 
-class Server:
-    """A real MLflow server on loopback, started and ended by its id."""
-
-    def __init__(self, folder: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.uri = f"http://127.0.0.1:{self.port}"
-        self.folder = folder
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        self.process = subprocess.Popen(
-            [
-                Path(sys.executable).parent / "mlflow",
-                "server",
-                f"--backend-store-uri=sqlite:///{self.folder}/mlflow.db",
-                f"--artifacts-destination={self.folder}/artifacts",
-                "--host=127.0.0.1",
-                f"--port={self.port}",
-                "--workers=1",
-            ],
-            env=os.environ
-            | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            try:
-                open_client(self.uri)
-            except TrackingError:
-                time.sleep(0.2)
-            else:
-                return
-        raise TimeoutError(self.uri)
-
-    def stop(self) -> None:
-        if self.process is not None:
-            os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
-            self.process = None
-
-
-@pytest.fixture
-def server(tmp_path: Path, tracking_uri: str) -> Iterator[Server]:
-    """A server over the test's own database."""
-    server = Server(tmp_path)
-    try:
-        yield server
-    finally:
-        server.stop()
-
-
 @pytest.mark.slow
 def test_a_server_that_stops_in_the_middle_gets_everything_once(
-    server: Server, tmp_path: Path, tracking_uri: str, caplog: pytest.LogCaptureFixture
+    server: Any, tmp_path: Path, tracking_uri: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     server.start()
     recorder = make(tmp_path, server.uri)

@@ -1,4 +1,5 @@
 import json
+import re
 import sqlite3
 import threading
 import time
@@ -181,6 +182,118 @@ class TestStudy:
             (error,) = database.execute("select value from tags where key = 'hbpr.error'")
         assert error == ("ValueError: boom",)
 
+    def test_a_budget_ends_the_search_in_order(self, small_study, runs) -> None:
+        sweep = {"num_trials": 50, "max_concurrent": 2, "budget": {"plateau": 3}}
+        result = run_study(small_study(sweep), progress=False)
+        assert result.ended == "sweep.budget.plateau: 3 trials without a new best value"
+        assert len(result.trials) < 50
+        assert {trial.state for trial in result.trials} <= {"COMPLETE", "PRUNED"}
+        words = {"COMPLETE": "FINISHED", "PRUNED": "KILLED"}
+        expected = {f"trial-{t.number:03d}": words[t.state] for t in result.trials}
+        assert runs() == expected | {f"study {result.study_id}": "FINISHED"}
+        assert "Ended by sweep.budget.plateau" in (result.folder / "summary.txt").read_text()
+
+        more = small_study(sweep | {"budget": {"plateau": 6}})
+        again = run_study(more, progress=False, resume=result.folder)
+        assert len(again.trials) >= len(result.trials) + 3
+        assert again.trials[: len(result.trials)] == result.trials
+        assert set(runs().values()) <= {"FINISHED", "KILLED"}
+        assert again.test_metrics
+
+    def test_a_time_budget_without_a_finished_trial(self, small_study, runs) -> None:
+        long = {"n_iter": 100_000, "eval_every": 5}
+        sweep = {"num_trials": 2, "budget": {"wall_s": 1.0}}
+        result = run_study(small_study(sweep, training=long), progress=False)
+        assert result.ended == "sweep.budget.wall_s: trials ran for 1 s"
+        assert {trial.state for trial in result.trials} == {"PRUNED"}
+        assert result.best.value == max(t.value for t in result.trials if t.value is not None)
+        assert runs().pop(f"study {result.study_id}") == "FINISHED"
+
+    def test_finalists_are_compared_over_seeds(self, small_study, tmp_path: Path) -> None:
+        import mlflow
+        import pandas as pd
+
+        from hbpr.mlflow_log import load_system
+
+        settings = small_study({"final": {"top": 2, "seeds": 3}, "num_trials": 8})
+        result = run_study(settings, progress=False)
+        first, second = result.finalists
+        ranked = sorted(result.trials, key=lambda trial: -trial.value)
+        assert {first.number, second.number} == {trial.number for trial in ranked[:2]}
+        assert first.mean >= second.mean
+        assert len(set(first.values)) == 3
+        assert first.deviation > 0
+        assert result.best.number == first.number
+        assert result.validation_metrics[result.metric] == pytest.approx(first.mean)
+        assert [c.other for c in result.comparisons] == [f"trial {second.number}", "popularity"]
+        assert result.comparisons[0].difference == pytest.approx(first.mean - second.mean)
+        assert result.importance
+        page = (result.folder / "summary.html").read_text()
+        assert f"Winner: trial {first.number}" in page
+        assert "http" not in page.replace(result.tracking_uri, "")
+        assert not (result.folder / "finals").exists()
+
+        uri = settings.mlflow.tracking_uri
+        assert result.registered == ("small", "1", "1")
+        champion = load_system("models:/small@champion", uri)
+        users = champion.data.user_ids[:2]
+        expected = result.system.recommend(users, k=3)
+        assert champion.recommend(users, k=3).equals(expected)
+        before = mlflow.get_tracking_uri()
+        mlflow.set_tracking_uri(uri)
+        try:
+            model = mlflow.pyfunc.load_model("models:/small@champion")
+        finally:
+            mlflow.set_tracking_uri(before)
+        assert model.predict(pd.DataFrame({"user": users, "k": 3})).equals(expected)
+        artifacts = [path.name for path in tmp_path.glob("mlruns/**/summary.html")]
+        assert artifacts == ["summary.html"]
+
+    def test_a_trial_that_hangs_is_started_again(
+        self, small_study, monkeypatch, tmp_path: Path, runs
+    ) -> None:
+        step = HbprTrainable.step
+
+        def hang_once(self):
+            flag = tmp_path / "hung"
+            if self._trainer.epoch and not flag.exists():
+                flag.touch()
+                time.sleep(600)
+            return step(self)
+
+        def of(cls, context):
+            return type(cls.__name__, (cls,), {"context": context, "step": hang_once})
+
+        monkeypatch.setattr(HbprTrainable, "of", classmethod(of))
+        sweep = {"num_trials": 2, "max_concurrent": 1, "faults": {"trial_timeout_s": 2.0}}
+        result = run_study(small_study(sweep), progress=False)
+        assert [trial.state for trial in result.trials] == ["COMPLETE", "COMPLETE"]
+        assert "processes of trials that hung and were killed: 1" in result.notes
+        assert set(runs().values()) == {"FINISHED"}
+
+    def test_mlflow_stops_in_the_middle(self, small_study, server, runs) -> None:
+        from tune.delivery import sync
+
+        server.start()
+        settings = small_study(
+            {"num_trials": 4, "max_concurrent": 1},
+            training={"n_iter": 400, "eval_every": 10},
+            mlflow={"tracking_uri": server.uri},
+        )
+        stopper = threading.Thread(target=_stop_when, args=[server, runs, 3])
+        stopper.start()
+        started = time.monotonic()
+        result = run_study(settings, progress=False)
+        stopper.join()
+        assert [trial.state for trial in result.trials] == ["COMPLETE"] * 4
+        (note,) = result.notes
+        assert re.match(r"MLflow did not answer for \d+ s; .* hbpr study sync ", note)
+        assert result.wall_s <= time.monotonic() - started
+        server.start()
+        assert sync(result.folder)["left"] == 0
+        assert set(runs().values()) == {"FINISHED"}
+        assert len(runs()) == 5
+
     def test_a_trial_larger_than_any_node(self, small_study, runs) -> None:
         with pytest.raises(ClusterError, match=r"one trial needs CPU 64"):
             run_study(small_study({"resources": {"cpu": 64}}), progress=False)
@@ -199,6 +312,15 @@ class TestStudy:
         flags, items = ray.get(look.remote(ray.put(data)))
         assert flags == [(False, False)] * 3
         assert np.array_equal(items, data.train.items)
+
+
+def _stop_when(server, runs, n_runs: int) -> None:
+    """Stop the server once it holds some runs."""
+    for _ in range(3000):
+        if len(runs()) >= n_runs:
+            server.stop()
+            return
+        time.sleep(0.02)
 
 
 def _kill_one_trial(killed: list[int]) -> None:

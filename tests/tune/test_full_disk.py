@@ -1,0 +1,99 @@
+"""A disk that fills up under a study, on a real small file system."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+CONFIG = """
+data: {source: synthetic, synthetic: {n_users: 80, n_items: 50, n_shown: 25}}
+training: {n_iter: 300, eval_every: 5, early_stopping_patience: 0}
+mlflow: {experiment_name: full}
+sweep:
+  scheduler: {kind: none}
+  num_trials: 6
+  space:
+    optimizer.lr: {low: 0.01, high: 0.5, log: true}
+"""
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 64 MB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(place)]
+    if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("needs the right to mount a file system")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def tune(folder: Path, *words: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-c", "from hbpr.cli.main import main; main()", *words],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def fill(path: Path) -> None:
+    """Take all the space that is left."""
+    with path.open("wb", buffering=0) as file:
+        try:
+            while file.write(b"0" * 2**20):
+                pass
+        except OSError:
+            return
+
+
+def test_a_disk_without_space_or_without_the_right_to_write(disk: Path, tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text(CONFIG)
+    command = ["tune", "config.yaml", "--set", f"sweep.storage={disk}/studies"]
+    (disk / "filler").write_bytes(b"0" * 40 * 2**20)
+    with tune(tmp_path, *command) as process:
+        _, error = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert "is nearly full: 24 MiB are free" in error
+    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+    with tune(tmp_path, *command) as process:
+        _, error = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert "Read-only file system" in error
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_disk_that_fills_up_ends_the_study_in_order(disk: Path, tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text(CONFIG)
+    command = ["tune", "config.yaml", "--cpus", "1", "--set", f"sweep.storage={disk}/studies"]
+    with tune(tmp_path, *command) as process:
+        deadline = time.monotonic() + 120
+        journals: list[Path] = []
+        while not journals or journals[0].read_bytes().count(b"\n") < 100:
+            journals = list(disk.glob("studies/*/*/journal.log"))
+            assert time.monotonic() < deadline
+            assert process.poll() is None
+            time.sleep(0.02)
+        fill(disk / "filler")
+        out, error = process.communicate(timeout=60)
+    assert process.returncode == 1, out + error
+    assert "Traceback" not in error
+    assert "the study cannot write to its folder" in error
+    folder = journals[0].parent
+    assert f"hbpr study resume {folder}" in error
+
+    (disk / "filler").unlink()
+    with tune(tmp_path, "study", "resume", str(folder), "--cpus", "1") as process:
+        out, error = process.communicate(timeout=120)
+    assert process.returncode == 0, out + error
+    assert "6 trials (6 finished, 0 pruned, 0 failed)" in out

@@ -1,0 +1,162 @@
+"""SIGKILL of the driver at some moment, then `hbpr study resume`: nothing lost, nothing twice."""
+
+import json
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tune.folder import read_settings
+from tune.journal import JournalTrial, read_journal
+
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
+
+N_TRIALS = 24
+CONFIG = f"""
+data: {{source: synthetic, synthetic: {{n_users: 200, n_items: 100, n_shown: 40}}}}
+training: {{n_iter: 30, eval_every: 3, early_stopping_patience: 0}}
+mlflow: {{experiment_name: killed}}
+sweep:
+  scheduler: {{kind: asha, grace_period: 6, reduction_factor: 3}}
+  num_trials: {N_TRIALS}
+  max_concurrent: 1
+  space:
+    model.n_latent: [16, 32, 64]
+    optimizer.lr: {{low: 0.01, high: 0.5, log: true}}
+    optimizer.reg_user: {{low: 0.0001, high: 0.1, log: true}}
+"""
+
+
+def start(folder: Path, *words: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-c", "from hbpr.cli.main import main; main()", *words],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def run(folder: Path, *words: str) -> str:
+    with start(folder, *words) as process:
+        said, _ = process.communicate(timeout=200)
+    assert process.returncode == 0, said
+    return said
+
+
+def kill_when(process: "subprocess.Popen[str]", ready: Callable[[], bool]) -> bool:
+    """Kill a driver, and nothing but it, when something is so; return whether it still ran."""
+    deadline = time.monotonic() + 120
+    while process.poll() is None and not ready():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    return process.returncode == -signal.SIGKILL
+
+
+def study_of(above: Path) -> Path:
+    (path,) = above.glob("studies/killed/*")
+    return path
+
+
+def n_events(above: Path) -> int:
+    return sum(path.read_bytes().count(b"\n") for path in above.glob("studies/*/*/journal.log"))
+
+
+def journal(folder: Path) -> list[JournalTrial]:
+    return read_journal(folder, read_settings(folder)[0].search_space())
+
+
+def told(trials: list[JournalTrial]) -> list[Any]:
+    return [(t.number, t.values, t.state, t.value, t.reports) for t in trials]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    above = tmp_path_factory.mktemp("undisturbed")
+    (above / "config.yaml").write_text(CONFIG)
+    run(above, "tune", "config.yaml", "--cpus", "1", "--no-progress")
+    return study_of(above)
+
+
+def test_a_study_killed_again_and_again_ends_as_if_nothing_had_been(
+    undisturbed: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "config.yaml").write_text(CONFIG)
+    whole = (undisturbed / "journal.log").read_bytes().count(b"\n")
+    moments = sorted(random.Random(0).sample(range(whole), 3))
+    command = ["tune", "config.yaml", "--cpus", "1", "--no-progress"]
+    for moment in moments:
+        assert kill_when(start(tmp_path, *command), lambda: n_events(tmp_path) >= moment)  # noqa: B023
+        folder = study_of(tmp_path)
+        command = ["study", "resume", str(folder), "--cpus", "1", "--no-progress"]
+    said = run(tmp_path, *command)
+
+    trials = journal(folder)
+    assert told(trials) == told(journal(undisturbed)), f"killed at {moments} of {whole}"
+    assert f"{N_TRIALS} trials" in said
+    check_records(tmp_path, folder, trials)
+    ours, theirs = (
+        json.loads((each / "summary.json").read_text()) for each in (folder, undisturbed)
+    )
+    for key in ("validation_metrics", "test_metrics", "states", "epochs"):
+        assert ours[key] == theirs[key]
+    assert ours["best"] | {"run_id": ""} == theirs["best"] | {"run_id": ""}
+    assert left_behind() == []
+
+
+def test_with_several_trials_at_a_time_each_is_there_once(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text(CONFIG)
+    command = ["tune", "config.yaml", "--set", "sweep.max_concurrent=2", "--cpus", "2"]
+    assert kill_when(start(tmp_path, *command), lambda: n_events(tmp_path) >= 150)
+    folder = study_of(tmp_path)
+    assert any(trial.state == "RUNNING" for trial in journal(folder))
+    assert "unfinished" in run(tmp_path, "study", "list")
+    run(tmp_path, "study", "resume", str(folder), "--cpus", "2")
+    trials = journal(folder)
+    assert [trial.number for trial in trials] == list(range(N_TRIALS))
+    assert {trial.state for trial in trials} <= {"COMPLETE", "PRUNED"}
+    check_records(tmp_path, folder, trials)
+    assert f"{N_TRIALS} trials" in run(tmp_path, "study", "show", str(folder))
+
+
+def check_records(above: Path, folder: Path, trials: list[JournalTrial]) -> None:
+    """MLflow holds each trial once, with its status and each step once."""
+    words = {"COMPLETE": "FINISHED", "PRUNED": "KILLED", "FAIL": "FAILED"}
+    expected = {f"trial-{t.number:03d}": words[t.state] for t in trials}
+    with sqlite3.connect(above / "mlflow.db") as database:
+        rows = database.execute("select name, status from runs").fetchall()
+        twice = database.execute(
+            "select run_uuid, key, step from metrics group by 1, 2, 3 having count(*) > 1"
+        ).fetchall()
+        steps = Counter(
+            name
+            for (name,) in database.execute(
+                "select name from runs join metrics using (run_uuid) where key = 'val/ndcg_at_10'"
+            )
+        )
+    assert sorted(rows) == sorted([*expected.items(), (f"study {folder.name}", "FINISHED")])
+    assert twice == []
+    assert steps == {f"trial-{t.number:03d}": len(t.reports) for t in trials}
+
+
+def left_behind() -> list[str]:
+    """Folders of private Rays whose driver is gone."""
+    from tune.outbox import is_held
+    from tune.runtime import _LOCK, _PREFIX
+
+    found = Path(tempfile.gettempdir()).glob(f"{_PREFIX}*/{_LOCK}")
+    return [str(path) for path in found if not is_held(path)]
