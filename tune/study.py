@@ -343,22 +343,32 @@ class _Study:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep off the terminal what Optuna notes, and what Tune says about trials that were stopped.
+    """Keep off the terminal what is told elsewhere, in plain words.
 
-    Why a trial failed is told elsewhere: by its process, in its record, and in the summary.
+    That is what Optuna notes, Tune's list of trials that were stopped, and its traceback of a disk
+    that is full.
     """
     import optuna
 
     before = optuna.logging.get_verbosity()
-    ray_logger = logging.getLogger("ray.tune.tune")
-    ray_level = ray_logger.level
+    end, steps = (
+        logging.getLogger(f"ray.tune.{name}") for name in ("tune", "execution.tune_controller")
+    )
+    level = end.level
     quiet_optuna()
-    ray_logger.setLevel(logging.CRITICAL)
+    end.setLevel(logging.CRITICAL)
+    steps.addFilter(_is_no_disk_problem)
     try:
         yield
     finally:
         optuna.logging.set_verbosity(before)
-        ray_logger.setLevel(ray_level)
+        end.setLevel(level)
+        steps.removeFilter(_is_no_disk_problem)
+
+
+def _is_no_disk_problem(record: logging.LogRecord) -> bool:
+    error = record.exc_info[1] if record.exc_info else None
+    return error is None or disk_problem(error) is None
 
 
 def _record(trial: JournalTrial) -> TrialRecord:
