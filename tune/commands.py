@@ -21,6 +21,7 @@ Examples:
   hbpr tune configs/quickstart.yaml
   hbpr tune configs/ml-100k.yaml --set sweep.num_trials=8 --set training.n_iter=20
   hbpr tune configs/ml-100k.yaml --cpus 1
+  hbpr tune configs/ml-100k.yaml --dry-run
   hbpr tune configs/ml-100k.yaml --resume
   hbpr tune configs/ml-100k.yaml --address 10.0.0.5:6379
 \b
@@ -52,6 +53,9 @@ Ctrl-C ends the study in order; the command that goes on with it is printed.
     help="CPUs of the private Ray. Default: all of the machine.",
 )
 @click.option("--no-progress", is_flag=True, help="Show the result only.")
+@click.option(
+    "--dry-run", is_flag=True, help="Run one short trial, and print what the study would take."
+)
 @click.pass_context
 def tune(
     ctx: click.Context,
@@ -61,6 +65,7 @@ def tune(
     resume: str | None,
     cpus: int | None,
     no_progress: bool,
+    dry_run: bool,
 ) -> None:
     """Search for the best settings: run the study that CONFIG describes.
 
@@ -73,6 +78,11 @@ def tune(
     settings = load_study(config, overrides)
     if address and cpus:
         raise click.UsageError("--cpus sizes a private Ray; leave it out beside --address")
+    if dry_run:
+        from tune.estimate import estimate
+
+        click.echo("\n".join(estimate(settings, address=address, cpus=cpus).lines()))
+        return
     folder = None
     if resume is not None:
         folder = newest_unfinished(settings).path if resume == _NEWEST else Path(resume)

@@ -8,7 +8,7 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.trial import TrialState, create_trial
 
-from tune.journal import JournalTrial
+from tune.journal import JournalTrial, quiet_optuna
 from tune.space import Space
 
 #: Fewer trials than this say nothing.
@@ -37,17 +37,24 @@ def importance(trials: Sequence[JournalTrial], space: Space) -> dict[str, float]
     }
     if not domains:
         return {}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)
-        study = optuna.create_study(direction="maximize", storage=optuna.storages.InMemoryStorage())
-        for trial in told:
-            params = {key: space.encode(trial.values)[key] for key in domains}
-            study.add_trial(
-                create_trial(
-                    state=TrialState.COMPLETE,
-                    params=params,
-                    distributions=domains,
-                    value=trial.value,
-                )
+    verbosity = optuna.logging.get_verbosity()
+    quiet_optuna()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            study = optuna.create_study(
+                direction="maximize", storage=optuna.storages.InMemoryStorage()
             )
-        return get_param_importances(study, evaluator=PedAnovaImportanceEvaluator())
+            for trial in told:
+                params = {key: space.encode(trial.values)[key] for key in domains}
+                study.add_trial(
+                    create_trial(
+                        state=TrialState.COMPLETE,
+                        params=params,
+                        distributions=domains,
+                        value=trial.value,
+                    )
+                )
+            return get_param_importances(study, evaluator=PedAnovaImportanceEvaluator())
+    finally:
+        optuna.logging.set_verbosity(verbosity)

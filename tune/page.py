@@ -1,5 +1,6 @@
 """The last page of a study as one HTML file that needs nothing beside it."""
 
+import math
 from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
@@ -23,6 +24,8 @@ svg { width: 100%; height: auto; } .bar { fill: #2f6fb0; } text { fill: #64707f;
        th, td { border-color: #2a323b; } }
 """
 _COLOURS = {"COMPLETE": "#2f6fb0", "PRUNED": "#b9c4d0", "FAIL": "#c0392b"}
+#: A rank correlation over fewer trials than this is left out.
+_FEWEST = 5
 _WIDTH, _HEIGHT, _LEFT, _BELOW = 900, 240, 60, 30
 
 
@@ -65,6 +68,8 @@ def render(result: StudyResult, trials: Sequence[JournalTrial]) -> str:
     parts += [f"<p>{escape(line)}</p>" for line in comparison_lines(result)]
     if result.importance:
         parts += ["<h2>What mattered</h2>", _bars(result.importance)]
+    early = early_line(result)
+    parts += [f"<p>Stopping early: {escape(early)}</p>"] if early else []
     parts += [f"<h2>{escape(result.metric)} of each trial</h2>", _chart(trials)]
     title = f"{escape(result.experiment)} {escape(result.study_id)}"
     return (
@@ -116,6 +121,16 @@ def comparison_lines(result: StudyResult) -> list[str]:
         f"p = {each.p:.2g})"
         for each in result.comparisons
     ]
+
+
+def early_line(result: StudyResult) -> str | None:
+    """Return how much the early order of the trials said about the final one, in words."""
+    told = [
+        f"{each.tau:.2f} at epoch {each.epoch} ({each.n_trials} trials)"
+        for each in result.early
+        if math.isfinite(each.tau) and each.n_trials >= _FEWEST
+    ]
+    return f"rank correlation with the end: {', '.join(told)}" if told else None
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from hbpr.mlflow_log import Registered, mask_uri
 from hbpr.recommender import RecommendationSystem
+from tune.fidelity import RankCorrelation
 from tune.finalists import Comparison, Finalist
 
 
@@ -64,6 +65,7 @@ class StudyResult:
         finalists: Trials that were repeated with other seeds, best mean first.
         comparisons: The winner against the runner-up and against popularity, user by user.
         importance: Share of each searched setting in what tells good trials from all.
+        early: How far the order of the trials where the scheduler decides is their final order.
         ended: The budget that ended the search; None where all trials ran.
         registered: The version of the registered model; None where there is none, or not yet.
         notes: What went wrong on the way and was made good.
@@ -91,6 +93,7 @@ class StudyResult:
     finalists: Sequence[Finalist] = ()
     comparisons: Sequence[Comparison] = ()
     importance: dict[str, float] = field(default_factory=dict)
+    early: Sequence[RankCorrelation] = ()
     ended: str | None = None
     registered: Registered | None = None
     notes: Sequence[str] = ()
@@ -119,6 +122,7 @@ class StudyResult:
             "best": dataclasses.asdict(self.best),
             "finalists": [dataclasses.asdict(finalist) for finalist in self.finalists],
             "comparisons": [dataclasses.asdict(comparison) for comparison in self.comparisons],
+            "early": [dataclasses.asdict(each) for each in self.early],
             "registered": self.registered._asdict() if self.registered else None,
             "states": self.states,
         }

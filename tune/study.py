@@ -236,8 +236,10 @@ class _Study:
 
     def _conclude(self, ray: Runtime, slots: int, ended: str | None, started: float) -> StudyResult:
         """Find the answer, and write it down: for people, for programs and in MLflow."""
+        from tune.fidelity import rank_correlations, warning_of
         from tune.importance import importance
         from tune.page import write_page
+        from tune.schedulers import decision_epochs
         from tune.summary import write_text
 
         settings, sweep, folder = self._settings, self._settings.sweep, self._folder
@@ -254,6 +256,12 @@ class _Study:
         answer.final.system.save(folder.model)
         records = [_record(trial) for trial in trials]
         (best,) = (record for record in records if record.number == answer.winner.number)
+        early = rank_correlations(
+            [trial.reports for trial in trials if trial.state == "COMPLETE"],
+            decision_epochs(sweep.scheduler, settings.max_epochs()),
+        )
+        warning = warning_of(early)
+        self._notes += [warning] if warning else []
         result = StudyResult(
             study_id=folder.study_id,
             folder=folder.path,
@@ -277,6 +285,7 @@ class _Study:
             finalists=answer.finalists,
             comparisons=answer.comparisons,
             importance=importance(trials, self._space),
+            early=early,
             ended=ended,
             notes=self._notes,
         )

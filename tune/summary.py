@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hbpr.mlflow_log import Registered, mask_uri
-from tune.page import as_cell, comparison_lines, finalist_rows, metric_rows
+from tune.page import as_cell, comparison_lines, early_line, finalist_rows, metric_rows
 from tune.progress import STATES, duration
 from tune.result import StudyResult
 
@@ -33,11 +33,12 @@ def show(result: StudyResult, console: Console) -> None:
         console.print(_finalists(result))
         _lines(console, comparison_lines(result))
     shares = [f"{key} {share:.0%}" for key, share in result.importance.items() if share >= 0.005]
-    registered = result.registered
+    registered, early = result.registered, early_line(result)
     _lines(
         console,
         [
             *([f"Mattered {', '.join(shares)}"] if shares else []),
+            *([f"Early    {early}"] if early else []),
             f"Time     trials ran for {duration(result.search_s)}; training and evaluation took "
             f"{result.busy_share:.0%} of {result.cpus:g} CPUs",
             f"Records  MLflow {mask_uri(result.tracking_uri)}, experiment {result.experiment}",
@@ -131,7 +132,7 @@ def _metrics(result: StudyResult) -> Table:
 
 
 def _finalists(result: StudyResult) -> Table:
-    table = Table(title=f"Finalists: {result.metric} with other seeds", title_justify="left")
+    table = Table(title="Finalists, other seeds", title_justify="left")
     for heading in ("trial", "mean", "deviation", "seeds"):
         table.add_column(heading, justify="right")
     for row in finalist_rows(result):

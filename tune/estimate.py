@@ -1,0 +1,215 @@
+"""What a study will cost, from one short trial: ``hbpr tune CONFIG --dry-run``."""
+
+import math
+import random
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from hbpr.data.interactions import Interactions
+from hbpr.errors import ClusterError
+from hbpr.settings.load import resolve_paths, with_values
+from hbpr.settings.models import TrialSettings
+from hbpr.training.trainer import Trainer
+from tune.checks import data_of, load_datasets, n_bytes, trial_slots
+from tune.interrupt import orderly_stop
+from tune.progress import as_words, duration
+from tune.runtime import ray_runtime
+from tune.settings import StudySettings
+from tune.space import Space
+
+#: Seconds after which the short trial ends, once it has been evaluated twice.
+_LONG_ENOUGH_S = 5.0
+#: Share of a node's memory that trials may take.
+_MEMORY_SHARE = 0.9
+_MAX_SAMPLES = 64
+#: Seconds that the search costs beside a trial's own work.
+_PLATFORM_S = 0.05
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One short trial.
+
+    Attributes:
+        epochs: Epochs it trained, those of the first period left out: they compile and warm up.
+        train_s: Seconds of training an epoch.
+        eval_s: Seconds of one evaluation.
+        start_s: Seconds from the settings to the first epoch.
+        memory_bytes: Memory that the trial's process has to itself.
+    """
+
+    epochs: int
+    train_s: float
+    eval_s: float
+    start_s: float
+    memory_bytes: int
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a study will cost.
+
+    Attributes:
+        values: What the short trial was run with: the largest of some sample settings.
+        measured: What it took.
+        data_bytes: Size of all the data, held once a node.
+        n_trials: Trials of the study.
+        epochs: Epochs of a trial that runs to its end.
+        mean_epochs: Epochs of a mean trial under the study's scheduler, about.
+        eval_every: Epochs between evaluations.
+        by_cpu: Trials at a time by CPUs and GPUs, and ``max_concurrent``.
+        by_memory: Trials at a time by memory.
+        wall_limit_s: The study's budget of time, if it has one.
+    """
+
+    values: dict[str, Any]
+    measured: Measured
+    data_bytes: int
+    n_trials: int
+    epochs: int
+    mean_epochs: float
+    eval_every: int
+    by_cpu: int
+    by_memory: int
+    wall_limit_s: float | None
+
+    @property
+    def at_a_time(self) -> int:
+        """Trials at a time."""
+        return max(min(self.by_cpu, self.by_memory), 1)
+
+    def wall_s(self, epochs: float) -> float:
+        """Return the seconds of a study whose trials train so many epochs, start-up left out."""
+        each = self.measured.train_s + self.measured.eval_s / self.eval_every
+        trial = _PLATFORM_S + self.measured.start_s + epochs * each
+        total = math.ceil(self.n_trials / self.at_a_time) * trial
+        return total if self.wall_limit_s is None else min(total, self.wall_limit_s)
+
+    def lines(self) -> list[str]:
+        """Return it in words, one line a fact."""
+        found, mib = self.measured, 2**20
+        lines = [
+            f"Trial        {as_words(self.values)}",
+            f"Memory       {found.memory_bytes / mib:.0f} MiB a trial, and "
+            f"{self.data_bytes / mib:.0f} MiB of data once a node",
+            f"An epoch     {found.train_s:.3g} s of training; an evaluation {found.eval_s:.3g} s, "
+            f"every {self.eval_every} epochs",
+            f"At a time    {self.at_a_time} trials ({self.by_cpu} by CPUs and GPUs, "
+            f"{self.by_memory} by memory)",
+            f"Wall time    about {duration(self.wall_s(self.mean_epochs))} for {self.n_trials} "
+            f"trials, at most {duration(self.wall_s(self.epochs))} if none is stopped early; "
+            "start-up of about 10 s comes before",
+        ]
+        if self.by_memory < self.by_cpu:
+            lines.append(
+                "Memory holds fewer trials than the CPUs: set sweep.max_concurrent to "
+                f"{self.at_a_time}, or give a trial more CPUs (sweep.resources.cpu)"
+            )
+        return lines
+
+
+def estimate(
+    settings: StudySettings, *, address: str | None = None, cpus: int | None = None
+) -> Estimate:
+    """Run one short trial where the study would run, record nothing, and reckon.
+
+    Raises:
+        ConfigError: A setting cannot be used.
+        DataError: The data are missing or wrong.
+        ClusterError: No Ray, or one that cannot run a trial.
+    """
+    import ray
+
+    settings = resolve_paths(settings)
+    space, sweep = settings.search_space(), settings.sweep
+    datasets = load_datasets(settings, space, None)
+    data_bytes = sum(map(n_bytes, datasets.values()))
+    values = _largest(space, settings.base_trial())
+    trial = with_values(settings.base_trial(), values)
+    with orderly_stop(), ray_runtime(address, cpus=cpus, data_bytes=data_bytes) as runtime:
+        slots = trial_slots(settings, runtime)
+        task = ray.remote(num_cpus=sweep.resources.cpu, num_gpus=sweep.resources.gpu)(_short_trial)
+        try:
+            measured = ray.get(
+                task.remote(trial, ray.put(data_of(trial, datasets)), sweep.resources.cpu)
+            )
+        except ray.exceptions.RayTaskError as error:
+            raise error.as_instanceof_cause() from error
+        except ray.exceptions.RayError as error:
+            raise ClusterError(f"the short trial was lost: {error}") from error
+        by_memory = sum(
+            int(_MEMORY_SHARE * node["Resources"].get("memory", 0.0) / measured.memory_bytes)
+            for node in ray.nodes()
+            if node["Alive"]
+        )
+    epochs = settings.max_epochs()
+    return Estimate(
+        values=values,
+        measured=measured,
+        data_bytes=data_bytes,
+        n_trials=settings.n_trials(),
+        epochs=epochs,
+        mean_epochs=mean_epochs(settings, epochs),
+        eval_every=trial.training.eval_every,
+        by_cpu=slots,
+        by_memory=by_memory,
+        wall_limit_s=sweep.budget.wall_s,
+    )
+
+
+def mean_epochs(settings: StudySettings, epochs: int) -> float:
+    """Return about how many epochs a trial trains under the study's scheduler.
+
+    Successive halving keeps one of `reduction_factor` trials at each decision; the other rules are
+    counted as if they stopped nothing.
+    """
+    from tune.schedulers import decision_epochs
+
+    scheduler = settings.sweep.scheduler
+    if scheduler.kind != "asha":
+        return float(epochs)
+    total, alive, last = 0.0, 1.0, 0
+    for decision in [*decision_epochs(scheduler, epochs), epochs]:
+        total += alive * (decision - last)
+        alive, last = alive / scheduler.reduction_factor, decision
+    return total
+
+
+def _largest(space: Space, base: TrialSettings) -> dict[str, Any]:
+    """Return the sample settings with the largest model."""
+    samples = space.allowed_points(random.Random(0), _MAX_SAMPLES)
+    return max(
+        samples or [{}], key=lambda values: int(values.get("model.n_latent", base.model.n_latent))
+    )
+
+
+def _short_trial(settings: TrialSettings, data: Interactions, threads: int) -> Measured:
+    import psutil  # type: ignore[import-untyped]  # Ray's own copy
+    import torch
+
+    torch.set_num_threads(threads)
+    began = time.perf_counter()
+    trainer = Trainer(data, settings, threads=threads)
+    start_s = time.perf_counter() - began
+    train_s, eval_s, n_epochs, n_evaluations, warm = 0.0, 0.0, 0, 0, False
+    for report in trainer:
+        if warm:
+            n_epochs += 1
+            train_s += report.train_s
+            eval_s += report.eval_s if report.metrics else 0.0
+            n_evaluations += bool(report.metrics)
+            if n_evaluations and time.perf_counter() - began > _LONG_ENOUGH_S:
+                break
+        elif report.metrics:
+            warm = True
+            if report.done:
+                train_s, eval_s, n_epochs, n_evaluations = report.train_s, report.eval_s, 1, 1
+    memory = psutil.Process().memory_full_info().uss
+    return Measured(
+        epochs=n_epochs,
+        train_s=train_s / max(n_epochs, 1),
+        eval_s=eval_s / max(n_evaluations, 1),
+        start_s=start_s,
+        memory_bytes=int(memory),
+    )
