@@ -8,10 +8,10 @@ from typing import Any
 
 from hbpr.data.interactions import Interactions
 from hbpr.errors import StudyError
-from hbpr.evaluation import Popularity
+from hbpr.evaluation import Ease, Popularity, Scorer
 from hbpr.settings.load import with_values
 from tune.checks import data_of
-from tune.final import Final, train_winner
+from tune.final import Final, best_ease, train_winner
 from tune.finalists import Comparison, Finalist, by_user, compare, judge, run_finals, summarize
 from tune.journal import JournalTrial
 from tune.settings import StudySettings
@@ -28,7 +28,7 @@ class Answer:
         validation: Its validation metrics, means likewise.
         final: It, trained for the last time and scored on the test part.
         finalists: The trials that were repeated, best mean first; empty where none were.
-        comparisons: The winner against the runner-up and against popularity.
+        comparisons: The winner against the runner-up, popularity and EASE.
     """
 
     winner: JournalTrial
@@ -96,19 +96,26 @@ def find_answer(
         for other in finalists[1:2]:
             found = compare(own, by_user(repeats[other.number]), f"trial {other.number}")
             comparisons += [found] if found else []
-        data = data_of(with_values(base, winner.values), datasets)
-        found = compare(own, judge(Popularity(data.train), data, base)[:2], "popularity")
-        comparisons += [found] if found else []
     else:
         validation = metrics_at(winner.number, best_epoch) or {sweep.metric: value}
     trial_settings = with_values(base, winner.values)
+    data = data_of(trial_settings, datasets)
+    ease = best_ease(data, trial_settings)
+    if finalists:
+        baselines: dict[str, Scorer] = {"popularity": Popularity(data.train)}
+        if ease is not None:
+            baselines["EASE"] = Ease(data.train, regularisation=ease)
+        for name, scorer in baselines.items():
+            found = compare(own, judge(scorer, data, trial_settings)[:2], name)
+            comparisons += [found] if found else []
     final = train_winner(
         trial_settings,
-        data_of(trial_settings, datasets),
+        data,
         epochs=best_epoch,
         validation=validation,
         refit=sweep.final.refit == "train+validation",
         threads=sweep.resources.cpu,
+        ease=ease,
     )
     return Answer(winner, value, best_epoch, validation, final, finalists, comparisons)
 

@@ -58,7 +58,7 @@ def render(result: StudyResult, trials: Sequence[JournalTrial]) -> str:
             + [("epochs", str(result.epochs or result.best.best_epoch))],
         ),
         "<h2>Metrics</h2>",
-        _table(("", "validation", "popularity", "test", "popularity"), metric_rows(result)),
+        _table(("", *metric_heads(result)), metric_rows(result)),
         '<p class="dim">Validation chose the winner; test was scored once, after its last '
         "training.</p>",
     ]
@@ -83,15 +83,17 @@ def as_cell(value: Any) -> str:
     return f"{value:.5g}" if isinstance(value, float) else str(value)
 
 
+def metric_heads(result: StudyResult) -> tuple[str, ...]:
+    """Return the headings of `metric_rows`, the metric's own left out."""
+    others = ("popularity", "EASE") if result.ease_metrics else ("popularity",)
+    return ("validation", *others, "test", *others)
+
+
 def metric_rows(result: StudyResult) -> list[tuple[str, ...]]:
-    """Return metric, validation, popularity there, test, popularity there; one row a metric."""
-    base = result.baseline_metrics
-    columns = (
-        ("val", result.validation_metrics),
-        ("val", base),
-        ("test", result.test_metrics),
-        ("test", base),
-    )
+    """Return a metric, validation, the baselines there, test, the baselines there; a row each."""
+    others = [result.baseline_metrics] + ([result.ease_metrics] if result.ease_metrics else [])
+    columns = [("val", each) for each in (result.validation_metrics, *others)]
+    columns += [("test", each) for each in (result.test_metrics, *others)]
     names = dict.fromkeys(
         name.partition("/")[2]
         for part, metrics in columns

@@ -61,9 +61,10 @@ class StudyResult:
         search_s: Seconds in which trials ran.
         busy_cpu_s: CPU seconds that trials spent on training and evaluation.
         cpus: CPUs that trials could use.
+        ease_metrics: EASE's, a linear model in closed form; empty where there are too many items.
         epochs: Epochs of the winner's last training.
         finalists: Trials that were repeated with other seeds, best mean first.
-        comparisons: The winner against the runner-up and against popularity, user by user.
+        comparisons: The winner against the runner-up, popularity and EASE, user by user.
         importance: Share of each searched setting in what tells good trials from all.
         early: How far the order of the trials where the scheduler decides is their final order.
         ended: The budget that ended the search; None where all trials ran.
@@ -89,6 +90,7 @@ class StudyResult:
     search_s: float
     busy_cpu_s: float
     cpus: float
+    ease_metrics: dict[str, float] = field(default_factory=dict)
     epochs: int = 0
     finalists: Sequence[Finalist] = ()
     comparisons: Sequence[Comparison] = ()

@@ -281,6 +281,7 @@ class _Study:
             search_s=self._watch.search_s,
             busy_cpu_s=self._watch.busy_cpu_s,
             cpus=ray.cpus,
+            ease_metrics=answer.final.ease,
             epochs=answer.best_epoch,
             finalists=answer.finalists,
             comparisons=answer.comparisons,
@@ -300,16 +301,19 @@ class _Study:
         return result
 
     def _record(self, answer: Answer) -> None:
-        sweep, metrics = self._settings.sweep, {}
+        sweep, final = self._settings.sweep, answer.final
+        metrics = {
+            f"ease/{name.removeprefix('test/')}": value
+            for name, value in final.ease.items()
+            if name.startswith("test/")
+        }
         if answer.finalists:
-            metrics = {
-                "final/mean": answer.finalists[0].mean,
-                "final/deviation": answer.finalists[0].deviation,
-            }
+            first = answer.finalists[0]
+            metrics |= {"final/mean": first.mean, "final/deviation": first.deviation}
         registered = {
             "hbpr.metric": sweep.metric,
             "hbpr.value": f"{answer.value:.6g}",
-            "hbpr.data": data_of(answer.final.system.settings, self._datasets).fingerprint,
+            "hbpr.data": data_of(final.system.settings, self._datasets).fingerprint,
             "hbpr.study_id": self._folder.study_id,
             "hbpr.trial": answer.winner.number,
         }
@@ -317,8 +321,8 @@ class _Study:
             best_trial=answer.winner.number,
             best_value=answer.value,
             values=answer.winner.values,
-            test=answer.final.test,
-            baseline=answer.final.baseline,
+            test=final.test,
+            baseline=final.baseline,
             model_folder=self._folder.model,
             files=[self._folder.page],
             metrics=metrics,

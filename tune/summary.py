@@ -11,7 +11,14 @@ from rich.console import Console
 from rich.table import Table
 
 from hbpr.mlflow_log import Registered, mask_uri
-from tune.page import as_cell, comparison_lines, early_line, finalist_rows, metric_rows
+from tune.page import (
+    as_cell,
+    comparison_lines,
+    early_line,
+    finalist_rows,
+    metric_heads,
+    metric_rows,
+)
 from tune.progress import STATES, duration
 from tune.result import StudyResult
 
@@ -124,7 +131,7 @@ def _metrics(result: StudyResult) -> Table:
     """One row a metric; validation is the winning trial's, test the refitted winner's."""
     table = Table(title="Metrics", title_justify="left")
     table.add_column("metric")
-    for heading in ("validation", "popularity", "test", "popularity"):
+    for heading in metric_heads(result):
         table.add_column(heading, justify="right")
     for row in metric_rows(result):
         table.add_row(*row)

@@ -225,7 +225,9 @@ class TestStudy:
         assert first.deviation > 0
         assert result.best.number == first.number
         assert result.validation_metrics[result.metric] == pytest.approx(first.mean)
-        assert [c.other for c in result.comparisons] == [f"trial {second.number}", "popularity"]
+        others = [comparison.other for comparison in result.comparisons]
+        assert others == [f"trial {second.number}", "popularity", "EASE"]
+        assert result.ease_metrics.keys() == result.baseline_metrics.keys()
         assert result.comparisons[0].difference == pytest.approx(first.mean - second.mean)
         assert result.importance
         page = (result.folder / "summary.html").read_text()
