@@ -396,7 +396,7 @@ def register_model(
         client.create_registered_model(name)
     model_id = model_uri.split("/")[-1]
     for found in client.search_model_versions(f"name = '{name}'"):
-        if found.model_id == model_id:
+        if found.tags.get("hbpr.model") == model_uri:
             version = found
             break
     else:
@@ -405,7 +405,11 @@ def register_model(
             # A store in this process would look the model up in MLflow's process-wide store.
             source = client.get_logged_model(model_id).artifact_location
         version = client.create_model_version(
-            name, source=source, run_id=run_id, tags=dict(tags), model_id=model_id
+            name,
+            source=source,
+            run_id=run_id,
+            tags=dict(tags) | {"hbpr.model": model_uri},
+            model_id=model_id,
         )
     try:
         champion = client.get_model_version_by_alias(name, CHAMPION)

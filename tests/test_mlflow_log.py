@@ -13,6 +13,7 @@ from hbpr.data import UserItemData
 from hbpr.errors import ConfigError, TrackingError
 from hbpr.mlflow_log import (
     EXPERIMENT_TAGS,
+    Registered,
     as_text,
     ensure_experiment,
     find_experiment,
@@ -23,6 +24,7 @@ from hbpr.mlflow_log import (
     log_system,
     mask_uri,
     open_client,
+    register_model,
     start_run,
 )
 from hbpr.models import build_model
@@ -241,6 +243,26 @@ def test_mlflow_itself_loads_the_model_in_a_fresh_process(tracking_uri: str) -> 
     )
     rows = json.loads(done.stdout.splitlines()[-1])
     assert [row["item"] for row in rows] == system.recommend(["u1"], k=2).item.tolist()
+
+
+def test_the_best_version_of_its_kind_is_the_champion(tracking_uri: str) -> None:
+    system, name = small_system(), "films/2: é%"
+    client = open_client(tracking_uri)
+    run_id = client.create_run(ensure_experiment(client, name, tracking_uri)).info.run_id
+
+    def register(uri: str, value: float, data: str = "d") -> Registered:
+        tags = {"hbpr.metric": "val/auc", "hbpr.data": data, "hbpr.value": str(value)}
+        return register_model(client, name, uri, run_id=run_id, tags=tags)
+
+    first = log_system(client, run_id, system)
+    assert register(first, 0.5) == ("films-2- é%", "1", "1")
+    assert register(first, 0.5).version == "1", "once"
+    worse = register(log_system(client, run_id, system), 0.4)
+    assert (worse.version, worse.champion, worse.uri) == ("2", "1", "models:/films-2- é%/2")
+    assert register(log_system(client, run_id, system), 0.6).champion == "3"
+    assert register(log_system(client, run_id, system), 0.1, data="other").champion == "4"
+    loaded = load_system("models:/films-2- é%@champion", tracking_uri)
+    assert loaded.recommend(["u1"], k=2).equals(system.recommend(["u1"], k=2))
 
 
 @pytest.mark.parametrize("uri", ["models:/m-none", "models:/none@champion", "runs:/none/x"])

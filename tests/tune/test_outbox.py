@@ -181,6 +181,21 @@ def test_a_mistake_of_ours_is_told_and_does_not_block_the_rest(
     sender.close()
 
 
+def test_the_end_of_a_study_does_not_wait_long_for_a_store_that_is_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tune.outbox._PATIENCE_S", 0.5)
+    outbox, store = Outbox(tmp_path), Store(refusals=10**6)
+    outbox.append({"n": 0})
+    sender = Sender(outbox, store, "X")
+    start = time.monotonic()
+    assert not sender.flush(30.0)
+    assert time.monotonic() - start < 5
+    assert store.calls >= 2
+    sender.close()
+    assert sender.away_s > 0
+
+
 def test_closing_keeps_what_could_not_be_sent(tmp_path: Path) -> None:
     outbox, store = Outbox(tmp_path), Store(refusals=10**6)
     outbox.append({"n": 0})

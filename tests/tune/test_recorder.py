@@ -16,6 +16,7 @@ from mlflow.entities import Run
 from hbpr.errors import StudyError, TrackingError
 from hbpr.mlflow_log import open_client
 from tune.delivery import sync
+from tune.journal import JournalTrial
 from tune.recorder import MlflowRecorder
 
 MONITOR = "val/ndcg_at_10"
@@ -225,6 +226,54 @@ def test_an_end_that_was_lost_with_the_driver_is_made_up(tmp_path: Path, trackin
     assert second.finish()
     statuses = {name: run.info.status for name, run in runs_of(tracking_uri).items()}
     assert [statuses[f"trial-00{n}"] for n in range(3)] == ["FINISHED", "KILLED", "FAILED"]
+
+
+def test_what_only_the_journal_knows_is_recorded(tmp_path: Path, tracking_uri: str) -> None:
+    first = make(tmp_path, tracking_uri)
+    first.open()
+    for number in (0, 1, 3):
+        trial = FakeTrial(number)
+        first.on_trial_start(0, [], trial)
+        report(first, trial, 5, 0.1)
+    _drop(first)
+    states = ["COMPLETE", "PRUNED", "FAIL", "RUNNING"]
+    journal = [
+        JournalTrial(number, {"optimizer.lr": 0.1}, state, 0.2, {5: 0.1, 10: 0.2}, None)
+        for number, state in enumerate(states)
+    ]
+    second = make(tmp_path, tracking_uri)
+    second.open()
+    for _ in range(2):
+        second.catch_up(journal)
+    assert second.metrics_at(0, 10) == {MONITOR: 0.2}
+    assert second.metrics_at(0, 15) == {}
+    assert second.finish()
+    runs = runs_of(tracking_uri)
+    statuses = {name: run.info.status for name, run in runs.items()}
+    assert statuses == {
+        "study s1": "FINISHED",
+        "trial-000": "FINISHED",
+        "trial-001": "KILLED",
+        "trial-002": "FAILED",
+        "trial-003": "KILLED",
+    }
+    assert steps(tracking_uri, runs["trial-000"]) == [5, 10]
+    assert steps(tracking_uri, runs["trial-002"]) == [5, 10]
+    assert steps(tracking_uri, runs["trial-003"]) == [5]
+
+
+def test_the_answer_recorded_twice_is_there_once(tmp_path: Path, tracking_uri: str) -> None:
+    for value in (0.25, 0.25, 0.3):
+        recorder = make(tmp_path, tracking_uri)
+        recorder.open()
+        recorder.record_final(
+            best_trial=0, best_value=0.4, values={}, test={"test/ndcg_at_10": value}
+        )
+        assert recorder.finish()
+    history = open_client(tracking_uri).get_metric_history(
+        runs_of(tracking_uri)["study s1"].info.run_id, "test/ndcg_at_10"
+    )
+    assert [point.value for point in history] == [0.25, 0.3]
 
 
 def _drop(recorder: MlflowRecorder) -> None:

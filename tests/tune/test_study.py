@@ -274,6 +274,7 @@ class TestStudy:
         assert set(runs().values()) == {"FINISHED"}
 
     def test_mlflow_stops_in_the_middle(self, small_study, server, runs) -> None:
+        from hbpr.mlflow_log import load_system
         from tune.delivery import sync
 
         server.start()
@@ -293,6 +294,8 @@ class TestStudy:
         assert result.wall_s <= time.monotonic() - started
         server.start()
         assert sync(result.folder)["left"] == 0
+        champion = load_system("models:/small@champion", server.uri)
+        assert champion.recommend(k=1).equals(result.system.recommend(k=1))
         assert set(runs().values()) == {"FINISHED"}
         assert len(runs()) == 5
 

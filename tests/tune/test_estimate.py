@@ -1,0 +1,67 @@
+import dataclasses
+
+import pytest
+
+from hbpr.data import load_data
+from hbpr.settings.load import with_values
+from tune.estimate import Estimate, Measured, _largest, _short_trial, estimate, mean_epochs
+
+MEASURED = Measured(10, train_s=0.2, eval_s=0.5, start_s=0.25, memory_bytes=300 * 2**20)
+ESTIMATE = Estimate(
+    values={"model.n_latent": 64},
+    measured=MEASURED,
+    data_bytes=2**20,
+    n_trials=10,
+    epochs=30,
+    mean_epochs=10.0,
+    eval_every=5,
+    by_cpu=4,
+    by_memory=8,
+    wall_limit_s=None,
+)
+
+
+def test_trials_run_in_rounds() -> None:
+    assert ESTIMATE.at_a_time == 4
+    assert ESTIMATE.wall_s(10.0) == pytest.approx(3 * (0.3 + 10 * 0.3))
+    limited = dataclasses.replace(ESTIMATE, wall_limit_s=5.0)
+    assert limited.wall_s(10.0) == 5.0
+    tight = dataclasses.replace(ESTIMATE, by_memory=2)
+    assert tight.at_a_time == 2
+    assert "sweep.max_concurrent to 2" in tight.lines()[-1]
+    assert any("300 MiB a trial" in line for line in ESTIMATE.lines())
+
+
+def test_halving_shortens_the_mean_trial(small_study) -> None:
+    asha = {"kind": "asha", "grace_period": 5, "reduction_factor": 3.0}
+    assert mean_epochs(small_study({"scheduler": asha}), 30) == pytest.approx(5 + 10 / 3 + 15 / 9)
+    assert mean_epochs(small_study(), 30) == 30
+
+
+def test_the_largest_model_is_tried(small_study) -> None:
+    settings = small_study()
+    values = _largest(settings.search_space(), settings.base_trial())
+    assert values["model.n_latent"] == 8
+    assert _largest(settings.search_space(), settings.base_trial()) == values
+
+
+@pytest.mark.parametrize("n_iter", [2, 3, 8])
+def test_a_short_trial(small_study, n_iter: int) -> None:
+    pytest.importorskip("ray")  # brings psutil
+    settings = with_values(small_study().base_trial(), {"training.n_iter": n_iter})
+    found = _short_trial(settings, load_data(settings.data), 1)
+    assert 1 <= found.epochs <= n_iter
+    assert found.train_s > 0
+    assert found.eval_s > 0
+    assert found.memory_bytes > 2**20
+
+
+@pytest.mark.ray
+@pytest.mark.usefixtures("shared_ray")
+def test_nothing_is_recorded(small_study, tmp_path) -> None:
+    found = estimate(small_study())
+    assert found.by_cpu == 2
+    assert found.by_memory >= 1
+    assert found.n_trials == 4
+    assert not (tmp_path / "mlflow.db").exists()
+    assert not list(tmp_path.glob("studies/*/*"))

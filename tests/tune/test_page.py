@@ -1,0 +1,119 @@
+import dataclasses
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from hbpr.mlflow_log import Registered
+from tune.fidelity import RankCorrelation
+from tune.finalists import Comparison, Finalist
+from tune.journal import JournalTrial
+from tune.page import early_line, render, write_page
+from tune.result import StudyResult, TrialRecord
+from tune.summary import write_text
+
+TRIALS = [
+    JournalTrial(0, {"optimizer.lr": 0.1}, "COMPLETE", 0.2, {2: 0.2}, None),
+    JournalTrial(1, {"optimizer.lr": 0.3}, "PRUNED", 0.1, {2: 0.1}, None),
+    JournalTrial(2, {"optimizer.lr": 0.2}, "COMPLETE", 0.4, {2: 0.4}, None),
+    JournalTrial(3, {"optimizer.lr": 9.0}, "FAIL", None, {}, None),
+]
+
+
+@pytest.fixture
+def result(tmp_path: Path) -> StudyResult:
+    records = [TrialRecord(t.number, t.values, t.state, t.value, 2, 2) for t in TRIALS]
+    return StudyResult(
+        study_id="s1",
+        folder=tmp_path,
+        experiment="films <&>",
+        tracking_uri="http://ann:secret@mlflow.local:5000",
+        run_id=None,
+        view=None,
+        metric="val/auc",
+        trials=records,
+        best=records[2],
+        validation_metrics={"val/auc": 0.4},
+        test_metrics={"test/auc": 0.35},
+        baseline_metrics={"val/auc": 0.2, "test/auc": 0.15},
+        system=None,  # type: ignore[arg-type]
+        model_folder=tmp_path / "model",
+        wall_s=75.0,
+        search_s=50.0,
+        busy_cpu_s=80.0,
+        cpus=2.0,
+        ease_metrics={"val/auc": 0.3, "test/auc": 0.25},
+        epochs=6,
+        finalists=[Finalist(2, (0.39, 0.41), 0.4, 0.014, 6, {"val/auc": 0.4})],
+        comparisons=[Comparison("popularity", 0.2, 0.1, 0.3, 0.001, 80)],
+        importance={"optimizer.lr": 1.0},
+        early=[RankCorrelation(2, 0.75, 9), RankCorrelation(6, 0.9, 2)],
+        ended="sweep.budget.wall_s: trials ran for 50 s",
+        registered=Registered("films", "4", "3"),
+        notes=["MLflow did not answer for 12 s; all records have arrived"],
+    )
+
+
+class Tags(HTMLParser):
+    """Collects the text, and sees that what is opened is closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        assert all("http" not in (value or "") for _, value in attrs), "it needs nothing beside it"
+        if tag != "meta":
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        pass
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += f"{data}\n"
+
+
+def test_the_page_is_whole_and_says_it_all(result: StudyResult, tmp_path: Path) -> None:
+    write_page(result, TRIALS, tmp_path / "summary.html")
+    parser = Tags()
+    parser.feed((tmp_path / "summary.html").read_text())
+    assert parser.open == []
+    for words in (
+        "films <&>",
+        "4 trials (2 finished, 1 pruned, 1 failed) in 1 min 15 s",
+        "Ended by sweep.budget.wall_s",
+        "MLflow did not answer for 12 s",
+        "Winner: trial 2",
+        "EASE",
+        "0.2500",
+        "+0.2000 (95 % +0.1000 to +0.3000",
+        "What mattered",
+        "0.75 at epoch 2 (9 trials)",
+        "trial 1: 0.1000, pruned",
+    ):
+        assert words in parser.text, words
+    assert "secret" not in parser.text
+
+
+def test_the_text_says_the_same(result: StudyResult, tmp_path: Path) -> None:
+    write_text(result, tmp_path / "summary.txt")
+    said = (tmp_path / "summary.txt").read_text()
+    for words in (
+        "Ended by sweep.budget.wall_s",
+        "Finalists",
+        "p = 0.001",
+        "Mattered optimizer.lr 100%",
+        "models:/films/4; the champion stays version 3",
+    ):
+        assert words in said, words
+    assert "secret" not in said
+
+
+def test_few_trials_have_no_chart_and_no_correlation(result: StudyResult) -> None:
+    bare = dataclasses.replace(result, early=[RankCorrelation(2, 1.0, 3)], importance={})
+    assert early_line(bare) is None
+    assert "<polyline" not in render(bare, TRIALS[3:])

@@ -1,0 +1,59 @@
+"""`hbpr study` without Ray."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from hbpr.cli.main import cli, run
+from tune import folder as folders
+from tune.folder import StudyFolder
+from tune.outbox import Outbox
+
+
+@pytest.fixture
+def folder(small_study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StudyFolder:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    return folders.create(small_study(), {"{}": "fingerprint"})
+
+
+def said(capsys: pytest.CaptureFixture[str], *words: str, code: int = 0) -> str:
+    assert run(cli, ["study", *words]) == code
+    captured = capsys.readouterr()
+    return captured.out + captured.err
+
+
+def test_a_study_is_listed_in_each_state(folder: StudyFolder, capsys) -> None:
+    assert "unfinished" in said(capsys, "list")
+    outbox = Outbox(folder.path / "outbox")
+    assert "running" in said(capsys, "list")
+    outbox.close()
+    summary = {"best": {"value": 0.25}, "states": {"COMPLETE": 3, "PRUNED": 1}}
+    folder.summary.write_text(json.dumps(summary))
+    listed = said(capsys, "list")
+    assert "finished" in listed
+    assert "0.2500" in listed
+    assert "no studies in elsewhere" in said(capsys, "list", "--storage", "elsewhere")
+
+
+def test_a_study_is_shown(folder: StudyFolder, capsys) -> None:
+    told = said(capsys, "show", str(folder.path))
+    assert "unfinished, trials: 0 of 4" in told
+    assert f"hbpr study resume {folder.path}" in told
+    folder.text.write_text("the page\n")
+    folder.summary.write_text("{}")
+    assert said(capsys, "show", str(folder.path)) == "the page\n"
+
+
+def test_what_cannot_be_resumed_is_told(folder: StudyFolder, capsys, tmp_path: Path) -> None:
+    assert "not the folder of a study" in said(capsys, "resume", str(tmp_path), code=1)
+    wrong = said(capsys, "resume", str(folder.path), "--set", "sweep.num_trals=3", code=2)
+    assert "--set sweep.num_trals" in wrong
+    content = json.loads(folder.settings.read_text())
+    folder.settings.write_text(json.dumps(content | {"data": {"": "f"}}))
+    assert "were given in memory" in said(capsys, "resume", str(folder.path), code=1)
+
+
+def test_sync_without_records_is_told(folder: StudyFolder, capsys) -> None:
+    assert "no records of a study" in said(capsys, "sync", str(folder.path), code=1)
