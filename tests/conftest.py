@@ -7,6 +7,12 @@ from pathlib import Path
 import pytest
 
 
+@pytest.fixture(autouse=True)
+def no_tracking_uri_of_another_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    """MLflow writes the URI it was last given into the environment of the process."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+
 @pytest.fixture(scope="session")
 def empty_mlflow(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An MLflow database without a run; making one takes a second, copying it nothing."""

@@ -21,7 +21,15 @@ _FOLDER = click.argument(
 )
 
 
-@click.group("study")
+@click.group(
+    "study",
+    epilog="""\b
+Examples:
+  hbpr study list
+  hbpr study show studies/ml-100k/STUDY
+  hbpr study resume studies/ml-100k/STUDY
+""",
+)
 def study() -> None:
     """List studies, look at one, go on with it, send its records to MLflow."""
 
