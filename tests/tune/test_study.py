@@ -273,6 +273,7 @@ class TestStudy:
         assert "processes of trials that hung and were killed: 1" in result.notes
         assert set(runs().values()) == {"FINISHED"}
 
+    @pytest.mark.slow
     def test_mlflow_stops_in_the_middle(self, small_study, server, runs) -> None:
         from hbpr.mlflow_log import load_system
         from tune.delivery import sync
