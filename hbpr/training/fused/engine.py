@@ -81,6 +81,7 @@ class FusedEngine(Engine):
         self._copies = np.zeros(0, np.int32)
         counts = data.train.counts
         self._learnable = np.repeat(counts < self._n_places, counts)  # others have no negative
+        self._n_learnable = int(self._learnable.sum())
         most_visits = self._block_pairs
         if data.train.weights is not None:
             most = np.ceil(data.train.weights / data.train.weights.mean(dtype=np.float64))
@@ -136,7 +137,7 @@ class FusedEngine(Engine):
                 total = sum(job.result() for job in jobs)
         if len(self._copies):
             return total / max(1, int(self._copies[self._learnable].sum()))
-        return total / max(1, int(self._learnable.sum()))
+        return total / max(1, self._n_learnable)
 
     def _train(self, thread: int, blocks: NDArray[np.int64], seed: Any, lr: float) -> float:
         order, known, state = self._scratch[thread]

@@ -27,6 +27,8 @@ from hbpr.training.fused.prefetch import prefetch_row
 
 #: Positives whose negatives are drawn before the first of them is used.
 AHEAD: Final = 32
+#: Item vectors that take no more stay in the cache by themselves.
+_NEAR_BYTES: Final = 2**20
 
 
 @njit(cache=True, nogil=True, fastmath=set(FAST), error_model="numpy")
@@ -34,6 +36,15 @@ def _inner(users: Any, user: Any, items: Any, item: Any) -> Any:
     total = np.float32(0.0)
     for f in range(users.shape[1]):
         total += users[user, f] * items[item, f]
+    return total
+
+
+@njit(cache=True, nogil=True, fastmath=set(FAST), error_model="numpy")
+def _gap(users: Any, user: Any, items: Any, i: Any, j: Any) -> Any:
+    """How far the user's score of item i is above that of item j, without biases."""
+    total = np.float32(0.0)
+    for f in range(users.shape[1]):
+        total += users[user, f] * (items[i, f] - items[j, f])
     return total
 
 
@@ -161,6 +172,7 @@ def _train_blocks(
     steps = np.empty((3, d), np.float32)
     total = 0.0
     likelihood = 1.0  # product of probabilities: one logarithm for many of them
+    far = V.nbytes > _NEAR_BYTES
     simple = n_candidates == 1 and n_negatives == 1 and loss in (BPR, HINGE)
     for block in blocks:
         first = block * block_users
@@ -172,7 +184,7 @@ def _train_blocks(
             draw_ahead(
                 state, drawn, order, start, size, first, known, indptr, places, pools, n_places
             )
-            for c in range(size):
+            for c in range(size if far else 0):
                 prefetch_row(V, np.int64(order[start + c, 1]))
                 if adagrad:
                     prefetch_row(V2, np.int64(order[start + c, 1]))
@@ -183,14 +195,11 @@ def _train_blocks(
             for c in range(size):
                 u = np.int64(order[start + c, 0])
                 i = np.int64(order[start + c, 1])
-                positive = _inner(U, u, V, i)
-                if biased:
-                    positive += b[i]
                 if simple:
                     j = drawn[c, 0]
-                    x = positive - _inner(U, u, V, j)
+                    x = _gap(U, u, V, i, j)
                     if biased:
-                        x -= b[j]
+                        x += b[i] - b[j]
                     if loss == HINGE:
                         gap = np.float32(1.0) - x
                         rise = np.float32(0.0) if gap <= np.float32(0.0) else np.float32(1.0)
@@ -206,6 +215,9 @@ def _train_blocks(
                             total += softplus(-x)
                     fall = rise
                 else:
+                    positive = _inner(U, u, V, i)
+                    if biased:
+                        positive += b[i]
                     for n in range(n_negatives):
                         best = drawn[c, n * n_candidates]
                         highest = np.float32(-np.inf)
