@@ -364,19 +364,23 @@ def _quiet() -> Iterator[None]:
     import optuna
 
     before = optuna.logging.get_verbosity()
-    end, steps = (
-        logging.getLogger(f"ray.tune.{name}") for name in ("tune", "execution.tune_controller")
-    )
+    end = logging.getLogger("ray.tune.tune")
+    steps = [
+        logging.getLogger(f"ray.tune.execution.{name}")
+        for name in ("tune_controller", "experiment_state")
+    ]
     level = end.level
     quiet_optuna()
     end.setLevel(logging.CRITICAL)
-    steps.addFilter(_is_no_disk_problem)
+    for logger_ in steps:
+        logger_.addFilter(_is_no_disk_problem)
     try:
         yield
     finally:
         optuna.logging.set_verbosity(before)
         end.setLevel(level)
-        steps.removeFilter(_is_no_disk_problem)
+        for logger_ in steps:
+            logger_.removeFilter(_is_no_disk_problem)
 
 
 def _is_no_disk_problem(record: logging.LogRecord) -> bool:

@@ -87,7 +87,7 @@ def test_a_disk_that_fills_up_ends_the_study_in_order(disk: Path, tmp_path: Path
         fill(disk / "filler")
         out, error = process.communicate(timeout=60)
     assert process.returncode == 1, out + error
-    assert "Traceback" not in error
+    assert "Traceback" not in error, error
     assert "the study cannot write to its folder" in error
     folder = journals[0].parent
     assert f"hbpr study resume {folder}" in error
