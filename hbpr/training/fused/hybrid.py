@@ -16,7 +16,7 @@ from hbpr.training.fused.gradients import FAST, WARP, inverse_root, slopes
 from hbpr.training.fused.onehot import AHEAD
 
 
-@njit(cache=True, nogil=True, fastmath=set(FAST), error_model="numpy")
+@njit(cache=True, inline="always", fastmath=set(FAST), error_model="numpy")
 def _combine(
     weights: Any, indptr: Any, indices: Any, values: Any, row: Any, out: Any, k: Any
 ) -> None:
@@ -30,7 +30,7 @@ def _combine(
             out[k, f] += value * weights[feature, f]
 
 
-@njit(cache=True, nogil=True, fastmath=set(FAST), error_model="numpy")
+@njit(cache=True, inline="always", fastmath=set(FAST), error_model="numpy")
 def _combine_bias(b: Any, indptr: Any, indices: Any, values: Any, row: Any) -> Any:
     total = np.float32(0.0)
     for entry in range(indptr[row], indptr[row + 1]):
@@ -38,7 +38,7 @@ def _combine_bias(b: Any, indptr: Any, indices: Any, values: Any, row: Any) -> A
     return total
 
 
-@njit(cache=True, nogil=True, fastmath=set(FAST), error_model="numpy")
+@njit(cache=True, inline="always", fastmath=set(FAST), error_model="numpy")
 def _inner(users: Any, rows: Any, k: Any) -> Any:
     total = np.float32(0.0)
     for f in range(rows.shape[1]):
@@ -46,7 +46,7 @@ def _inner(users: Any, rows: Any, k: Any) -> Any:
     return total
 
 
-@njit(cache=True, nogil=True, fastmath=set(FAST), error_model="numpy")
+@njit(cache=True, inline="always", fastmath=set(FAST), error_model="numpy")
 def _sgd(
     weights: Any, indptr: Any, indices: Any, values: Any, row: Any, gradient: Any, lr: Any
 ) -> None:
@@ -57,7 +57,7 @@ def _sgd(
             weights[feature, f] -= step * gradient[f]
 
 
-@njit(cache=True, nogil=True, fastmath=set(FAST), error_model="numpy")
+@njit(cache=True, inline="always", fastmath=set(FAST), error_model="numpy")
 def _adagrad(
     weights: Any,
     sums: Any,
@@ -78,7 +78,7 @@ def _adagrad(
             weights[feature, f] -= lr * g * inverse_root(total)
 
 
-@njit(cache=True, nogil=True, fastmath=set(FAST), error_model="numpy")
+@njit(cache=True, inline="always", fastmath=set(FAST), error_model="numpy")
 def _sgd_bias(
     b: Any, indptr: Any, indices: Any, values: Any, row: Any, gradient: Any, lr: Any
 ) -> None:
@@ -86,7 +86,7 @@ def _sgd_bias(
         b[indices[entry]] -= lr * values[entry] * gradient
 
 
-@njit(cache=True, nogil=True, fastmath=set(FAST), error_model="numpy")
+@njit(cache=True, inline="always", fastmath=set(FAST), error_model="numpy")
 def _adagrad_bias(
     b: Any, sums: Any, indptr: Any, indices: Any, values: Any, row: Any, gradient: Any, lr: Any
 ) -> None:

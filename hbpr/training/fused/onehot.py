@@ -31,7 +31,7 @@ AHEAD: Final = 32
 _NEAR_BYTES: Final = 2**20
 
 
-@njit(cache=True, nogil=True, fastmath=set(FAST), error_model="numpy")
+@njit(cache=True, inline="always", fastmath=set(FAST), error_model="numpy")
 def _inner(users: Any, user: Any, items: Any, item: Any) -> Any:
     total = np.float32(0.0)
     for f in range(users.shape[1]):
@@ -39,7 +39,7 @@ def _inner(users: Any, user: Any, items: Any, item: Any) -> Any:
     return total
 
 
-@njit(cache=True, nogil=True, fastmath=set(FAST), error_model="numpy")
+@njit(cache=True, inline="always", fastmath=set(FAST), error_model="numpy")
 def _gap(users: Any, user: Any, items: Any, i: Any, j: Any) -> Any:
     """How far the user's score of item i is above that of item j, without biases."""
     total = np.float32(0.0)
@@ -48,13 +48,13 @@ def _gap(users: Any, user: Any, items: Any, i: Any, j: Any) -> Any:
     return total
 
 
-@njit(cache=True, nogil=True, fastmath=set(FAST), error_model="numpy")
+@njit(cache=True, inline="always", fastmath=set(FAST), error_model="numpy")
 def _sgd_row(weights: Any, row: Any, steps: Any, k: Any, lr: Any) -> None:
     for f in range(weights.shape[1]):
         weights[row, f] -= lr * steps[k, f]
 
 
-@njit(cache=True, nogil=True, fastmath=set(FAST), error_model="numpy")
+@njit(cache=True, inline="always", fastmath=set(FAST), error_model="numpy")
 def _adagrad_row(weights: Any, sums: Any, row: Any, steps: Any, k: Any, lr: Any) -> None:
     """One step of Adagrad (Duchi, Hazan & Singer, JMLR 2011), entry by entry."""
     for f in range(weights.shape[1]):
@@ -64,18 +64,18 @@ def _adagrad_row(weights: Any, sums: Any, row: Any, steps: Any, k: Any, lr: Any)
         weights[row, f] -= lr * g * inverse_root(total)
 
 
-@njit(cache=True, nogil=True, fastmath=set(FAST), error_model="numpy")
+@njit(cache=True, inline="always", fastmath=set(FAST), error_model="numpy")
 def _sgd_bias(b: Any, item: Any, gradient: Any, lr: Any) -> None:
     b[item] -= lr * gradient
 
 
-@njit(cache=True, nogil=True, fastmath=set(FAST), error_model="numpy")
+@njit(cache=True, inline="always", fastmath=set(FAST), error_model="numpy")
 def _adagrad_bias(b: Any, sums: Any, item: Any, gradient: Any, lr: Any) -> None:
     sums[item] += gradient * gradient
     b[item] -= lr * gradient * inverse_root(sums[item])
 
 
-@njit(cache=True, nogil=True, fastmath=set(FAST), error_model="numpy")
+@njit(cache=True, inline="always", fastmath=set(FAST), error_model="numpy")
 def _sgd_triple(
     U: Any, V: Any, u: Any, i: Any, j: Any, rise: Any, fall: Any, lr: Any, regs: Any
 ) -> None:
@@ -87,7 +87,7 @@ def _sgd_triple(
         V[j, f] = negative - lr * (regs[2] * negative + fall * user)
 
 
-@njit(cache=True, nogil=True, fastmath=set(FAST), error_model="numpy")
+@njit(cache=True, inline="always", fastmath=set(FAST), error_model="numpy")
 def _gradients(
     U: Any, V: Any, u: Any, i: Any, j: Any, rise: Any, fall: Any, regs: Any, steps: Any
 ) -> None:
