@@ -30,6 +30,9 @@ COMMANDS: Final = {
     "simulate": _Entry(
         "tune.simulate_commands", "simulate", "Replay searches on recorded learning curves."
     ),
+    "reproduce": _Entry(
+        "hbpr.cli.reproduce", "reproduce", "Measure published results again, beside the published."
+    ),
     "config": _Entry("hbpr.cli.config", "config", "Check a settings file, or print its schema."),
     "plot": _Entry("dashboards.commands", "plot", "Plot the runs of an experiment."),
     "serve": _Entry("cluster.commands", "serve", "Answer recommendations over HTTP."),

@@ -1,0 +1,52 @@
+"""Which rows there are, and the settings each was given."""
+
+import importlib
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Final
+
+from hbpr.errors import ConfigError
+from hbpr.reproductions.row import Row
+from hbpr.settings.load import load_trial
+from hbpr.settings.models import TrialSettings
+
+#: Module of each row, in the order of the report.
+ROWS: Final = {
+    "ml-100k-75-25": "hbpr.reproductions.ml_100k_75_25",
+}
+
+_SETTINGS: Final = Path(__file__).parents[2] / "configs" / "reproductions"
+
+
+def load_row(name: str) -> Row:
+    """Return a row by its name.
+
+    Raises:
+        ConfigError: There is none of that name.
+    """
+    if name not in ROWS:
+        near = get_close_matches(name, ROWS, n=1)
+        hint = f"Did you mean {near[0]}?" if near else f"Rows: {', '.join(ROWS)}"
+        raise ConfigError(f"reproduce: no row is called {name!r}. {hint}")
+    row: Row = importlib.import_module(ROWS[name]).ROW
+    return row
+
+
+def settings_path(name: str) -> Path:
+    """Path of a row's settings file, in the checkout."""
+    return _SETTINGS / f"{name}.yaml"
+
+
+def load_settings(name: str) -> TrialSettings:
+    """Read the settings that were chosen for a row.
+
+    Raises:
+        ConfigError: The file is wrong, or hbpr does not run from a checkout.
+    """
+    path = settings_path(name)
+    if not path.is_file():
+        raise ConfigError(
+            f"reproduce {name}: {path} is not there; the settings of rows come with the "
+            "repository: install hbpr from a checkout (python -m pip install -e .)"
+        )
+    return load_trial(path)
