@@ -56,7 +56,7 @@ def to_markdown(result: Result, *, plot: str | None = None) -> str:
 
 
 def put_section(report: str, name: str, section: str, order: Sequence[str]) -> str:
-    """Return a report with one row's section put in, or replaced.
+    r"""Return a report with one row's section put in, or replaced.
 
     Args:
         report: The report; sections of rows begin with ``## NAME``.
@@ -65,8 +65,8 @@ def put_section(report: str, name: str, section: str, order: Sequence[str]) -> s
         order: All rows in the order of the report.
 
     Example:
-        >>> put_section("# R\\n\\n## b\\n\\nold\\n", "a", "## a\\n\\nnew\\n", ["a", "b"])
-        '# R\\n\\n## a\\n\\nnew\\n\\n## b\\n\\nold\\n'
+        >>> put_section("# R\n\n## b\n\nold\n", "a", "## a\n\nnew\n", ["a", "b"])
+        '# R\n\n## a\n\nnew\n\n## b\n\nold\n'
     """
     head, sections = _taken_apart(report, order)
     sections[name] = section.rstrip("\n")
