@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
-import numpy as np
-
 from hbpr.data.interactions import UserItems
 from hbpr.errors import ConfigError, DataError
 from hbpr.evaluation.listed import ScorePairs, listed_ranks, pairs_from_blocks
@@ -46,10 +44,12 @@ class Evaluation:
 
     Attributes:
         metrics: Mean over the evaluated users by full name, such as ``val/ndcg_at_10``.
-        n_users: Users with something held out: those the means are over.
+        n_users: Users the means are over: something is held out, and it is ranked among others.
         n_skipped: Users with nothing held out; they are in no mean.
-        ranks: For values per user: ``ndcg_at_k(evaluation.ranks, 10)`` beside
-            ``evaluation.ranks.users``.
+        n_unopposed: Users whose candidates are all held out, so that every ranking is perfect;
+            they are in no mean either.
+        ranks: Of the users in the means. For values per user: ``ndcg_at_k(evaluation.ranks, 10)``
+            beside ``evaluation.ranks.users``.
         candidates: What the held-out items were ranked among: ``all`` (the catalogue) or
             ``listed``. Numbers of the two do not compare.
     """
@@ -57,6 +57,7 @@ class Evaluation:
     metrics: dict[str, float]
     n_users: int
     n_skipped: int
+    n_unopposed: int
     ranks: Ranks
     candidates: Literal["all", "listed"] = "all"
 
@@ -73,7 +74,7 @@ def evaluate(
     """Score a ranking of each user's candidates against the held-out items.
 
     Candidates of a user are the listed items, or all, but the excluded ones; held-out items always
-    are among them.
+    are among them. Users without any other candidate are left out and counted.
 
     Args:
         scorer: Model or baseline.
@@ -90,7 +91,7 @@ def evaluate(
 
     Raises:
         ConfigError: A length is below 1.
-        DataError: Nothing is held out, or shapes do not agree.
+        DataError: Nothing is held out, nobody has another candidate, or shapes do not agree.
         DivergedError: A score is NaN.
     """
     if any(k < 1 for k in top_k):
@@ -109,19 +110,29 @@ def evaluate(
             else pairs_from_blocks(scorer.block_scorer(), held_out.n_items)
         )
         ranks = listed_ranks(score, held_out, exclude, candidates)
+    n_skipped = held_out.n_users - ranks.n_users
+    opposed = ranks.n_candidates > ranks.n_held_out
+    n_unopposed = int((~opposed).sum())
+    if n_unopposed == len(opposed):
+        raise DataError(
+            f"evaluation of {part}: none of the {n_unopposed} users with an item held out has "
+            "another candidate to rank it among; use data.candidates: all, or data with observed "
+            "negatives in this part"
+        )
+    if n_unopposed:
+        ranks = ranks.of(opposed)
     metrics = {}
     for name, whole in WHOLE_METRICS.items():
-        metrics[metric_name(part, name)] = _mean(whole(ranks))
+        metrics[metric_name(part, name)] = float(whole(ranks).mean())
     for k in dict.fromkeys(top_k):
         for name, at_k in AT_K_METRICS.items():
-            metrics[metric_name(part, name, k)] = _mean(at_k(ranks, k))
-    n_skipped = held_out.n_users - ranks.n_users
-    logger.debug("%s: %d users evaluated, %d with nothing held out", part, ranks.n_users, n_skipped)
+            metrics[metric_name(part, name, k)] = float(at_k(ranks, k).mean())
+    logger.debug(
+        "%s: %d users evaluated, %d with nothing held out, %d without another candidate",
+        part,
+        ranks.n_users,
+        n_skipped,
+        n_unopposed,
+    )
     kind: Literal["all", "listed"] = "all" if candidates is None else "listed"
-    return Evaluation(metrics, ranks.n_users, n_skipped, ranks, kind)
-
-
-def _mean(per_user: np.ndarray[tuple[int], np.dtype[np.float64]]) -> float:
-    """Mean over the users for whom the metric is defined; NaN where it is for none."""
-    defined = per_user[~np.isnan(per_user)]
-    return float(defined.mean()) if len(defined) else float("nan")
+    return Evaluation(metrics, ranks.n_users, n_skipped, n_unopposed, ranks, kind)

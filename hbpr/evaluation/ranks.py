@@ -7,7 +7,7 @@ binary search of the sorted held-out scores, up to about a thousand held-out ite
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numba
 import numpy as np
@@ -56,6 +56,14 @@ class Ranks:
     def n_held_out(self) -> NDArray[np.int64]:
         """(n,) number of held-out items of each user."""
         return np.diff(self.indptr)
+
+    def of(self, rows: NDArray[np.bool_]) -> Self:
+        """Ranks of the users whose (n,) row is true."""
+        n_held_out = self.n_held_out
+        indptr = np.zeros(int(rows.sum()) + 1, np.int64)
+        np.cumsum(n_held_out[rows], out=indptr[1:])
+        kept = self.ranks[np.repeat(rows, n_held_out)]
+        return type(self)(self.users[rows], indptr, kept, self.n_candidates[rows])
 
 
 def held_out_ranks(

@@ -33,16 +33,29 @@ def test_every_metric_for_every_k_by_its_full_name(table, case):
         assert parse_metric_name(name).part == "test"
 
 
-def test_auc_leaves_out_users_without_anything_to_order(table):
-    held_out = UserItems.from_pairs([0, 1, 1], [0, 0, 1], n_users=2, n_items=2)
-    scores = np.array([[2, 1], [2, 1]], np.float32)
-    nothing = UserItems.empty(2, 2)
-    assert (
-        evaluate(table(scores), held_out, exclude=nothing, top_k=(1,), part="val").metrics[
-            "val/auc"
-        ]
-        == 1.0
-    )
+def test_users_without_another_candidate_are_left_out_and_counted(table):
+    """User 1 has nothing to be ranked against: every metric would be perfect."""
+    held_out = UserItems.from_pairs([0, 1, 1], [0, 0, 1], n_users=3, n_items=2)
+    scores = np.array([[1, 2], [2, 1], [2, 1]], np.float32)
+    nothing = UserItems.empty(3, 2)
+    found = evaluate(table(scores), held_out, exclude=nothing, top_k=(1,), part="val")
+    assert (found.n_users, found.n_skipped, found.n_unopposed) == (1, 1, 1)
+    assert found.ranks.users.tolist() == [0]
+    assert found.metrics["val/auc"] == found.metrics["val/hr_at_1"] == 0.0
+    assert found.metrics["val/mrr"] == 0.5
+
+
+def test_the_same_holds_among_listed_candidates(table):
+    held_out = UserItems.from_pairs([0, 1, 1, 2], [0, 0, 1, 2], n_users=3, n_items=3)
+    listed = UserItems.from_pairs([0, 2], [2, 0], n_users=3, n_items=3)
+    exclude = UserItems.from_pairs([2], [0], n_users=3, n_items=3)
+    scores = np.array([[1, 0, 2]] * 3, np.float32)
+    ask = {"exclude": exclude, "top_k": (1,), "part": "test"}
+    found = evaluate(table(scores), held_out, candidates=listed, **ask)
+    assert (found.n_users, found.n_skipped, found.n_unopposed) == (1, 0, 2)
+    assert found.metrics["test/ndcg_at_1"] == 0.0
+    with pytest.raises(DataError, match="none of the 3 users .* use data.candidates: all"):
+        evaluate(table(scores), held_out, candidates=UserItems.empty(3, 3), **ask)
 
 
 def test_nothing_held_out_is_an_error(table):

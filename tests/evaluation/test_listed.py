@@ -72,7 +72,9 @@ def test_blocks_and_pairs_give_the_same_and_say_so(case, table):
     ]
     assert found[0].metrics == found[1].metrics
     assert [f.candidates for f in found] == ["listed", "listed"]
-    assert scorer.n_scored == found[1].ranks.n_candidates.sum()
+    ranks = listed_ranks(of_table(c.scores), c.held_out, c.exclude, listed)
+    assert scorer.n_scored == ranks.n_candidates.sum()
+    assert found[1].n_unopposed == (ranks.n_candidates == ranks.n_held_out).sum() > 0
     whole = evaluate(table(c.scores), c.held_out, exclude=c.exclude, top_k=(3,), part="test")
     assert whole.candidates == "all"
     assert whole.metrics != found[0].metrics
