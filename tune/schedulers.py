@@ -35,7 +35,7 @@ def make_scheduler(
     metric: str,
     max_epochs: int,
     mode: str = "max",
-    ended: "Sequence[JournalTrial]" = (),
+    before: "Sequence[JournalTrial]" = (),
 ) -> TrialScheduler:
     """Return the scheduler of a study.
 
@@ -44,7 +44,8 @@ def make_scheduler(
         metric: Key of a result that is compared.
         max_epochs: Epochs of the longest trial; a grace period above it counts as it.
         mode: ``max`` or ``min``.
-        ended: Trials of the study that ended before, with which new ones are compared.
+        before: Trials of earlier sittings of the study, with all that they reported. Those that
+            did not end go on from a checkpoint, and may report again what is known already.
     """
     watched: dict[str, Any] = {"time_attr": CLOCK, "metric": metric, "mode": mode}
     grace_period = min(settings.grace_period, max_epochs)
@@ -57,17 +58,11 @@ def make_scheduler(
             brackets=1 if settings.kind == "asha" else int(halvings + 1e-9) + 1,
             **watched,
         )
-        for trial, results in _replayed(ended, metric):
-            halving.on_trial_add(_NO_RAY, trial)
-            for result in results:
-                halving.on_trial_result(_NO_RAY, trial, result)
-        return halving
+        return _ToldOnce(halving, metric, before)
     if settings.kind == "median":
         watched["min_time_slice"] = math.inf  # never pause a trial to gather samples
         median = _MedianRule(grace_period=grace_period, min_samples_required=_MEDIAN_OF, **watched)
-        for trial, results in _replayed(ended, metric):
-            median.remember(trial, results)
-        return median
+        return _ToldOnce(median, metric, before)
     return FIFOScheduler()
 
 
@@ -89,6 +84,69 @@ def decision_epochs(settings: SchedulerSettings, max_epochs: int) -> list[int]:
     return epochs
 
 
+class _ToldOnce(FIFOScheduler):
+    """Tells a rule every report of every trial of the study, each once.
+
+    The rule knows trials by their numbers in the study, which a trial keeps when a fault or a
+    resumed study starts it again; Ray's ids change. A report that such a trial repeats, because its
+    checkpoint is older than its last report, is not told again: the decision about it was taken.
+
+    Args:
+        rule: A scheduler that stops trials and pauses none.
+        metric: Key of a result that it compares.
+        before: Trials of earlier sittings; their reports are told at once.
+    """
+
+    def __init__(
+        self,
+        rule: "_Halving | _MedianRule",
+        metric: str,
+        before: "Sequence[JournalTrial]" = (),
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.rule = rule
+        self._watched = metric
+        self._last: dict[int, int] = {}
+        for trial in before:
+            self._replay(trial)
+
+    def _replay(self, trial: "JournalTrial") -> None:
+        bare: Any = BareTrial(trial.number)
+        self.on_trial_add(_NO_RAY, bare)
+        results: list[dict[str, Any]] = [
+            {CLOCK: epoch, self._watched: value} for epoch, value in sorted(trial.reports.items())
+        ]
+        # Ray does not ask a scheduler about the result that ends a trial.
+        for result in results[:-1] if trial.state == "COMPLETE" else results:
+            self._last[trial.number] = result[CLOCK]
+            self.rule.remember(bare, result)
+        if results and trial.state in {"COMPLETE", "PRUNED"}:
+            self.on_trial_complete(_NO_RAY, bare, results[-1])
+
+    def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
+        """Introduce a trial, unless it was there before."""
+        number = int(trial.config["trial"])
+        if number not in self._last:
+            self._last[number] = 0
+            self.rule.on_trial_add(tune_controller, _bare(trial))
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        """Ask the rule about a report that is new."""
+        number = int(trial.config["trial"])
+        if self._watched not in result or result[CLOCK] <= self._last[number]:
+            return TrialScheduler.CONTINUE
+        self._last[number] = result[CLOCK]
+        return self.rule.on_trial_result(tune_controller, _bare(trial), result)
+
+    def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
+        """Tell the rule that a trial ended."""
+        self.rule.on_trial_complete(tune_controller, _bare(trial), result)
+
+    def on_trial_remove(self, tune_controller: Any, trial: Any) -> None:
+        """Tell the rule of a trial that ended while it did not run."""
+        self.rule.on_trial_remove(tune_controller, _bare(trial))
+
+
 class _Halving(AsyncHyperBandScheduler):
     """Asynchronous successive halving, in one bracket or, as asynchronous Hyperband, in several.
 
@@ -108,6 +166,10 @@ class _Halving(AsyncHyperBandScheduler):
         """Put a trial into its bracket."""
         bracket = bracket_of(trial.config["trial"], len(self._brackets), self._reduction_factor)
         self._trial_info[trial.trial_id] = self._brackets[bracket]
+
+    def remember(self, trial: Any, result: dict[str, Any]) -> None:
+        """Enter a report of an earlier sitting into its rung."""
+        self.on_trial_result(_NO_RAY, trial, result)
 
 
 def bracket_of(number: int, n_brackets: int, reduction_factor: float) -> int:
@@ -140,10 +202,9 @@ class _MedianRule(MedianStoppingRule):
     the last result of a stopped trial twice.
     """
 
-    def remember(self, trial: Any, results: list[dict[str, Any]]) -> None:
-        """Compare later trials with one that has ended."""
-        if results:
-            self._results[trial].extend(results)
+    def remember(self, trial: Any, result: dict[str, Any]) -> None:
+        """Keep a report of an earlier sitting."""
+        self._results[trial].append(result)
 
     def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
         """Keep the last result of a trial if it holds a value that is not kept yet."""
@@ -171,14 +232,5 @@ class BareTrial:
         return {"trial": self.number}
 
 
-def _replayed(
-    ended: "Sequence[JournalTrial]", metric: str
-) -> list[tuple[Any, list[dict[str, Any]]]]:
-    return [
-        (
-            BareTrial(trial.number),
-            [{CLOCK: epoch, metric: value} for epoch, value in sorted(trial.reports.items())],
-        )
-        for trial in ended
-        if trial.state in {"COMPLETE", "PRUNED"}
-    ]
+def _bare(trial: Any) -> Any:
+    return BareTrial(int(trial.config["trial"]))

@@ -210,7 +210,7 @@ class _Study:
                         sweep.scheduler,
                         metric=sweep.metric,
                         max_epochs=self._settings.max_epochs(),
-                        ended=before,
+                        before=before,
                     ),
                     max_concurrent_trials=slots,
                     resources_per_trial={"cpu": sweep.resources.cpu, "gpu": sweep.resources.gpu},

@@ -52,7 +52,7 @@ def test_a_warning_needs_enough_trials():
 def test_epochs_are_the_rungs_of_the_scheduler(grace, factor, last):
     settings = SchedulerSettings(kind="hyperband", grace_period=grace, reduction_factor=factor)
     scheduler = make_scheduler(settings, metric="v", max_epochs=last)
-    rungs = {math.ceil(rung[0]) for bracket in scheduler._brackets for rung in bracket._rungs}
+    rungs = {math.ceil(rung[0]) for bracket in scheduler.rule._brackets for rung in bracket._rungs}
     assert set(decision_epochs(settings, last)) == {rung for rung in rungs if rung < last}
 
 

@@ -1,7 +1,7 @@
 """Schedulers on a fake clock, and each of them once in a real Ray."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -36,15 +36,18 @@ class FakeTrial:
 class Clock:
     """Runs trials side by side, one evaluation period at a time, without Ray."""
 
-    def __init__(self, kind, *, max_epochs=45, ended=(), **options):
+    def __init__(self, kind, *, max_epochs=45, before=(), **options):
         settings = SchedulerSettings(kind=kind, **{"grace_period": 5, **options})
-        self.scheduler = make_scheduler(settings, metric=METRIC, max_epochs=max_epochs, ended=ended)
-        self.max_epochs = max_epochs
+        self.scheduler = make_scheduler(
+            settings, metric=METRIC, max_epochs=max_epochs, before=before
+        )
+        self.max_epochs, self.first = max_epochs, len(before)
         self.lived = {}
 
     def run(self, values, *, shape=lambda value, epoch: value):
         """Return the epoch at which each trial ended; all start at once, in the given order."""
-        trials = {FakeTrial(len(self.lived) + i): value for i, value in enumerate(values)}
+        first = self.first + len(self.lived)
+        trials = {FakeTrial(first + i): value for i, value in enumerate(values)}
         for trial in trials:
             self.scheduler.on_trial_add(None, trial)
             self.lived[trial] = 0
@@ -103,10 +106,10 @@ class TestFakeClock:
     @pytest.mark.parametrize("kind", ["asha", "hyperband", "median"])
     def test_a_resumed_study_compares_with_trials_that_ended(self, kind):
         good = dict.fromkeys(range(5, 50, 5), 0.8)
-        ended = [JournalTrial(i, {}, "COMPLETE", 0.8, good, None) for i in range(4)]
-        ended.append(JournalTrial(4, {}, "FAIL", None, {}, None))
+        before = [JournalTrial(i, {}, "COMPLETE", 0.8, good, None) for i in range(4)]
+        before += [JournalTrial(i, {}, "FAIL", None, {}, None) for i in (4, 5)]
         assert Clock(kind).run([0.1]) == [45]
-        assert Clock(kind, ended=ended).run([0.1]) == [5]
+        assert Clock(kind, before=before).run([0.1]) == [5]
 
     def test_hyperband_stops_later_in_later_brackets(self):
         values = [0.99 - 0.01 * i for i in range(30)]
@@ -127,6 +130,112 @@ class TestFakeClock:
         Clock("asha").run([0.1, 0.2])
         Clock("hyperband").run([0.1, 0.2])
         assert np.random.get_state()[1].tolist() == state  # noqa: NPY002
+
+
+class Driver:
+    """A study's driver without Ray: what the journal knows survives it, the scheduler does not."""
+
+    EPOCHS = 45
+
+    def __init__(self, kind, curves):
+        self.curves = curves
+        self.settings = SchedulerSettings(kind=kind, grace_period=5, reduction_factor=3)
+        self.trials = {
+            number: JournalTrial(number, {}, "RUNNING", None, {}, None)
+            for number in range(len(curves))
+        }
+        self.start({})
+
+    def start(self, checkpoints):
+        """Begin a sitting, in which every unfinished trial goes on from its checkpoint."""
+        self.scheduler = make_scheduler(
+            self.settings, metric=METRIC, max_epochs=self.EPOCHS, before=list(self.trials.values())
+        )
+        self.at = dict.fromkeys(self.trials, 0) | checkpoints
+
+    def tick(self):
+        """Let every running trial report once, the later ones later."""
+        for number, trial in list(self.trials.items()):
+            if trial.state != "RUNNING":
+                continue
+            fake = FakeTrial(number)
+            if self.at[number] == 0 or number not in self.scheduler._last:
+                self.scheduler.on_trial_add(None, fake)
+            self.at[number] += PERIOD
+            epoch = self.at[number]
+            result = {"epoch": epoch, METRIC: self.curves[number] * (1 + epoch / 100)}
+            trial.reports.setdefault(epoch, result[METRIC])
+            stopped = False
+            if epoch < self.EPOCHS:
+                decision = self.scheduler.on_trial_result(None, fake, result)
+                stopped = decision == TrialScheduler.STOP
+            if stopped or epoch == self.EPOCHS:
+                self.scheduler.on_trial_complete(None, fake, result)
+                state = "PRUNED" if stopped else "COMPLETE"
+                self.trials[number] = replace(trial, state=state)
+
+    def rungs(self):
+        return [
+            [(milestone, dict(sorted(told.items()))) for milestone, told in bracket._rungs]
+            for bracket in self.scheduler.rule._brackets
+        ]
+
+
+class TestResumed:
+    """The scheduler of a resumed study knows what an undisturbed one does, and nothing twice."""
+
+    CURVES = (0.5, 0.9, 0.3, 0.8, 0.6, 0.7, 0.2, 0.85, 0.4)
+
+    @pytest.mark.parametrize("kind", ["asha", "hyperband"])
+    @pytest.mark.parametrize("back", [0, 5, 15])
+    def test_rungs(self, kind, back):
+        undisturbed, resumed = Driver(kind, self.CURVES), Driver(kind, self.CURVES)
+        for _ in range(9):
+            undisturbed.tick()
+        for _ in range(4):
+            resumed.tick()
+        before = resumed.rungs()
+        resumed.start({number: max(0, at - back) for number, at in resumed.at.items()})
+        assert resumed.rungs() == before
+        for _ in range(9):
+            resumed.tick()
+        assert resumed.rungs() == undisturbed.rungs()
+        assert resumed.trials == undisturbed.trials
+
+    def test_a_late_report_enters_no_rung_below_the_checkpoint(self):
+        driver = Driver("asha", self.CURVES[:1])
+        for _ in range(2):
+            driver.tick()
+        driver.start({0: 10})
+        for _ in range(2):
+            driver.tick()
+        ((_, (_, at_15), (_, at_5)),) = driver.rungs()
+        assert at_5 == {"journal-0": pytest.approx(0.5 * 1.05)}
+        assert at_15 == {"journal-0": pytest.approx(0.5 * 1.15)}
+
+    def test_the_median_rule_hears_a_report_once(self):
+        driver = Driver("median", self.CURVES)
+        for _ in range(3):
+            driver.tick()
+        known = {
+            t.number: [r["epoch"] for r in rs] for t, rs in driver.scheduler.rule._results.items()
+        }
+        driver.start({number: max(0, at - 10) for number, at in driver.at.items()})
+        driver.tick()
+        driver.tick()
+        again = {
+            t.number: [r["epoch"] for r in rs] for t, rs in driver.scheduler.rule._results.items()
+        }
+        assert again == known
+
+    def test_a_trial_that_a_fault_started_again(self):
+        scheduler = Driver("asha", (0.5,)).scheduler
+        trial = FakeTrial(0)
+        for epoch, value in ((5, 0.5), (10, 0.6), (5, 0.5), (10, 0.6)):
+            scheduler.on_trial_add(None, trial)  # Ray adds a trial again after a crash
+            scheduler.on_trial_result(None, trial, {"epoch": epoch, METRIC: value})
+        (bracket,) = scheduler.rule._brackets
+        assert [told for _, told in bracket._rungs] == [{}, {}, {"journal-0": 0.5}]
 
 
 class Curve(ray_tune.Trainable):
