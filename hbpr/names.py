@@ -14,11 +14,20 @@ Part = Literal["val", "test"]
 AT_K: Final = ("ndcg", "precision", "recall", "hr", "map")
 #: Metrics of the whole ranking.
 WHOLE: Final = ("auc", "mrr")
+#: Shares of an item's k neighbours that are on its pages; less is better, and no search goes by it.
+PAGE_SHARE: Final = "page_share"
+MERE_PAGE_SHARE: Final = "mere_page_share"
 
 #: Per-epoch values that are not metrics of a ranking.
 LOSS: Final = "train/loss"
 TRAIN_S: Final = "time/train_s"
 EVAL_S: Final = "time/eval_s"
+
+#: What serving a model takes, measured once a trial: bytes of all item vectors, and milliseconds of
+#: CPU time to score the whole catalogue for one user. Less is better.
+ITEM_VECTOR_BYTES: Final = "item_vector_bytes"
+SCORE_CPU_MS: Final = "score_cpu_ms"
+COSTS: Final = (ITEM_VECTOR_BYTES, SCORE_CPU_MS)
 
 _PATTERN: Final = re.compile(r"(val|test)/([a-z]+)(?:_at_([1-9][0-9]*))?")
 

@@ -8,8 +8,8 @@ import errno
 import json
 import logging
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,9 @@ RAY_TRIAL = "ray_trial"
 EARLIER = "earlier_study"
 #: Attribute of an Optuna trial: seconds of training and evaluation.
 SECONDS = "seconds"
+#: Prefix of attributes of an Optuna trial, with the epoch behind it: all that a report said of
+#: several objectives or limits, the first objective first. Optuna keeps no steps of such a trial.
+MEASURED = "epoch:"
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,8 @@ class JournalTrial:
         reports: Epoch -> reported value.
         ray_trial: Id of the Ray trial that ran it last; None where none was started.
         seconds: Seconds of training and evaluation of a trial that ended.
+        measured: Epoch -> value of each metric that the study looks at, in a study of several
+            objectives or with limits; else empty.
     """
 
     number: int
@@ -52,6 +57,13 @@ class JournalTrial:
     reports: dict[int, float]
     ray_trial: str | None
     seconds: float | None = None
+    measured: dict[int, dict[str, float]] = field(default_factory=dict)
+
+    @property
+    def at_best(self) -> dict[str, float]:
+        """`measured` at the first epoch with the best value; empty where there is none."""
+        best = [epoch for epoch, value in self.reports.items() if value == self.value]
+        return self.measured.get(min(best), {}) if best else {}
 
 
 class DriverJournal(JournalFileBackend):
@@ -144,8 +156,25 @@ def best_report(values: Sequence[float], mode: str) -> float:
     return max(known) if mode == "max" else min(known)
 
 
+def measured_of(attributes: Mapping[str, Any]) -> dict[int, dict[str, float]]:
+    """Return what the attributes of an Optuna trial say under `MEASURED`, by epoch."""
+    return {
+        int(key.removeprefix(MEASURED)): value
+        for key, value in attributes.items()
+        if key.startswith(MEASURED)
+    }
+
+
+def reports_of(trial: FrozenTrial) -> dict[int, float]:
+    """Return epoch -> value of the first objective."""
+    several = measured_of(trial.user_attrs)
+    return dict(trial.intermediate_values) or {
+        epoch: next(iter(values.values())) for epoch, values in several.items()
+    }
+
+
 def _journal_trial(number: int, trial: FrozenTrial, space: Space, mode: str) -> JournalTrial:
-    reports = dict(trial.intermediate_values)
+    reports = reports_of(trial)
     return JournalTrial(
         number=number,
         values=space.decode(trial.params),
@@ -154,6 +183,7 @@ def _journal_trial(number: int, trial: FrozenTrial, space: Space, mode: str) -> 
         reports=reports,
         ray_trial=trial.user_attrs.get(RAY_TRIAL),
         seconds=trial.user_attrs.get(SECONDS),
+        measured=measured_of(trial.user_attrs),
     )
 
 

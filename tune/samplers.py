@@ -11,7 +11,14 @@ from typing import Any, Final, Literal
 import numpy as np
 from optuna.distributions import BaseDistribution
 from optuna.exceptions import ExperimentalWarning
-from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, RandomSampler, TPESampler
+from optuna.samplers import (
+    BaseSampler,
+    CmaEsSampler,
+    GPSampler,
+    NSGAIISampler,
+    RandomSampler,
+    TPESampler,
+)
 from optuna.search_space import IntersectionSearchSpace
 from optuna.study import Study
 from optuna.trial import FrozenTrial
@@ -21,7 +28,7 @@ from tune.space import Space
 
 _DRAWS: Final = 32
 
-Algorithm = Literal["tpe", "gp", "cmaes", "qmc", "random", "grid"]
+Algorithm = Literal["tpe", "gp", "cmaes", "nsga2", "qmc", "random", "grid"]
 
 
 class Samplers:
@@ -39,6 +46,7 @@ class Samplers:
         self._algorithm = algorithm
         self._seed = seed
         self._n_startup = min(10, max(5, num_trials // 4))
+        self._population = min(50, max(8, num_trials // 5))
         self._conditional = space.conditional
         self._points: Sequence[Mapping[str, Any]] = ()
         self._sequence: AllowedSobol | None = None
@@ -69,6 +77,8 @@ class Samplers:
             return _SequenceSampler(self._sequence, number)
         if self._algorithm == "random":
             return RandomSampler(seed=seed)
+        if self._algorithm == "nsga2":
+            return NSGAIISampler(seed=seed, population_size=self._population)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
             if self._algorithm == "gp":

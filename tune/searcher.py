@@ -11,17 +11,28 @@ import math
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import optuna
 from optuna.storages import JournalStorage
-from optuna.trial import Trial, TrialState, create_trial
+from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 from ray.tune.search import Searcher
 
 from hbpr.names import EVAL_S, TRAIN_S
 from tune.beginning import Beginning
 from tune.draft import draw_allowed
-from tune.journal import EARLIER, JOURNAL, RAY_TRIAL, SECONDS, DriverJournal, best_report
+from tune.journal import (
+    EARLIER,
+    JOURNAL,
+    MEASURED,
+    RAY_TRIAL,
+    SECONDS,
+    DriverJournal,
+    best_report,
+    measured_of,
+    reports_of,
+)
+from tune.objectives import Goals, Objective
 from tune.samplers import Algorithm, PointSampler, Samplers
 from tune.space import Space
 
@@ -34,9 +45,10 @@ _BEGINNING = "beginning"
 class OptunaSearcher(Searcher):
     """Suggests ``{"trial": number, "values": {dotted key: value}}`` and learns from results.
 
-    Results need ``epoch`` and the metric. A trial ends COMPLETE with its best value if its last
+    Results need ``epoch`` and the metrics. A trial ends COMPLETE with its best value if its last
     result says ``finished``, FAIL if it raised, said ``failed``, reported NaN or nothing, and else
-    PRUNED: a scheduler stopped it.
+    PRUNED: it was stopped. Of several objectives it is told the values at the epoch that is best
+    by the first; how far these are outside of limits, it is told in any case.
 
     Plain values and no open files until the first trial, so Ray can pickle it; only the process
     that runs the study may use it.
@@ -49,7 +61,8 @@ class OptunaSearcher(Searcher):
         folder: str | Path,
         study_id: str,
         metric: str,
-        mode: str = "max",
+        mode: Literal["max", "min"] = "max",
+        goals: Goals | None = None,
         algorithm: Algorithm = "tpe",
         seed: int = 0,
         num_trials: int | None = None,
@@ -63,6 +76,7 @@ class OptunaSearcher(Searcher):
             study_id: Name of the Optuna study.
             metric: Key of a result that is compared.
             mode: ``max`` or ``min``.
+            goals: What is compared, where it is more than `metric`, which is the first of it.
             algorithm: What decides, see `Samplers`.
             seed: Seed of the suggestions.
             num_trials: Trials in all, those of an existing journal included; a grid has as many as
@@ -81,6 +95,7 @@ class OptunaSearcher(Searcher):
             raise ValueError(f"num_trials is needed for {algorithm}")
         self._space = space
         self._key, self._order = metric, mode
+        self._goals = goals or Goals((Objective(metric, mode),))
         self._path = Path(folder) / JOURNAL
         self._study_id = study_id
         self._num_trials = num_trials
@@ -98,13 +113,14 @@ class OptunaSearcher(Searcher):
         self._abandoned: list[int] = []
         self._running: dict[str, Trial] = {}
         self._reports: dict[str, dict[int, float]] = {}
+        self._measured: dict[str, dict[int, dict[str, float]]] = {}
         self._seconds: dict[str, float] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(self.__dict__)
         for name in ("_study", "_journal", "_samplers"):
             state[name] = None
-        empty: dict[str, Any] = {"_running": {}, "_reports": {}, "_seconds": {}}
+        empty: dict[str, Any] = {"_running": {}, "_reports": {}, "_measured": {}, "_seconds": {}}
         return {**state, "_n_made": 0, "_abandoned": [], **empty}
 
     def _open(self) -> Any:
@@ -116,7 +132,9 @@ class OptunaSearcher(Searcher):
         self._study = optuna.create_study(
             storage=JournalStorage(self._journal),
             study_name=self._study_id,
-            direction="maximize" if self._order == "max" else "minimize",
+            directions=[
+                "maximize" if each.mode == "max" else "minimize" for each in self._goals.objectives
+            ],
             load_if_exists=True,
         )
         self._begin()
@@ -128,10 +146,14 @@ class OptunaSearcher(Searcher):
             ray_trial = frozen.user_attrs.get(RAY_TRIAL)
             if ray_trial in self._known:
                 self._running[ray_trial] = Trial(self._study, frozen._trial_id)
-                self._reports[ray_trial] = dict(frozen.intermediate_values)
+                self._recall(ray_trial, frozen)
             else:
                 self._abandoned.append(number)
         return self._study
+
+    def _recall(self, ray_trial: str, frozen: FrozenTrial) -> None:
+        self._reports[ray_trial] = reports_of(frozen)
+        self._measured[ray_trial] = measured_of(frozen.user_attrs)
 
     def _begin(self) -> None:
         """Write down what the study starts from, or read what it started from."""
@@ -198,7 +220,7 @@ class OptunaSearcher(Searcher):
         values = self._space.suggest(trial)
         trial.set_user_attr(RAY_TRIAL, trial_id)
         self._running[trial_id] = trial
-        self._reports[trial_id] = dict(frozen.intermediate_values)
+        self._recall(trial_id, frozen)
         self._seconds[trial_id] = 0.0
         self._known.add(trial_id)
         return {"trial": number, "values": values}
@@ -207,12 +229,18 @@ class OptunaSearcher(Searcher):
         """Note one report; an epoch that a restarted trial repeats counts once."""
         self._open()
         trial = self._running.get(trial_id)
-        if trial is None or self._key not in result or "epoch" not in result:
+        known = all(name in result for name in self._goals.metrics)
+        if trial is None or not known or "epoch" not in result:
             return
         epoch, value = int(result["epoch"]), float(result[self._key])
         if epoch not in self._reports[trial_id]:
             self._reports[trial_id][epoch] = value
-            trial.report(value, step=epoch)
+            if not self._goals.plain:
+                measured = {name: float(result[name]) for name in self._goals.metrics}
+                self._measured[trial_id][epoch] = measured
+                trial.set_user_attr(f"{MEASURED}{epoch}", measured)
+            if not self._goals.several:
+                trial.report(value, step=epoch)
             spent = result.get(TRAIN_S, 0.0) + result.get(EVAL_S, 0.0)
             self._seconds[trial_id] = self._seconds.get(trial_id, 0.0) + spent
 
@@ -232,16 +260,23 @@ class OptunaSearcher(Searcher):
         if trial is None:
             logger.debug("trial %s has ended before, or is not of this study", trial_id)
             return
-        values = list(self._reports.pop(trial_id).values())
+        reports, measured = self._reports.pop(trial_id), self._measured.pop(trial_id)
+        values = [*reports.values(), *(v for each in measured.values() for v in each.values())]
         seconds = self._seconds.pop(trial_id, 0.0)
         if seconds:
             trial.set_user_attr(SECONDS, round(seconds, 6))
         if error or result.get("failed") or not values or any(map(math.isnan, values)):
             study.tell(trial, state=TrialState.FAIL)
-        elif result.get("finished"):
-            study.tell(trial, best_report(values, self._order))
         else:
-            study.tell(trial, state=TrialState.PRUNED)
+            best = best_report(list(reports.values()), self._order)
+            at_best = measured.get(min(e for e, value in reports.items() if value == best), {})
+            for name, excess in self._goals.excesses(at_best).items():
+                trial.set_constraint(name, excess)
+            told = [at_best[each.metric] for each in self._goals.objectives] if at_best else best
+            if result.get("finished"):
+                study.tell(trial, told)
+            else:
+                study.tell(trial, state=TrialState.PRUNED)
         if self._journal is not None:
             self._journal.sync()
 

@@ -7,11 +7,12 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from hbpr.errors import ConfigError, SpaceError
-from hbpr.names import parse_metric_name
+from hbpr.names import COSTS, parse_metric_name
 from hbpr.settings.load import apply_overrides, resolve_paths, validate
 from hbpr.settings.models import Seed, Settings, TrialSettings
 from hbpr.settings.yaml import Document, load_yaml
 from tune.dimensions import Choice
+from tune.objectives import Goals, Limit, Objective
 from tune.space import Space
 from tune.starting import check_point, written_points
 
@@ -23,12 +24,48 @@ DEFAULT_TRIALS = 32
 class SearchSettings(Settings):
     """What decides the settings of the next trial."""
 
-    algorithm: Literal["tpe", "gp", "cmaes", "qmc", "random", "grid"] = Field(
+    algorithm: Literal["tpe", "gp", "cmaes", "nsga2", "qmc", "random", "grid"] = Field(
         "tpe",
-        description="tpe, gp and cmaes learn from earlier trials; qmc spreads points evenly; grid "
-        "runs every point in order.",
+        description="tpe, gp, cmaes and nsga2 learn from earlier trials; qmc spreads points "
+        "evenly; grid runs every point in order.",
     )
     seed: Seed = Field(0, description="Seed of the suggestions.")
+
+
+class ObjectiveSettings(Settings):
+    """One of several things to be good at."""
+
+    metric: str = Field(description="Validation metric, item_vector_bytes or score_cpu_ms.")
+    mode: Literal["max", "min"] = Field(
+        description="What is better; left out: max of a validation metric, min of a cost."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _usual_mode(cls, raw: Any) -> Any:
+        if isinstance(raw, Mapping) and "metric" in raw and "mode" not in raw:
+            return {**raw, "mode": "min" if raw["metric"] in COSTS else "max"}
+        return raw
+
+    @model_validator(mode="after")
+    def _metric_is_recorded(self) -> Self:
+        _check_recorded(self.metric)
+        return self
+
+
+class LimitSettings(Settings):
+    """Values of a metric that are acceptable, both ends included."""
+
+    min: float | None = Field(None, description="The least.")
+    max: float | None = Field(None, description="The most.")
+
+    @model_validator(mode="after")
+    def _some_end(self) -> Self:
+        if self.min is None and self.max is None:
+            raise ValueError("a limit needs min, max or both, got neither")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"min must not be above max, got {self.min:g} and {self.max:g}")
+        return self
 
 
 class SchedulerSettings(Settings):
@@ -113,12 +150,24 @@ class SweepSettings(Settings):
 
     metric: str = Field(_DEFAULT_METRIC, description="Validation metric that picks the winner.")
     mode: Literal["max"] = Field("max", description="All metrics are better when higher.")
+    objectives: tuple[ObjectiveSettings, ...] = Field(
+        (),
+        strict=False,
+        description="In place of metric, several: [{metric: val/ndcg_at_10, mode: max}, {metric: "
+        "item_vector_bytes, mode: min}]. The first picks epochs and the champion.",
+    )
+    limits: dict[str, LimitSettings] = Field(
+        default_factory=dict,
+        description="Measured values beyond which a trial cannot win, such as "
+        "{item_vector_bytes: {max: 2000000}}.",
+    )
     search: SearchSettings = Field(
         default_factory=SearchSettings, description="What decides the next trial."
     )
     scheduler: SchedulerSettings = Field(
         default_factory=SchedulerSettings,
-        description="What stops trials early; a grid runs all to the end unless it says otherwise.",
+        description="What stops trials early; left out, a grid and a study with several objectives "
+        "or limits run all to the end.",
     )
     num_trials: int | None = Field(
         None,
@@ -178,7 +227,8 @@ class SweepSettings(Settings):
             )
         search = raw.get("search")
         algorithm = search.get("algorithm") if isinstance(search, Mapping) else None
-        if algorithm == "grid" and "scheduler" not in raw:
+        to_the_end = algorithm == "grid" or raw.get("objectives") or raw.get("limits")
+        if to_the_end and "scheduler" not in raw:
             raw = {**raw, "scheduler": {"kind": "none"}}
         return raw
 
@@ -196,6 +246,60 @@ class SweepSettings(Settings):
                 )
         return self
 
+    @model_validator(mode="after")
+    def _goals_can_be_searched_for(self) -> Self:
+        goals = self.goals()
+        first, names = goals.objectives[0], [each.metric for each in goals.objectives]
+        if first.metric in COSTS or first.mode == "min":
+            raise ValueError(
+                "objectives: the first picks each trial's best epoch, so it must be a validation "
+                f"metric with mode max, got {first.metric} with mode {first.mode}"
+            )
+        if first.metric != self.metric:
+            raise ValueError(
+                f"metric is the first of objectives, got {self.metric} beside {first.metric}; "
+                "leave metric out"
+            )
+        twice = [name for name in names if names.count(name) > 1]
+        if twice:
+            raise ValueError(f"objectives: {twice[0]} is named twice")
+        for name in self.limits:
+            _check_recorded(name)
+        if goals.plain:
+            return self
+        what = "several objectives" if goals.several else "limits"
+        if self.scheduler.kind != "none":
+            raise ValueError(
+                f"scheduler.kind {self.scheduler.kind} compares trials by one metric, so with "
+                f"{what} it would stop trials that can win. Leave scheduler out, or set kind: none"
+            )
+        if self.search.algorithm == "cmaes":
+            raise ValueError(
+                f"search.algorithm: cmaes knows one objective and no limits, got {what}. Search "
+                "with tpe, nsga2 or gp"
+            )
+        if self.start_from:
+            raise ValueError(
+                f"start_from: with {what} earlier trials are not learnt from, since their studies "
+                "need not have measured the same. Start with the best settings instead: "
+                f"start_with: [{{best: {{study: {self.start_from[0]}}}}}]"
+            )
+        for name in ("target", "plateau"):
+            if goals.several and getattr(self.budget, name) is not None:
+                raise ValueError(
+                    f"budget.{name} looks at one value, and several objectives have no best one. "
+                    "Use wall_s, train_s or num_trials"
+                )
+        return self
+
+    def goals(self) -> Goals:
+        """Return what trials are compared by."""
+        several = [Objective(each.metric, each.mode) for each in self.objectives]
+        return Goals(
+            tuple(several) or (Objective(self.metric, self.mode),),
+            tuple(Limit(name, limit.min, limit.max) for name, limit in self.limits.items()),
+        )
+
 
 class StudySettings(TrialSettings):
     """Settings of every trial, and the search over some of them."""
@@ -207,19 +311,38 @@ class StudySettings(TrialSettings):
     def _one_metric(cls, raw: Any) -> Any:
         """Let trials watch the metric that the study compares.
 
-        ``sweep.metric`` wins; where it is left out, a given ``training.monitor`` is taken.
+        ``sweep.metric`` wins, or the first of ``sweep.objectives``; where both are left out, a
+        given ``training.monitor`` is taken.
         """
         sweep = raw.get("sweep") if isinstance(raw, Mapping) else None
         training = raw.get("training", {}) if isinstance(raw, Mapping) else None
         if not isinstance(sweep, Mapping) or not isinstance(training, Mapping):
             return raw
-        metric = sweep.get("metric") or training.get("monitor") or _DEFAULT_METRIC
+        metric = (
+            sweep.get("metric")
+            or _first_objective(sweep)
+            or training.get("monitor")
+            or _DEFAULT_METRIC
+        )
         if not isinstance(metric, str):
             return raw
         if _is_short(sweep):
             sweep = {"search": {"algorithm": "grid"}, "space": dict(sweep)}
         training, sweep = {**training, "monitor": metric}, {**sweep, "metric": metric}
         return {**raw, "training": training, "sweep": sweep}
+
+    @model_validator(mode="after")
+    def _metrics_are_reported(self) -> Self:
+        """Refuse a list length that a trial need not evaluate; that of the monitor is checked."""
+        for name in self.sweep.goals().metrics[1:]:
+            k = None if name in COSTS else parse_metric_name(name).k
+            if k is not None and "training.top_k" in self.sweep.space:
+                raise ValueError(f"sweep: {name} needs a fixed training.top_k, which is searched")
+            if k is not None and k not in self.training.top_k:
+                raise ValueError(
+                    f"sweep: {name} needs {k} in training.top_k, got {list(self.training.top_k)}"
+                )
+        return self
 
     def base_trial(self) -> TrialSettings:
         """Return the settings of a trial in which nothing searched has been replaced yet."""
@@ -292,6 +415,29 @@ def _check_ranges(space: Space) -> None:
             "search.algorithm: cmaes needs two or more ranges ({low, high}) without `when`, got "
             f"{', '.join(ranges) or 'none'}; lists of values are drawn at random. Search with tpe."
         )
+
+
+def _check_recorded(name: str) -> None:
+    """Refuse what a trial does not record of its model.
+
+    Raises:
+        ConfigError: It is neither a validation metric nor a cost.
+    """
+    if name in COSTS:
+        return
+    costs = " or ".join(COSTS)
+    try:
+        part = parse_metric_name(name).part
+    except ConfigError as error:
+        raise ConfigError(f"{error}, or {costs}") from None
+    if part != "val":
+        raise ConfigError(f"metric must be a validation metric (val/...), {costs}, got {name!r}")
+
+
+def _first_objective(sweep: Mapping[str, Any]) -> Any:
+    objectives = sweep.get("objectives")
+    first = objectives[0] if isinstance(objectives, Sequence) and objectives else None
+    return first.get("metric") if isinstance(first, Mapping) else None
 
 
 def _is_short(sweep: Mapping[str, Any]) -> bool:
