@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from hbpr.data.interactions import UserItems
+from hbpr.item_to_item import popularity_penalty, with_penalty
 from hbpr.models.base import BlockScorer
 from hbpr.recommender import RecommendationSystem
 from hbpr.top_k import best_of
@@ -103,6 +104,7 @@ def create_app(system: RecommendationSystem) -> FastAPI:
     users, items = _Ids("user", data.user_ids), _Ids("item", data.item_ids)
     score_users, score_items = system.model.block_scorer(), system.cosine_scorer()
     seen = system.seen
+    penalty = popularity_penalty(seen, discount=1.0)
     itself = UserItems.from_pairs(
         np.arange(data.n_items),
         np.arange(data.n_items),
@@ -160,11 +162,21 @@ def create_app(system: RecommendationSystem) -> FastAPI:
 
     @app.get("/similar/{item:path}")
     def similar(
-        item: Annotated[str, Path(description="Id of an item.")], k: ListLength = 10
+        item: Annotated[str, Path(description="Id of an item.")],
+        k: ListLength = 10,
+        popularity_discount: Annotated[
+            float, Query(ge=0, le=2, description="What the most popular item loses in score.")
+        ] = 0.0,
     ) -> SimilarList:
-        """Return the other items whose vectors point the same way; the score is their cosine."""
+        """Return the other items whose vectors point the same way.
+
+        The score is their cosine, less the discount of popular items.
+        """
         rows = items.rows([item])
-        (found,) = best(score_items, rows, k, itself)
+        scorer = score_items
+        if popularity_discount:
+            scorer = with_penalty(score_items, np.float32(popularity_discount) * penalty)
+        (found,) = best(scorer, rows, k, itself)
         return SimilarList(item=items.values[rows[0]], items=found)
 
     return app

@@ -101,6 +101,9 @@ def with_items(data: Interactions, items: Mapping[Any, Labels]) -> Interactions:
         for field in dataclasses.fields(data)
         if isinstance(part := getattr(data, field.name), UserItems)
     }
+    if data.pages is not None:
+        shown = dataclasses.replace(data.pages.shown, n_items=n_items)
+        wider["pages"] = dataclasses.replace(data.pages, shown=shown)
     trained = np.ones(data.n_items, bool) if data.trainable_items is None else data.trainable_items
     return dataclasses.replace(
         data,

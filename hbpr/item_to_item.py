@@ -1,14 +1,70 @@
-"""Neighbours that an item has only because both are shown on the same pages.
+"""Neighbours of an item: less of what is popular, and those there only by the same pages.
 
-Shapes: I items, n neighbours in question; a page is one list of items shown together.
+Shapes: I items, B items of a block, n neighbours in question; a page is one list of items shown
+together.
 """
+
+from typing import Final
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 
 from hbpr.data.interactions import UserItems
-from hbpr.errors import DataError
+from hbpr.errors import ConfigError, DataError
+from hbpr.models.base import BlockScorer
+
+#: Entries of the item x page matrix that are compared at a time.
+_ENTRIES: Final = 1 << 22
+
+
+def popularity_penalty(train: UserItems, *, discount: float) -> NDArray[np.float32]:
+    """What each item loses as a neighbour: ``discount * log(1 + n_j) / log(1 + max n)``.
+
+    n_j is the number of users of item j in training. At discount 1 the most popular item must be
+    as similar as can be to stand where an item that nobody chose stands with cosine 0.
+
+    Args:
+        train: (U, I) interactions that popularity is counted in.
+        discount: The paper's tau, at least 0; 0 leaves cosines as they are.
+
+    Returns:
+        (I,) float32, from 0 to `discount`.
+
+    Raises:
+        ConfigError: The discount is below 0 or not finite.
+
+    Source:
+        Menon et al., "Long-tail learning via logit adjustment", ICLR 2021, section 4.1: post-hoc,
+        ``score - tau log prior``. Here the log is scaled to 0..1, the range of useful cosines.
+    """
+    if not 0.0 <= discount < np.inf:
+        raise ConfigError(f"popularity_discount: must be at least 0 and finite, got {discount}")
+    logs = np.log1p(np.bincount(train.items, minlength=train.n_items))
+    return np.asarray(discount * logs / max(float(logs.max(initial=0.0)), 1e-9), np.float32)
+
+
+def with_penalty(score: BlockScorer, penalty: NDArray[np.float32]) -> BlockScorer:
+    """Return a scorer that takes (I,) penalties off the scores of another one."""
+    return lambda rows: score(rows) - penalty
+
+
+def share_on_same_page(items: ArrayLike, neighbours: ArrayLike, *, shown: UserItems) -> float:
+    """Share of neighbours that are on some page with the item, whatever was chosen there.
+
+    It grows with the number of pages for every model: where each item is on many pages, look at
+    `share_of_page_neighbours`, which asks whether more than the page speaks for the pair.
+
+    Args:
+        items: (n,) item indices.
+        neighbours: (n,) index of a neighbour of each.
+        shown: (n_pages, I) items shown on each page or in each session.
+
+    Returns:
+        Share from 0 to 1; NaN without pairs.
+    """
+    together = _together(shown, np.asarray(items, np.int64), np.asarray(neighbours, np.int64)) > 0
+    return float(together.mean()) if len(together) else float("nan")
 
 
 def share_of_page_neighbours(
@@ -64,6 +120,15 @@ def _together(
 ) -> NDArray[np.int64]:
     """(n,) number of pages with both items of each pair."""
     ones = np.ones(pages.n_pairs, np.int64)
-    matrix = sp.csr_matrix((ones, pages.items, pages.indptr), shape=(pages.n_users, pages.n_items))
-    gram = sp.csr_matrix(matrix.T @ matrix)
-    return np.asarray(gram[one, two]).ravel()
+    shape = (pages.n_users, pages.n_items)
+    by_item = sp.csr_matrix(sp.csr_matrix((ones, pages.items, pages.indptr), shape=shape).T)
+    counts = np.zeros(len(one), np.int64)
+    ends = np.cumsum(np.diff(by_item.indptr)[one])
+    start = 0
+    while start < len(one):
+        done = ends[start - 1] if start else 0
+        stop = max(start + 1, int(np.searchsorted(ends, done + _ENTRIES, "right")))
+        rows = by_item[one[start:stop]].multiply(by_item[two[start:stop]])
+        counts[start:stop] = np.asarray(rows.sum(axis=1)).ravel()
+        start = stop
+    return counts

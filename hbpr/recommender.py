@@ -18,9 +18,15 @@ from hbpr.data.interactions import Interactions, UserItems
 from hbpr.errors import ConfigError, DataError
 from hbpr.evaluation import evaluate
 from hbpr.fold_in import fold_in
+from hbpr.item_to_item import (
+    popularity_penalty,
+    share_of_page_neighbours,
+    share_on_same_page,
+    with_penalty,
+)
 from hbpr.models import Recommender, build_model
 from hbpr.models.base import BlockScorer, load_arrays, parameters_as_arrays
-from hbpr.names import Part
+from hbpr.names import MERE_PAGE_SHARE, PAGE_SHARE, Part, metric_name
 from hbpr.saving import Arrays, pack, read_folder, unpack, write_folder
 from hbpr.settings.models import TrialSettings
 from hbpr.settings.problems import describe as describe_problems
@@ -226,29 +232,37 @@ class RecommendationSystem:
         )
         return pd.DataFrame({"item": self.data.item_ids[items], "score": scores, "rank": ranks})
 
-    def similar_items(self, items: Iterable[Any] | None = None, k: int = 10) -> pd.DataFrame:
+    def similar_items(
+        self,
+        items: Iterable[Any] | None = None,
+        k: int = 10,
+        *,
+        popularity_discount: float = 0.0,
+    ) -> pd.DataFrame:
         """Return the most similar other items by cosine of the item vectors, biases left out.
 
         Args:
             items: Ids of items; None: the whole catalogue.
             k: Length of a list.
+            popularity_discount: What the most popular item loses in score, others in proportion
+                to the log of their users, see `hbpr.item_to_item.popularity_penalty`.
 
         Returns:
-            Columns ``item``, ``similar_item``, ``score`` (float32 cosine; 0 beside an item
-            without features) and ``rank`` (from 1).
+            Columns ``item``, ``similar_item``, ``score`` (float32 cosine, less the discount; the
+            cosine is 0 beside an item without features) and ``rank`` (from 1).
 
         Raises:
             DataError: An id is unknown.
-            ConfigError: `k` is below 1.
+            ConfigError: `k` is below 1, or the discount below 0.
             DivergedError: A vector holds a value that is not a finite number.
         """
         _check_k("similar_items", k)
-        n_items = self.data.n_items
-        rows = np.arange(n_items) if items is None else self._rows("similar_items", "item", items)
-        itself = UserItems(np.arange(n_items + 1), np.arange(n_items, dtype=np.int32), n_items)
-        lists, found, scores, ranks = best_of(
-            self.cosine_scorer(), rows, n_items, k, exclude=itself
+        rows = (
+            np.arange(self.data.n_items)
+            if items is None
+            else self._rows("similar_items", "item", items)
         )
+        lists, found, scores, ranks = self._neighbours(rows, k, popularity_discount)
         return pd.DataFrame(
             {
                 "item": self.data.item_ids[rows[lists]],
@@ -257,6 +271,18 @@ class RecommendationSystem:
                 "rank": ranks,
             }
         )
+
+    def _neighbours(
+        self, rows: NDArray[np.int64], k: int, popularity_discount: float
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
+        """What `best_of` finds for item rows, the items themselves left out."""
+        n_items = self.data.n_items
+        itself = UserItems(np.arange(n_items + 1), np.arange(n_items, dtype=np.int32), n_items)
+        penalty = popularity_penalty(self.seen, discount=popularity_discount)
+        scorer = self.cosine_scorer()
+        if popularity_discount:
+            scorer = with_penalty(scorer, penalty)
+        return best_of(scorer, rows, n_items, k, exclude=itself)
 
     def cosine_scorer(self) -> BlockScorer:
         """Return a function from (B,) item indices to (B, I) float32 cosines of item vectors.
@@ -307,6 +333,8 @@ class RecommendationSystem:
     def evaluate(self, part: Part = "test", top_k: Sequence[int] | None = None) -> dict[str, float]:
         """Score the ranking of the candidates that the data name against a held-out part.
 
+        Where the data have pages, `evaluate_pages` is added.
+
         Args:
             part: ``test`` (never ranked: train and validation) or ``val`` (never ranked: train).
             top_k: Lengths of lists; None: ``training.top_k`` of the settings.
@@ -325,9 +353,43 @@ class RecommendationSystem:
             else (self.data.validation, self.data.train, self.data.validation_candidates)
         )
         lengths = self.settings.training.top_k if top_k is None else top_k
-        return evaluate(
+        found = evaluate(
             self.model, held_out, exclude=exclude, top_k=lengths, part=part, candidates=candidates
-        ).metrics
+        )
+        return found.metrics | self.evaluate_pages(part, lengths)
+
+    def evaluate_pages(self, part: Part, top_k: Sequence[int]) -> dict[str, float]:
+        """Say how many of the items' neighbours are there by the same pages; lower is better.
+
+        Judged are the `similar_items` of every item that is on a page.
+
+        Args:
+            part: Positives up to this part say what was chosen on a page.
+            top_k: Numbers of neighbours of an item.
+
+        Returns:
+            For every k ``page_share_at_k`` (`hbpr.item_to_item.share_on_same_page`) and, unless
+            everything that was shown was chosen, ``mere_page_share_at_k``
+            (`hbpr.item_to_item.share_of_page_neighbours`), by full name; empty if the data have no
+            pages.
+        """
+        pages = self.data.pages
+        if pages is None:
+            return {}
+        shown = pages.shown
+        known = self.seen.union(self.data.test) if part == "test" else self.seen
+        chosen = pages.chosen(known)
+        rows = np.unique(shown.items).astype(np.int64)
+        lists, found, _, ranks = self._neighbours(rows, max(top_k), 0.0)
+        metrics = {}
+        for k in dict.fromkeys(top_k):
+            pairs = rows[lists[ranks <= k]], found[ranks <= k]
+            metrics[metric_name(part, PAGE_SHARE, k)] = share_on_same_page(*pairs, shown=shown)
+            if chosen.n_pairs < shown.n_pairs:
+                metrics[metric_name(part, MERE_PAGE_SHARE, k)] = share_of_page_neighbours(
+                    *pairs, shown=shown, chosen=chosen
+                )
+        return metrics
 
     def save(self, folder: Path | str) -> None:
         """Write the system into a folder, all at once; a system saved there before is replaced.

@@ -16,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from hbpr.data.interactions import Features, Interactions, UserItems
+from hbpr.data.interactions import Exposures, Features, Interactions, UserItems
 from hbpr.errors import DataError
 
 Arrays = dict[str, NDArray[Any]]
@@ -108,6 +108,10 @@ def pack(data: Interactions) -> tuple[Arrays, dict[str, Any]]:
             }
     if data.trainable_items is not None:
         arrays["data/trainable_items"] = data.trainable_items
+    if data.pages is not None:
+        shown = data.pages.shown
+        arrays |= {"data/pages/indptr": shown.indptr, "data/pages/items": shown.items}
+        arrays["data/page_users"] = data.pages.users
     arrays["data/user_ids"] = _plain_ids(data.user_ids, "user")
     arrays["data/item_ids"] = _plain_ids(data.item_ids, "item")
     about = {
@@ -150,6 +154,7 @@ def unpack(arrays: Arrays, about: dict[str, Any]) -> Interactions:
             about[f"n_{side}_features"],
         )
 
+    pages = optional("pages")
     return Interactions(
         name=about["name"],
         train=pairs("train"),
@@ -168,6 +173,7 @@ def unpack(arrays: Arrays, about: dict[str, Any]) -> Interactions:
         validation_candidates=optional("validation_candidates"),
         test_candidates=optional("test_candidates"),
         trainable_items=arrays.get("data/trainable_items"),
+        pages=None if pages is None else Exposures(arrays["data/page_users"], pages),
     )
 
 

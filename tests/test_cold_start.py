@@ -65,6 +65,7 @@ def test_a_new_item_scores_like_its_features(kind):
     assert "new" in set(wider.recommend(k=17)["item"])
     assert wider.similar_items(["newer"], k=1)["similar_item"].tolist() == ["20"]
     assert not wider.data.trainable_items[-2:].any()
+    assert wider.data.pages is None
     assert wider.data.trainable_items[:15].all()
     assert wider.evaluate("val", top_k=[3]).keys() == system.evaluate("val", top_k=[3]).keys()
 

@@ -7,9 +7,14 @@ from hypothesis import strategies as st
 
 from hbpr.data.interactions import UserItems
 from hbpr.data.pages import CHOSEN_LIKED, CHOSEN_OTHER, Pages, generate_pages
-from hbpr.errors import DataError
+from hbpr.errors import ConfigError, DataError
 from hbpr.evaluation import evaluate
-from hbpr.item_to_item import merely_shown_together, share_of_page_neighbours
+from hbpr.item_to_item import (
+    merely_shown_together,
+    popularity_penalty,
+    share_of_page_neighbours,
+    share_on_same_page,
+)
 from hbpr.recommender import RecommendationSystem
 from hbpr.settings.models import SplitSettings, TrialSettings
 from hbpr.training import Trainer
@@ -37,6 +42,25 @@ def test_counts_what_a_naive_count_counts(seed: int) -> None:
         assert found[n] == (both > by_chance and liked <= both * rate_i * rate_j)
     share = share_of_page_neighbours(one, two, shown=_pairs(shown), chosen=_pairs(chosen))
     assert share == pytest.approx(found.mean())
+    together = [bool((shown[:, i] & shown[:, j]).any()) for i, j in zip(one, two, strict=True)]
+    assert share_on_same_page(one, two, shown=_pairs(shown)) == pytest.approx(np.mean(together))
+
+
+def test_blocks_of_pairs_count_like_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = _pairs(np.random.default_rng(0).random((60, 20)) < 0.3)
+    one, two = np.nonzero(np.ones((20, 20)))
+    whole = merely_shown_together(one, two, shown=shown, chosen=shown)
+    monkeypatch.setattr("hbpr.item_to_item._ENTRIES", 40)
+    np.testing.assert_array_equal(merely_shown_together(one, two, shown=shown, chosen=shown), whole)
+
+
+def test_the_penalty_grows_with_the_log_of_popularity() -> None:
+    train = _pairs(np.array([[1, 1, 0], [1, 0, 0], [1, 0, 0]]))
+    penalty = popularity_penalty(train, discount=0.5)
+    np.testing.assert_allclose(penalty, [0.5, 0.25, 0.0])
+    assert popularity_penalty(_pairs(np.zeros((2, 2))), discount=1.0).tolist() == [0.0, 0.0]
+    with pytest.raises(ConfigError, match="at least 0 and finite, got nan"):
+        popularity_penalty(train, discount=float("nan"))
 
 
 def test_by_hand() -> None:
@@ -46,6 +70,8 @@ def test_by_hand() -> None:
     merely = merely_shown_together([0, 0, 0], [1, 2, 3], shown=shown, chosen=chosen)
     assert merely.tolist() == [False, True, False]
     assert np.isnan(share_of_page_neighbours([], [], shown=shown, chosen=chosen))
+    assert share_on_same_page([0, 0, 0], [1, 2, 3], shown=shown) == pytest.approx(2 / 3)
+    assert np.isnan(share_on_same_page([], [], shown=shown))
 
 
 def test_what_does_not_fit_is_said() -> None:

@@ -11,6 +11,7 @@ from hbpr.data import UserItemData
 from hbpr.data.interactions import UserItems
 from hbpr.errors import ConfigError, DataError, DivergedError
 from hbpr.evaluation import Popularity, evaluate
+from hbpr.item_to_item import share_of_page_neighbours, share_on_same_page
 from hbpr.models import MatrixFactorization, build_model
 from hbpr.recommender import RecommendationSystem
 from hbpr.settings.models import ModelSettings, SplitSettings, TrialSettings
@@ -18,11 +19,14 @@ from hbpr.settings.models import ModelSettings, SplitSettings, TrialSettings
 SETTINGS = TrialSettings(model=ModelSettings(n_latent=8, init_std=1.0))
 
 
-def make_system(seed=0, *, name=str, features=False, n_users=20, n_items=15):
+def make_system(seed=0, *, name=str, features=False, pages=False, n_users=20, n_items=15):
     rng = np.random.default_rng(seed)
     data = UserItemData("toy")
     users, items = np.nonzero(rng.random((n_users, n_items)) < 0.5)
     data.add_positive_interactions([name(u) for u in users], [name(i * 10) for i in items])
+    if pages:
+        users, items = np.nonzero(rng.random((n_users, n_items)) < 0.5)
+        data.add_pages([name(u) for u in users], [name(i * 10) for i in items], items % 3)
     if features:
         ids = [name(i * 10) for i in range(n_items)]
         data.add_item_features(ids, [f"genre {i % 4}" for i in range(n_items)])
@@ -132,6 +136,50 @@ def test_similar_items_are_the_nearest_by_cosine():
     assert len(system.similar_items(k=100)) == 15 * 14
 
 
+def test_popular_items_can_be_discounted_as_neighbours():
+    system = make_system(name=int)
+    plain = system.similar_items([30], k=14).set_index("similar_item")["score"]
+    less = system.similar_items([30], k=14, popularity_discount=0.5).set_index("similar_item")
+    popularity = np.bincount(system.seen.items, minlength=15)
+    for item, score in plain.items():
+        loss = 0.5 * np.log1p(popularity[item // 10]) / np.log1p(popularity.max())
+        assert less["score"][item] == pytest.approx(score - loss, abs=1e-6)
+    assert (np.diff(less["score"]) <= 0).all()
+    pd.testing.assert_frame_equal(
+        system.similar_items(popularity_discount=0.0), system.similar_items()
+    )
+    with pytest.raises(ConfigError, match=r"popularity_discount: .* at least 0 .* got -1"):
+        system.similar_items(popularity_discount=-1)
+
+
+def test_page_shares_are_reported_where_the_data_have_pages():
+    system = make_system(name=int, pages=True)
+    data = system.data
+    assert not any("page" in name for name in make_system(name=int).evaluate())
+    found = system.evaluate("test", top_k=[2, 4])
+    chosen = data.pages.chosen(data.train.union(data.validation).union(data.test))
+    for k in (2, 4):
+        table = system.similar_items(k=k) // 10
+        pairs = table["item"].astype(int), table["similar_item"].astype(int)
+        shown = data.pages.shown
+        assert found[f"test/page_share_at_{k}"] == share_on_same_page(*pairs, shown=shown)
+        assert found[f"test/mere_page_share_at_{k}"] == share_of_page_neighbours(
+            *pairs, shown=shown, chosen=chosen
+        )
+    val = system.evaluate("val", top_k=[4])
+    assert val["val/page_share_at_4"] == found["test/page_share_at_4"]
+
+
+def test_pages_on_which_everything_was_chosen_tell_only_who_shared_one():
+    data = UserItemData("sessions")
+    data.add_positive_interactions([0, 0, 0, 0, 1, 1, 1, 1], [1, 2, 3, 4, 1, 2, 3, 5])
+    data.add_pages([0, 0, 1, 1], [1, 2, 1, 2], [0, 0, 0, 0])
+    made = data.to_interactions(SplitSettings(train=0.4, validation=0.3))
+    system = RecommendationSystem(build_model(SETTINGS.model, made, seed=0), made, SETTINGS)
+    pages = {name for name in system.evaluate(top_k=[1]) if "page" in name}
+    assert pages == {"test/page_share_at_1"}
+
+
 def test_cold_items_are_recommended_from_their_features():
     system = make_system(name=int, features=True)
     row = system.data.item_ids.tolist().index(990)
@@ -164,8 +212,9 @@ def test_evaluates_test_without_what_was_known_before():
 
 @pytest.mark.parametrize("name", [int, str])
 @pytest.mark.parametrize("features", [False, True])
-def test_a_saved_system_recommends_the_same(tmp_path, name, features):
-    system = make_system(name=name, features=features)
+@pytest.mark.parametrize("pages", [False, True])
+def test_a_saved_system_recommends_the_same(tmp_path, name, features, pages):
+    system = make_system(name=name, features=features, pages=pages)
     system.save(tmp_path / "system")
     loaded = RecommendationSystem.load(shutil.move(tmp_path / "system", tmp_path / "elsewhere"))
     pd.testing.assert_frame_equal(loaded.recommend(k=7), system.recommend(k=7))

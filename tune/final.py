@@ -74,7 +74,7 @@ def train_winner(
     linear = {} if ease is None else score(_ease(data.train, ease), data, top_k, "val")
     test: dict[str, float] = {}
     if data.test.n_pairs:
-        test = score(trainer.model, data, top_k, "test")
+        test = score(trainer.model, data, top_k, "test") | system.evaluate_pages("test", top_k)
         baseline |= score(Popularity(last.train), data, top_k, "test")
         if ease is not None:
             linear |= score(_ease(last.train, ease), data, top_k, "test")

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hbpr.data.ids import Coded, catalogue
-from hbpr.data.interactions import Features, UserItems
+from hbpr.data.interactions import Exposures, Features, UserItems
 
 _log = logging.getLogger(__name__)
 
@@ -28,6 +28,14 @@ class Pairs:
 
 
 @dataclass(frozen=True)
+class Shown:
+    """One call's rows of what was shown, and the page of each."""
+
+    pairs: Pairs
+    pages: Coded
+
+
+@dataclass(frozen=True)
 class Triples:
     """One call's (id, feature, weight) rows; weights None where all weigh 1."""
 
@@ -41,7 +49,8 @@ class Assembled:
     """Everything that was added, numbered. No pair is both positive and negative.
 
     Times are those of the pairs of the same sign, the earliest where a pair was repeated; None
-    where any row came without one. `test` and `candidates` are None unless they were given.
+    where any row came without one. `test`, `candidates` and `pages`, with the id of each page, are
+    None unless they were given; negatives hold what is on pages and is no positive.
     """
 
     user_ids: NDArray[Any]
@@ -56,6 +65,8 @@ class Assembled:
     negative_times: NDArray[np.float64] | None = None
     test: UserItems | None = None
     candidates: UserItems | None = None
+    pages: Exposures | None = None
+    page_ids: NDArray[Any] | None = None
 
 
 def assemble(
@@ -66,11 +77,13 @@ def assemble(
     item_triples: Sequence[Triples],
     test: Sequence[Pairs] = (),
     candidates: Sequence[Pairs] = (),
+    shown: Sequence[Shown] = (),
 ) -> Assembled:
     """Number all ids and build the matrices.
 
-    A pair that is both positive and negative stays positive only. What was repeated, contradictory
-    or without features is counted in the log.
+    A pair that is both positive and negative stays positive only; one that is on a page and is
+    neither becomes a negative, of weight 1 where negatives have weights. What was repeated,
+    contradictory or without features is counted in the log.
 
     Args:
         name: Name of the dataset, for the log.
@@ -80,41 +93,90 @@ def assemble(
         item_triples: The same for items.
         test: Calls with pairs that are the test part.
         candidates: Calls with pairs that the test part is ranked among.
+        shown: Calls with what was shown together.
     """
-    pairs = [*positives, *negatives, *test, *candidates]
+    seen = [each.pairs for each in shown]
+    pairs = [*positives, *negatives, *test, *candidates, *seen]
     n = len(positives)
     m = n + len(negatives)
-    t, e = m + len(test), len(pairs)
+    t, c, e = m + len(test), m + len(test) + len(candidates), len(pairs)
     user_ids, users = catalogue([*(p.users for p in pairs), *(t.ids for t in user_triples)])
     item_ids, items = catalogue([*(p.items for p in pairs), *(t.ids for t in item_triples)])
     shape = (len(user_ids), len(item_ids))
     liked = _merge(positives, users[:n], items[:n], shape)
     disliked = _merge(negatives, users[n:m], items[n:m], shape)
     both = liked.contains(disliked)
+    met = _merge(seen, users[c:e], items[c:e], shape)
+    passed = ~liked.contains(met) & ~disliked.contains(met)
     user_features, user_labels = _matrix(name, "user", user_triples, users[e:], shape[0])
     item_features, item_labels = _matrix(name, "item", item_triples, items[e:], shape[1])
     for count, what in (
         (_n_rows(users[:n]) - liked.n_pairs, "repeated positive rows"),
         (_n_rows(users[n:m]) - disliked.n_pairs, "repeated negative rows"),
         (int(both.sum()), "pairs both positive and negative, kept as positive"),
+        (int(passed.sum()), "pairs shown on a page and never chosen, kept as negative"),
     ):
         if count:
             _log.info("%s: %d %s", name, count, what)
-    disliked_times = _times(negatives, users[n:m], items[n:m], shape[1])
+    rejected = disliked.select(~both)
+    rejected_times = _where(_times(negatives, users[n:m], items[n:m], shape[1]), ~both)
+    if passed.any():
+        met_times = _times(seen, users[c:e], items[c:e], shape[1])
+        rejected, rejected_times = _joined(
+            rejected, rejected_times, met.select(passed), _where(met_times, passed)
+        )
+    pages, page_ids = _pages(shown, users[c:e], items[c:e], shape[1])
     return Assembled(
         user_ids=user_ids,
         item_ids=item_ids,
         positives=liked,
-        negatives=disliked.select(~both),
+        negatives=rejected,
         user_features=user_features,
         item_features=item_features,
         user_labels=user_labels,
         item_labels=item_labels,
         positive_times=_times(positives, users[:n], items[:n], shape[1]),
-        negative_times=None if disliked_times is None else disliked_times[~both],
+        negative_times=rejected_times,
         test=_merge(test, users[m:t], items[m:t], shape) if test else None,
-        candidates=_merge(candidates, users[t:e], items[t:e], shape) if candidates else None,
+        candidates=_merge(candidates, users[t:c], items[t:c], shape) if candidates else None,
+        pages=pages,
+        page_ids=page_ids,
     )
+
+
+def _pages(
+    chunks: Sequence[Shown], users: Indices, items: Indices, n_items: int
+) -> tuple[Exposures | None, NDArray[Any] | None]:
+    """What each user was shown on each page id, and the id."""
+    if not chunks:
+        return None, None
+    ids, pages = catalogue(chunk.pages for chunk in chunks)
+    keys = np.concatenate(users) * len(ids) + np.concatenate(pages)
+    distinct, rows = np.unique(keys, return_inverse=True)
+    shown = UserItems.from_pairs(
+        rows, np.concatenate(items), n_users=len(distinct), n_items=n_items
+    )
+    return Exposures(distinct // len(ids), shown), ids[distinct % len(ids)]
+
+
+_Times = NDArray[np.float64] | None
+
+
+def _joined(
+    one: UserItems, one_times: _Times, other: UserItems, other_times: _Times
+) -> tuple[UserItems, _Times]:
+    """Pairs of two sets without a common pair, and their times."""
+    pairs = one.union(other)
+    if one_times is None or other_times is None:
+        return pairs, None
+    times = np.empty(pairs.n_pairs)
+    first = one.contains(pairs)
+    times[first], times[~first] = one_times, other_times
+    return pairs, times
+
+
+def _where(times: _Times, mask: NDArray[np.bool_]) -> _Times:
+    return None if times is None else times[mask]
 
 
 def _times(

@@ -4,7 +4,7 @@ Ids are read as Arrow dictionaries: a code for every row and each distinct value
 million rows of text cost 40 MB a column.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -26,7 +26,11 @@ _PARQUET_ROWS: Final = 1 << 20
 
 
 def read_columns(
-    path: Path, roles: dict[str, Role], *, delimiter: str = ","
+    path: Path,
+    roles: dict[str, Role],
+    *,
+    delimiter: str = ",",
+    may_be_missing: Collection[str] = (),
 ) -> tuple[dict[str, pd.Categorical | NDArray[Any]], dict[str, int]]:
     """Read some columns of a table, leaving out rows in which one of them is missing.
 
@@ -34,12 +38,13 @@ def read_columns(
         path: ``.parquet`` or ``.pq``: Parquet; anything else: CSV with a header, also ``.gz``.
         roles: What to read, by column.
         delimiter: Between the columns of a CSV file.
+        may_be_missing: Columns of ids that a complete row need not have.
 
     Returns:
         The columns, with one row for each row that is complete: ids as categoricals (of integers
-        where all are integers, else of text), numbers as float64, times as float64 or datetimes.
-        And counts: ``rows`` in the file, and of each column that has any, the rows left out
-        because it was the first to be missing.
+        where all are integers, else of text; code -1 where one may be missing and is), numbers as
+        float64, times as float64 or datetimes. And counts: ``rows`` in the file, and of each
+        column that has any, the rows left out because it was the first to be missing.
 
     Raises:
         DatasetMissingError: There is no such file.
@@ -52,7 +57,7 @@ def read_columns(
     try:
         for batch in _batches(path, roles, delimiter):
             counts["rows"] += len(batch)
-            batches.append(_complete(batch, counts))
+            batches.append(_complete(batch, counts, may_be_missing))
         table = pa.Table.from_batches(batches).unify_dictionaries()
     except (pa.ArrowException, OSError, ValueError) as error:
         if isinstance(error, DataError):
@@ -132,14 +137,16 @@ def _batches(path: Path, roles: dict[str, Role], delimiter: str) -> Iterator[pa.
         yield from reader
 
 
-def _complete(batch: pa.RecordBatch, counts: dict[str, int]) -> pa.RecordBatch:
+def _complete(
+    batch: pa.RecordBatch, counts: dict[str, int], may_be_missing: Collection[str]
+) -> pa.RecordBatch:
     """Rows without a missing value; what is left out is added to the counts."""
     if not any(column.null_count for column in batch.columns):
         return batch
     kept = np.ones(len(batch), bool)
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
         missing = ~column.is_valid().to_numpy(zero_copy_only=False) & kept
-        if missing.any():
+        if missing.any() and name not in may_be_missing:
             counts[name] = counts.get(name, 0) + int(missing.sum())
             kept &= ~missing
     return batch.filter(pa.array(kept))
@@ -148,7 +155,7 @@ def _complete(batch: pa.RecordBatch, counts: dict[str, int]) -> pa.RecordBatch:
 def _ids(column: pa.ChunkedArray) -> pd.Categorical:
     if column.num_chunks == 0:
         return pd.Categorical([])
-    codes = np.concatenate([chunk.indices.to_numpy() for chunk in column.chunks])
+    codes = np.concatenate([chunk.indices.fill_null(-1).to_numpy() for chunk in column.chunks])
     values = column.chunk(0).dictionary
     if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
         values = _integers(values)

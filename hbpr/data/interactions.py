@@ -131,6 +131,25 @@ def _weights(pairs: UserItems) -> NDArray[np.float32]:
 
 
 @dataclass(frozen=True)
+class Exposures:
+    """What users were shown together, by page or session; one page belongs to one user.
+
+    Attributes:
+        users: (n_pages,) int64 user of each page.
+        shown: (n_pages, I) items of each page.
+    """
+
+    users: NDArray[np.int64]
+    shown: UserItems
+
+    def chosen(self, positives: UserItems) -> UserItems:
+        """(n_pages, I) items shown that are among their user's positives, a (U, I) matrix."""
+        wanted = self.users[self.shown.users()] * self.shown.n_items + self.shown.items
+        known = positives.users().astype(np.int64) * positives.n_items + positives.items
+        return self.shown.select(np.isin(wanted, known))
+
+
+@dataclass(frozen=True)
 class Features:
     """Sparse features of users or of items: one row each, as CSR arrays.
 
@@ -218,6 +237,8 @@ class Interactions:
         test_candidates: The same for `test`.
         trainable_items: (I,) items that training may meet, also as negatives; None: all. The
             others are held out as a whole (cold items).
+        pages: What users were shown together; None: not known. Training does not read it: what
+            was shown and never chosen is among the observed negatives.
     """
 
     name: str
@@ -237,6 +258,7 @@ class Interactions:
     validation_candidates: UserItems | None = None
     test_candidates: UserItems | None = None
     trainable_items: NDArray[np.bool_] | None = None
+    pages: Exposures | None = None
 
     @property
     def n_users(self) -> int:
@@ -270,6 +292,10 @@ class Interactions:
         if self.trainable_items is not None:
             digest.update(b"trainable_items")
             digest.update(self.trainable_items.tobytes())
+        if self.pages is not None:
+            digest.update(b"pages")
+            digest.update(self.pages.users.tobytes())
+            add(self.pages.shown)
         for features in (self.user_features, self.item_features):
             digest.update(features.indptr.tobytes())
             digest.update(features.indices.tobytes())

@@ -38,11 +38,11 @@ class Pages:
     likes: NDArray[np.bool_]
 
     def data(self) -> UserItemData:
-        """Chosen items as positives, shown and never chosen ones as observed negatives."""
+        """Chosen items as positives, pages as they are: the rest is observed negatives."""
         data = UserItemData(name="pages")
         data.add_positive_interactions(self.users[self.chosen.users()], self.chosen.items)
-        passed = self.shown.select(~self.chosen.contains(self.shown))
-        data.add_negative_interactions(self.users[passed.users()], passed.items)
+        page = self.shown.users()
+        data.add_pages(self.users[page], self.shown.items, page)
         return data
 
 

@@ -59,6 +59,7 @@ def to_interactions(
         validation_candidates=lists[0],
         test_candidates=lists[1],
         trainable_items=parts.trainable_items,
+        pages=whole.pages,
     )
     check_leakage(data)
     return data

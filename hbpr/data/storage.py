@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hbpr.data.assemble import Assembled
-from hbpr.data.interactions import Features, UserItems
+from hbpr.data.interactions import Exposures, Features, UserItems
 from hbpr.errors import DataError, DatasetMissingError
 from hbpr.settings.models import SplitSettings
 
@@ -25,6 +25,8 @@ def write(path: Path, name: str, whole: Assembled, split: SplitSettings | None) 
         DataError: Ids or feature labels are not integers, strings or floats.
     """
     arrays: dict[str, Any] = {"user_ids": whole.user_ids, "item_ids": whole.item_ids}
+    if whole.page_ids is not None:
+        arrays["page_ids"] = whole.page_ids
     for side, labels in (("user", whole.user_labels), ("item", whole.item_labels)):
         arrays |= {f"{side}_labels_{k}": group for k, group in enumerate(labels)}
     for what, array in arrays.items():
@@ -43,6 +45,10 @@ def write(path: Path, name: str, whole: Assembled, split: SplitSettings | None) 
     for part, given in (("test", whole.test), ("candidates", whole.candidates)):
         if given is not None:
             arrays |= {f"{part}_indptr": given.indptr, f"{part}_items": given.items}
+    if whole.pages is not None:
+        shown = whole.pages.shown
+        arrays |= {"page_users": whole.pages.users, "pages_indptr": shown.indptr}
+        arrays["pages_items"] = shown.items
     for side, features in (("user", whole.user_features), ("item", whole.item_features)):
         arrays |= {
             f"{side}_features_indptr": features.indptr,
@@ -101,6 +107,8 @@ def read(path: Path) -> tuple[str, Assembled, SplitSettings | None]:
                 archive.get("negative_times"),
                 _pairs(archive, "test", shape) if "test_items" in archive else None,
                 _pairs(archive, "candidates", shape) if "candidates_items" in archive else None,
+                _pages(archive, shape) if "pages_items" in archive else None,
+                archive.get("page_ids"),
             )
             for sign in ("positive", "negative"):
                 times = getattr(whole, f"{sign}_times")
@@ -123,6 +131,15 @@ def _pairs(archive: Any, part: str, shape: tuple[int, int]) -> UserItems:
     indptr, items = archive[f"{part}_indptr"], archive[f"{part}_items"]
     _check(part, indptr, items, shape)
     return UserItems(indptr, items, shape[1], weights)
+
+
+def _pages(archive: Any, shape: tuple[int, int]) -> Exposures:
+    users = archive["page_users"]
+    if len(users) != len(archive["page_ids"]):
+        raise ValueError("page_users: not one for each page")
+    if len(users) and not 0 <= users.min() <= users.max() < shape[0]:
+        raise ValueError(f"page_users: an index is outside of 0..{shape[0] - 1}")
+    return Exposures(users, _pairs(archive, "pages", (len(users), shape[1])))
 
 
 def _features(archive: Any, side: str, n_rows: int, labels: list[NDArray[Any]]) -> Features:

@@ -33,6 +33,9 @@ def load_table(
     time or weight are left out and counted in the log, and so are rows of other events, repeated
     pairs, and users and items below the minima.
 
+    With ``table.page`` every row that has a page also says that its item was shown there, rows of
+    other events too: what a user was shown and never chose is an observed negative.
+
     The minima count distinct positive pairs: items with too few go first, then users; with
     ``k_core`` that is repeated until both minima hold. With an item its negatives go too.
 
@@ -51,6 +54,7 @@ def load_table(
     roles: dict[str, Role] = {table.user: "id", table.item: "id"}
     for column, role in (
         (table.event, "id"),
+        (table.page, "id"),
         (table.value, "number"),
         (table.time, "time"),
         (table.weight, "number"),
@@ -59,16 +63,27 @@ def load_table(
             if column in roles:
                 raise DataError(f"data.table: the column {column!r} is named twice")
             roles[column] = role  # type: ignore[assignment]
-    columns, counts = read_columns(path, roles, delimiter=table.delimiter)
+    columns, counts = read_columns(
+        path,
+        roles,
+        delimiter=table.delimiter,
+        may_be_missing=() if table.page is None else (table.page,),
+    )
     users, items = columns.pop(table.user), columns.pop(table.item)
     assert isinstance(users, pd.Categorical)
     assert isinstance(items, pd.Categorical)
     positive, known = _meaning(table, columns, len(users), rating_threshold)
     told = {f"without {column}": n for column, n in counts.items() if column != "rows"}
-    told["of other events"] = int((~known).sum())
     frequent = _frequent(table, users, items, positive)
-    told["of rare users or items"] = int((known & ~frequent).sum())
+    pages = None if table.page is None else columns[table.page]
+    shown = np.zeros(len(users), bool)
+    if pages is not None:
+        assert isinstance(pages, pd.Categorical)
+        shown = np.asarray(pages.codes >= 0)
+    told["of other events"] = int((~known & ~shown).sum())
+    told["of rare users or items"] = int(((known | shown) & ~frequent).sum())
     known &= frequent
+    shown &= frequent
     left_out = ", ".join(f"{n} {what}" for what, n in told.items() if n)
     _log.info("%s: %d rows; left out: %s", name, counts["rows"], left_out or "none")
     data = UserItemData(name)
@@ -83,9 +98,17 @@ def load_table(
             weights=None if table.weight is None else columns[table.weight][chosen],
             times=None if table.time is None else columns[table.time][chosen],
         )
+    if pages is not None:
+        data.add_pages(
+            users[shown],
+            items[shown],
+            pages[shown],
+            times=None if table.time is None else columns[table.time][shown],
+        )
+    met = known | shown
     for side, choice, settings, add_features, ids in (
-        ("user", user_feature, table.user_features, data.add_user_features, users[known]),
-        ("item", item_feature, table.item_features, data.add_item_features, items[known]),
+        ("user", user_feature, table.user_features, data.add_user_features, users[met]),
+        ("item", item_feature, table.item_features, data.add_item_features, items[met]),
     ):
         if choice == "indicator":
             continue

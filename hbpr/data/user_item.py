@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import ValidationError
 
 from hbpr.data import storage
-from hbpr.data.assemble import Assembled, Pairs, Side, Triples, assemble
+from hbpr.data.assemble import Assembled, Pairs, Shown, Side, Triples, assemble
 from hbpr.data.ids import Coded, check_same_kind, encode
 from hbpr.data.interactions import Features, Interactions
 from hbpr.data.parts import to_interactions
@@ -30,7 +30,7 @@ class UserItemData:
 
     A repeated pair counts once; if any interaction of its sign has a weight, weights are added up
     (a row without one weighs 1), and its time is the earliest. A pair that is both positive and
-    negative is positive.
+    negative is positive. What a user was shown on a page, and never chose, is negative too.
 
     Args:
         name: Name of the dataset, for records and messages.
@@ -50,8 +50,9 @@ class UserItemData:
         self._negatives: list[Pairs] = []
         self._test: list[Pairs] = []
         self._candidates: list[Pairs] = []
+        self._shown: list[Shown] = []
         self._features: dict[Side, list[Triples]] = {"user": [], "item": []}
-        self._known: dict[Side, Coded] = {}
+        self._known: dict[Side | Literal["page"], Coded] = {}
         self._assembled: Assembled | None = None
 
     def add_positive_interactions(
@@ -88,6 +89,45 @@ class UserItemData:
         Arguments and errors are those of `add_positive_interactions`.
         """
         self._add_pairs(self._negatives, "add_negative_interactions", users, items, weights, times)
+
+    def add_pages(
+        self,
+        users: Iterable[Any],
+        items: Iterable[Any],
+        pages: Iterable[Any],
+        times: ArrayLike | None = None,
+    ) -> None:
+        """Add what users were shown together, one (user, item, page) a row; calls append.
+
+        Chosen items are positives of `add_positive_interactions` as ever; the others become
+        observed negatives. What is on a page and what was chosen of it tells neighbours by taste
+        from neighbours by page, see `hbpr.item_to_item`.
+
+        Args:
+            users: (n,) user ids.
+            items: (n,) id of an item that the user was shown; a repeated one counts once a page.
+            pages: (n,) id of the page, list or session. It belongs to its user: the same id of
+                two users is two pages.
+            times: As for interactions; they are the times of the negatives that come of it.
+
+        Raises:
+            DataError: As for interactions.
+        """
+        place = f"{self.name}: add_pages"
+        columns = [
+            encode(column, f"{place}: {name}")
+            for name, column in (("users", users), ("items", items), ("pages", pages))
+        ]
+        check_weights(place, dict(zip(("users", "items", "pages"), columns, strict=True)), None)
+        times_ = check_times(place, 0 if columns[0] is None else len(columns[0].codes), times)
+        users_, items_, pages_ = columns
+        if users_ is None or items_ is None or pages_ is None:
+            return
+        self._check_kind("user", users_)
+        self._check_kind("item", items_)
+        self._check_kind("page", pages_)
+        self._shown.append(Shown(Pairs(users_, items_, None, times_), pages_))
+        self._assembled = None
 
     def hold_out_for_test(self, users: Iterable[Any], items: Iterable[Any]) -> None:
         """Name pairs that are the test part of a split of kind ``fixed``; calls append.
@@ -221,6 +261,7 @@ class UserItemData:
                 self._features["item"],
                 self._test,
                 self._candidates,
+                self._shown,
             )
         return self._assembled
 
@@ -258,6 +299,12 @@ class UserItemData:
             if pairs is not None and pairs.n_pairs:
                 rows = users.rows(pairs.users()), items.rows(pairs.items)
                 chunks.append(Pairs(*rows, pairs.weights, times))
+        if whole.pages is not None and whole.page_ids is not None:
+            page, shown = whole.pages.shown.users(), whole.pages.shown.items
+            rows = users.rows(whole.pages.users[page]), items.rows(shown)
+            pages = Coded.of(whole.page_ids)
+            data._check_kind("page", pages)
+            data._shown.append(Shown(Pairs(*rows), pages.rows(page)))
         data._restore_features("user", users, whole.user_features, whole.user_labels)
         data._restore_features("item", items, whole.item_features, whole.item_labels)
         return data
@@ -318,7 +365,7 @@ class UserItemData:
             )
             start += len(labels)
 
-    def _check_kind(self, side: Side, ids: Coded) -> None:
+    def _check_kind(self, side: Side | Literal["page"], ids: Coded) -> None:
         if side in self._known:
             check_same_kind(f"{self.name}: {side}s", self._known[side], ids)
         self._known.setdefault(side, Coded(ids.codes[:0], ids.ids[:1], ids.kind))

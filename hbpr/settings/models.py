@@ -114,6 +114,12 @@ class TableSettings(Settings):
     negative_events: tuple[str | int, ...] = Field(
         (), strict=False, description="Values of event that make an observed negative."
     )
+    page: str | None = Field(
+        None,
+        min_length=1,
+        description="Column of the page, list or session that showed the item; what a user was "
+        "shown and never chose is an observed negative.",
+    )
     time: str | None = Field(
         None, min_length=1, description="Column of a time: a number or a date."
     )

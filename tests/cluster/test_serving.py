@@ -112,6 +112,16 @@ def test_similar_items_are_the_systems_and_leave_the_item_out(
     assert all(abs(each["score"]) <= 1.0 + 1e-6 for each in answer["items"])
 
 
+def test_popular_neighbours_are_discounted_on_request(
+    ask: Ask, system: RecommendationSystem
+) -> None:
+    table = system.similar_items([30], k=1000, popularity_discount=0.4)
+    _, answer = ask("/similar/30?k=1000&popularity_discount=0.4")
+    assert [each["item"] for each in answer["items"]] == table["similar_item"].tolist()
+    assert [i["score"] for i in answer["items"]] == pytest.approx(table["score"], abs=1e-6)
+    assert ask("/similar/30?k=1000")[1] != answer
+
+
 def test_the_default_is_ten_unseen_items(ask: Ask, system: RecommendationSystem) -> None:
     _, answer = ask("/recommend/0")
     assert [i["item"] for i in answer["items"]] == [r["item"] for r in expected(system, 0)]
@@ -148,6 +158,7 @@ def test_an_unknown_id_is_404_with_its_name(ask: Ask, path: str, body: Any, name
         ("/recommend/3?k=1001", None),
         ("/recommend/3?k=many", None),
         ("/similar/30?k=-1", None),
+        ("/similar/30?popularity_discount=-0.1", None),
         ("/recommend", {"users": []}),
         ("/recommend", {"users": [1], "k": 0}),
         ("/recommend", {"users": [1], "top": 5}),

@@ -26,6 +26,9 @@ def datasets(draw) -> UserItemData:
         weighted = rows and None not in weights
         add([u for u, _, _ in rows], [i for _, i, _ in rows], weights if weighted else None)
     data.add_positive_interactions([draw(IDS[users])], [draw(IDS[items])])
+    pages = draw(st.sampled_from(list(IDS)))
+    rows = draw(st.lists(st.tuples(IDS[users], IDS[items], IDS[pages]), max_size=6))
+    data.add_pages(*zip(*rows, strict=True)) if rows else data.add_pages([], [], [])
     for add, kind in ((data.add_user_features, users), (data.add_item_features, items)):
         for label in draw(st.lists(st.sampled_from(list(IDS)), max_size=2)):
             rows = draw(st.lists(st.tuples(IDS[kind], IDS[label]), max_size=5))
@@ -44,6 +47,7 @@ def test_what_is_saved_comes_back(tmp_path, data):
     assert (back.name, back.split, repr(back)) == (data.name, data.split, repr(data))
     made, again = data.to_interactions(), back.to_interactions()
     assert again.fingerprint == made.fingerprint
+    assert (again.pages is None) == (made.pages is None)
     assert again.user_ids.tolist() == made.user_ids.tolist()
     assert again.item_ids.dtype == made.item_ids.dtype
     assert again.item_ids.tolist() == made.item_ids.tolist()
@@ -64,6 +68,20 @@ def test_a_loaded_dataset_can_be_added_to(tmp_path):
     assert (data.n_users, data.n_positives) == (3, 3)
     with pytest.raises(DataError, match="of one type"):
         data.add_negative_interactions([1], [1])
+
+
+def test_pages_of_a_loaded_dataset_go_on(tmp_path):
+    data = small()
+    data.add_pages(["a", "a"], [1, 2], ["home", "home"], times=[1, 2])
+    data.save(tmp_path / "shop.npz")
+    again = UserItemData.load(tmp_path / "shop.npz")
+    again.add_pages(["a", "b"], [3, 3], ["home", "home"])
+    whole = again.assemble()
+    assert whole.page_ids.tolist() == ["home", "home"]
+    assert whole.pages.shown.counts.tolist() == [3, 1]
+    assert again.n_negatives == 3
+    with pytest.raises(DataError, match=r"pages: ids must be of one type, got str .* and int"):
+        again.add_pages(["a"], [3], [7])
 
 
 def test_saving_replaces_and_leaves_nothing_beside(tmp_path):

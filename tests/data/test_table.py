@@ -10,7 +10,7 @@ from pyarrow import csv, parquet
 
 from hbpr.data import load_data, load_table
 from hbpr.errors import DataError, DatasetMissingError
-from hbpr.settings.models import DataSettings, FeatureTableSettings, TableSettings
+from hbpr.settings.models import DataSettings, FeatureTableSettings, SplitSettings, TableSettings
 
 SHOP = """\
 who,what,stars,when,kind,weight
@@ -82,6 +82,83 @@ def test_events_are_positive_negative_or_nothing(shop, caplog):
     assert names(whole, whole.negatives) == [("ann", "12"), ("bob", "007")]
     assert whole.positives.weights.tolist() == [1.5, 4.0]
     assert "1 of other events" in caplog.text
+
+
+LOG = """\
+who,what,list,act,when
+ann,1,home,view,1
+ann,2,home,view,2
+ann,2,home,buy,3
+ann,3,home,dismiss,4
+bob,1,home,view,5
+bob,4,,buy,6
+bob,5,,view,7
+bob,4,late,view,8
+ann,1,late,view,0
+ann,2,late,view,9
+"""
+
+
+@pytest.fixture
+def log(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_text(LOG)
+    return TableSettings(
+        path=str(path),
+        event="act",
+        positive_events=("buy",),
+        negative_events=("dismiss",),
+        page="list",
+        time="when",
+        **COLUMNS,
+    )
+
+
+def test_what_a_page_shows_and_nobody_chooses_is_an_observed_negative(log, caplog):
+    caplog.set_level(logging.INFO)
+    data = load_table(log)
+    whole = data.assemble()
+    assert names(whole, whole.positives) == [("ann", 2), ("bob", 4)]
+    assert names(whole, whole.negatives) == [("ann", 1), ("ann", 3), ("bob", 1)]
+    assert whole.negative_times.tolist() == [0.0, 4.0, 5.0]
+    assert "10 rows; left out: 1 of other events" in caplog.text
+    assert "2 pairs shown on a page and never chosen, kept as negative" in caplog.text
+
+
+def test_the_data_keep_each_users_pages(log):
+    """The same page id of two users is two pages; a bought item without a page is on none."""
+    data = load_table(log)
+    pages = data.to_interactions(SplitSettings(kind="temporal", train=0.5, validation=0.4)).pages
+    whole = data.assemble()
+    rows = pages.shown.users()
+    on = zip(
+        whole.user_ids[pages.users[rows]], whole.page_ids[rows], pages.shown.items, strict=True
+    )
+    assert sorted((str(u), str(p), int(whole.item_ids[i])) for u, p, i in on) == [
+        *(("ann", "home", 1), ("ann", "home", 2), ("ann", "home", 3)),
+        *(("ann", "late", 1), ("ann", "late", 2), ("bob", "home", 1), ("bob", "late", 4)),
+    ]
+    chosen = pages.chosen(whole.positives)
+    assert [int(whole.item_ids[i]) for i in chosen.items] == [2, 2, 4]
+
+
+def test_without_a_page_column_the_same_rows_tell_less(log):
+    whole = load_table(log.model_copy(update={"page": None})).assemble()
+    assert names(whole, whole.negatives) == [("ann", 3)]
+    assert whole.pages is None
+
+
+def test_pages_beside_ratings_and_minima(tmp_path):
+    """Ratings say what was chosen as ever; pages only add who shared one."""
+    path = tmp_path / "rated.csv"
+    path.write_text("user,item,stars,s\n1,1,5,a\n1,2,1,a\n2,1,5,a\n2,3,5,b\n")
+    settings = {"path": str(path), "value": "stars", "page": "s", "min_per_item": 2}
+    whole = load_table(TableSettings(**settings)).assemble()
+    assert whole.positives.n_pairs == 2
+    assert whole.negatives.n_pairs == 0  # items 2 and 3 have too few positives
+    assert whole.pages.shown.counts.tolist() == [1, 1]
+    with pytest.raises(DataError, match="column 'stars' is named twice"):
+        load_table(TableSettings(**settings | {"page": "stars"}))
 
 
 def test_parquet_gives_what_csv_gives(shop, tmp_path):

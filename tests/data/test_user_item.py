@@ -149,6 +149,39 @@ def test_what_is_dropped_is_counted_in_the_log(caplog):
     ]
 
 
+def test_what_was_shown_and_not_chosen_becomes_a_negative(caplog):
+    """Weights and times of negatives that were given stay; those of pages weigh 1."""
+    caplog.set_level(logging.INFO)
+    data = UserItemData("t")
+    data.add_positive_interactions(["a"], [1], times=[5])
+    data.add_negative_interactions(["a"], [2], weights=[3.0], times=[6])
+    data.add_pages(["a", "a", "a", "b"], [1, 2, 3, 1], [0, 0, 0, 0], times=[1, 1, 2, 3])
+    whole = data.assemble()
+    assert whole.negatives.users().tolist() == [0, 0, 1]
+    assert whole.negatives.items.tolist() == [1, 2, 0]
+    assert whole.negatives.weights.tolist() == [3.0, 1.0, 1.0]
+    assert whole.negative_times.tolist() == [6.0, 2.0, 3.0]
+    assert whole.pages.users.tolist() == [0, 1]
+    assert "2 pairs shown on a page and never chosen, kept as negative" in caplog.text
+    data.add_pages(["b"], [2], [1])  # without a time
+    assert data.assemble().negative_times is None
+    assert data.n_negatives == 4
+
+
+def test_pages_decide_the_fingerprint_and_are_refused_like_interactions():
+    made = []
+    for page in ([0, 0], [0, 1]):
+        data = UserItemData("t")
+        data.add_positive_interactions(["a", "a"], [1, 2])
+        data.add_pages(["a", "a"], [1, 2], page)
+        made.append(data.to_interactions().fingerprint)
+    assert made[0] != made[1]
+    with pytest.raises(DataError, match=r"add_pages: .* users has 2 rows, items has 1 rows"):
+        data.add_pages(["a", "b"], [1], [0, 0])
+    with pytest.raises(DataError, match="add_pages: pages: 1 of 2 ids are missing"):
+        data.add_pages(["a", "b"], [1, 1], ["x", None])
+
+
 def test_without_positives_there_is_nothing_to_learn():
     data = UserItemData("shop")
     with pytest.raises(DataError, match="shop: no positive interactions"):

@@ -54,7 +54,7 @@ def test_the_same_holds_among_listed_candidates(table):
     found = evaluate(table(scores), held_out, candidates=listed, **ask)
     assert (found.n_users, found.n_skipped, found.n_unopposed) == (1, 0, 2)
     assert found.metrics["test/ndcg_at_1"] == 0.0
-    with pytest.raises(DataError, match="none of the 3 users .* use data.candidates: all"):
+    with pytest.raises(DataError, match=r"none of the 3 users .* use data\.candidates: all"):
         evaluate(table(scores), held_out, candidates=UserItems.empty(3, 3), **ask)
 
 
