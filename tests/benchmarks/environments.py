@@ -6,9 +6,10 @@ One that cannot be installed is written down as missing, with the reason, and th
 import argparse
 import hashlib
 import json
+import os
+import shutil
 import subprocess
 import sys
-import venv
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -24,17 +25,22 @@ STEPS: dict[str, list[list[str]]] = {
         ["--no-build-isolation", "--no-use-pep517", "--no-deps", "lightfm==1.17"],
     ],
     "recbole": [["-r", "recbole.txt"], ["--no-deps", "recbole==1.2.1"]],
+    "warprec": [["-r", "warprec.txt"]],
 }
+#: Sides that run in the interpreter of this program.
+OWN = ("hbpr", "ray_tune", "optuna")
+#: Peers that need another Python than the oldest that hbpr runs on.
+PYTHONS = {"warprec": (3, 12)}
 
 
 def python_of(peer: str) -> Path:
-    """The interpreter of a peer; hbpr runs in the interpreter of this program."""
-    return Path(sys.executable) if peer == "hbpr" else HOME / peer / "bin" / "python"
+    """The interpreter of a peer; `OWN` sides run in the interpreter of this program."""
+    return Path(sys.executable) if peer in OWN else HOME / peer / "bin" / "python"
 
 
 def why_missing(peer: str) -> str | None:
     """Why a peer cannot be run, or None where it can."""
-    if peer == "hbpr" or _stamp(peer).exists():
+    if peer in OWN or _stamp(peer).exists():
         return None
     failed = HOME / f"{peer}.failed"
     return failed.read_text().strip() if failed.exists() else "not installed: run make bench"
@@ -48,7 +54,13 @@ def install(peer: str) -> bool:
         return True
     stamp.unlink(missing_ok=True)
     failed.unlink(missing_ok=True)
-    venv.create(HOME / peer, with_pip=True, clear=True, symlinks=True)
+    python = _interpreter(peer)
+    if python is None:
+        words = ".".join(map(str, PYTHONS[peer]))
+        HOME.mkdir(exist_ok=True)
+        failed.write_text(f"it needs Python {words}, which is not on PATH or under pyenv\n")
+        return False
+    subprocess.run([python, "-m", "venv", "--clear", str(HOME / peer)], check=True)
     for step in STEPS[peer]:
         done = subprocess.run(
             [str(python_of(peer)), "-m", "pip", "install", "--disable-pip-version-check", *step],
@@ -63,6 +75,20 @@ def install(peer: str) -> bool:
             return False
     stamp.write_text(digest)
     return True
+
+
+def _interpreter(peer: str) -> str | None:
+    """A Python that a peer's environment can be made with, or None."""
+    wanted = PYTHONS.get(peer)
+    if wanted is None or sys.version_info[:2] >= wanted:
+        return sys.executable
+    name = "python" + ".".join(map(str, wanted))
+    pyenv = Path(os.environ.get("PYENV_ROOT", "~/.pyenv")).expanduser()
+    found = [shutil.which(name), *map(str, sorted(pyenv.glob(f"versions/*/bin/{name}")))]
+    for python in filter(None, found):
+        if subprocess.run([python, "--version"], capture_output=True, check=False).returncode == 0:
+            return python
+    return None
 
 
 def _stamp(peer: str) -> Path:

@@ -3,6 +3,7 @@
 import datetime
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -25,7 +26,7 @@ def say(text: str = "") -> None:
 
 def command(library: str, task: str, request: Mapping[str, Any]) -> list[str]:
     """The command line of a side."""
-    program = HERE / "sides" / f"run_{library}.py"
+    program = HERE / "sides" / f"{'search' if task == 'search' else 'run'}_{library}.py"
     return [str(python_of(library)), str(program), task, json.dumps(request)]
 
 
@@ -41,22 +42,35 @@ def surroundings(threads: int) -> dict[str, str]:
 
 
 def run_side(library: str, task: str, request: Mapping[str, Any]) -> Answer:
-    """Run one measurement in a fresh process and return its answer, or why there is none."""
+    """Run one measurement in a fresh process and return its answer, or why there is none.
+
+    A request may hold ``timeout_s``, after which a side counts as missing.
+    """
     reason = why_missing(library)
     if reason is not None:
         return {"missing": reason}
-    with tempfile.TemporaryDirectory() as folder:
-        done = subprocess.run(
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        side = subprocess.Popen(
             command(library, task, request),
             env=surroundings(request["threads"]),
             cwd=folder,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            check=False,
+            start_new_session=True,
         )
-    lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
-    if done.returncode or not lines:
-        last = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
+        try:
+            out, errors = side.communicate(timeout=request.get("timeout_s"))
+        except subprocess.TimeoutExpired:
+            os.killpg(side.pid, signal.SIGKILL)
+            side.communicate()
+            return {"missing": f"failed: no answer within {request['timeout_s']} s"}
+        except BaseException:
+            os.killpg(side.pid, signal.SIGTERM)
+            raise
+    lines = [line for line in out.splitlines() if line.startswith("{")]
+    if side.returncode or not lines:
+        last = (errors.strip().splitlines() or [f"exit status {side.returncode}"])[-1]
         return {"missing": f"failed: {last.replace(str(ROOT), '.')}"}
     return json.loads(lines[-1])
 

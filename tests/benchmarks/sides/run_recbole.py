@@ -15,27 +15,31 @@ from recbole.model.general_recommender import BPR
 from recbole.trainer import Trainer
 
 TOP_K_METRICS = ["Recall", "MRR", "NDCG", "Hit", "Precision", "MAP"]
+NAMES = {"train": "train", "validation": "valid", "test": "test"}
 
 
-def prepare(data: Data, settings: dict, d: int):
-    """Write the split in its format, and load it by its own functions."""
-    disable(CRITICAL)
+def write_split(data: Data) -> None:
+    """Write the split in its format."""
     folder = Path("bench")
     folder.mkdir(exist_ok=True)
-    names = {"train": "train", "validation": "valid", "test": "test"}
-    for part, name in names.items():
+    for part, name in NAMES.items():
         users, items = data.pairs(part)
         rows = "".join(f"{u}\t{i}\n" for u, i in zip(users, items, strict=True))
         path = folder / f"bench.{name}.inter"
         path.write_text("user_id:token\titem_id:token\n" + rows)
-    config = Config(
+
+
+def configure(data: Data, settings: dict, **more: object) -> Config:
+    """Its settings, over the files of `write_split`."""
+    disable(CRITICAL)
+    return Config(
         model="BPR",
         dataset="bench",
         config_dict={
             "data_path": ".",
-            "benchmark_filename": list(names.values()),
+            "benchmark_filename": list(NAMES.values()),
             "load_col": {"inter": ["user_id", "item_id"]},
-            "embedding_size": d,
+            "embedding_size": settings["d"],
             "learner": "adam",
             "learning_rate": settings.get("lr", 0.001),
             "train_batch_size": settings.get("batch_size", 4096),
@@ -48,8 +52,15 @@ def prepare(data: Data, settings: dict, d: int):
             "use_gpu": False,
             "show_progress": False,
             "seed": settings.get("seed", 0),
+            **more,
         },
     )
+
+
+def prepare(data: Data, settings: dict, d: int):
+    """Write the split in its format, and load it by its own functions."""
+    write_split(data)
+    config = configure(data, {**settings, "d": d})
     dataset = create_dataset(config)
     loaders = data_preparation(config, dataset)
     return config, dataset, loaders, BPR(config, loaders[0].dataset)
