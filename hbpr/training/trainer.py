@@ -11,7 +11,7 @@ from hbpr.errors import DataError, DivergedError, HbprError
 from hbpr.evaluation import evaluate
 from hbpr.models import NeuMF, Recommender, build_model
 from hbpr.models.base import load_arrays, parameters_as_arrays
-from hbpr.settings.models import TrialSettings
+from hbpr.settings.models import OptimizerSettings, TrialSettings
 from hbpr.training import checkpoint
 from hbpr.training.engine import State, learning_rate
 from hbpr.training.engines import make_engine
@@ -54,6 +54,7 @@ class Trainer(Iterator[EpochReport]):
         self.data = data
         self.settings = settings
         self.model: Recommender = build_model(settings.model, data, seed=settings.training.seed)
+        self._threads = threads
         self._engine, self.engine_reason = make_engine(self.model, data, settings, threads=threads)
         self.engine_name = self._engine.name
         _log.debug("engine %s: %s", self.engine_name, self.engine_reason)
@@ -152,6 +153,25 @@ class Trainer(Iterator[EpochReport]):
         best = build_model(self.settings.model, self.data, seed=self.settings.training.seed)
         load_arrays(best, self._best or parameters_as_arrays(self.model))
         return best
+
+    def retune(self, optimizer: OptimizerSettings) -> None:
+        """Go on with other optimizer settings; weights, optimizer and random state stay.
+
+        Args:
+            optimizer: Settings with the same update rule (`name`).
+
+        Raises:
+            ValueError: It has another update rule, whose state is another.
+        """
+        before = self.settings.optimizer.name
+        if optimizer.name != before:
+            raise ValueError(f"the update rule cannot change from {before} to {optimizer.name}")
+        state = self._engine.state()
+        self.settings = self.settings.model_copy(update={"optimizer": optimizer})
+        self._engine, self.engine_reason = make_engine(
+            self.model, self.data, self.settings, threads=self._threads
+        )
+        self._engine.load_state(state)
 
     def save(self, folder: Path | str) -> None:
         """Write all it takes to go on: weights, best weights, optimizer, random state."""

@@ -332,6 +332,24 @@ def test_two_threads_learn_as_one_does(checkerboard_of, build, features: str, ru
     assert final[1] == pytest.approx(final[0], rel=0.15)
 
 
+@both_features
+@pytest.mark.parametrize("rule", ["sgd", "adagrad"])
+def test_two_threads_repeat_bit_for_bit(checkerboard_of, build, features: str, rule: str) -> None:
+    board = checkerboard_of("both" if features == "both" else "identity", n_users=2000)
+    found = []
+    for _ in range(2):
+        trained = build(board.data, "fused", rule, 0.05, threads=2)
+        assert trained.n_threads == 2
+        losses = [trained.train_epoch(0.05) for _ in range(3)]
+        found.append((losses, *(p.detach().numpy().copy() for p in trained.model.parameters())))
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_little_data_is_trained_by_one_thread(data_of, build) -> None:
+    assert build(data_of(50, 500, [(0, 1), (9, 3)]), "fused", "sgd", 0.1, threads=2).n_threads == 1
+
+
 def test_more_threads_than_blocks(data_of, build) -> None:
     trained = build(data_of(3, 5, [(0, 1), (2, 3)]), "fused", "sgd", 0.1, threads=8)
     assert np.isfinite(trained.train_epoch(0.1))

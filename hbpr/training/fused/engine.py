@@ -1,6 +1,6 @@
 """The fused engine: one compiled loop that draws, scores and updates torch parameters in place."""
 
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from typing import Any, ClassVar, Final
 
 import numpy as np
@@ -11,6 +11,7 @@ from hbpr.models import MatrixFactorization, Recommender
 from hbpr.settings.models import OptimizerSettings, TrainingSettings, TrialSettings
 from hbpr.training.engine import Engine, State
 from hbpr.training.fused import hybrid, onehot
+from hbpr.training.fused.copies import Copies, Shared, rounds_of
 from hbpr.training.fused.gradients import CODES
 from hbpr.training.fused.pools import follow, make_pools, places_of
 from hbpr.training.losses import harmonic_numbers
@@ -19,21 +20,23 @@ from hbpr.training.visits import visits
 #: What a block's user rows and bit sets may take of the cache, and its most users.
 _BLOCK_BYTES: Final = 512 * 1024
 _BLOCK_USERS: Final = 100
+#: Blocks that a thread has at least between two merges, so that no thread waits long for another.
+_BLOCKS_PER_PART: Final = 6
 
 
 class FusedEngine(Engine):
     """Train matrix factorization triple by triple, without intermediate tensors.
 
-    One thread is reproducible bit for bit from the seed. Several threads take blocks of users of
-    their own and update item rows without locks (Niu et al., "Hogwild!", NeurIPS 2011), so their
-    results differ from run to run within noise.
+    Reproducible bit for bit from the seed and the number of threads. Several threads take blocks of
+    users of their own and work on copies of the rows that they share, which are merged a few times
+    an epoch; data too small to gain from it is trained by one.
 
     Args:
         model: Its parameters, on the CPU, change in place.
         data: Its training part and training negatives are read, nothing else.
         optimizer: ``sgd`` or ``adagrad``, and regularisation.
         training: Loss, negatives and seed.
-        threads: Threads that train at the same time.
+        threads: Most threads that train at the same time; `n_threads` is how many do.
     """
 
     name: ClassVar[str] = "fused"
@@ -51,7 +54,7 @@ class FusedEngine(Engine):
         self.model = model
         self._data = data
         self._weights = [p.detach().numpy() for p in (model.U, model.V, model.b)]
-        adagrad = optimizer.name == "adagrad"
+        self._adagrad = adagrad = optimizer.name == "adagrad"
         self._sums: list[NDArray[np.float32]] = [
             np.zeros_like(w) if adagrad else np.zeros((1,) * w.ndim, np.float32)
             for w in self._weights
@@ -73,12 +76,17 @@ class FusedEngine(Engine):
         row_bytes = 4 * model.n_latent * (1 + adagrad) + 8 * min(
             words, int(data.train.counts.max())
         )
-        self._block_users = int(np.clip(_BLOCK_BYTES // row_bytes, 1, _BLOCK_USERS))
+        self._copies = self._make_copies(threads, training.negatives.per_positive)
+        most_users = _BLOCK_USERS
+        if self._copies:
+            n_parts = self._copies.threads * self._copies.rounds
+            most_users = min(_BLOCK_USERS, max(1, data.n_users // (n_parts * _BLOCKS_PER_PART)))
+        self._block_users = int(np.clip(_BLOCK_BYTES // row_bytes, 1, most_users))
         self._n_blocks = -(-data.n_users // self._block_users)
         edges = np.arange(self._n_blocks + 1) * self._block_users
         starts = data.train.indptr[np.minimum(edges, data.n_users)]
         self._block_pairs = np.diff(starts)
-        self._copies = np.zeros(0, np.int32)
+        self._visits = np.zeros(0, np.int32)
         counts = data.train.counts
         self._learnable = np.repeat(counts < self._n_places, counts)  # others have no negative
         self._n_learnable = int(self._learnable.sum())
@@ -87,14 +95,14 @@ class FusedEngine(Engine):
             most = np.ceil(data.train.weights / data.train.weights.mean(dtype=np.float64))
             most_visits = np.diff(np.concatenate([[0], np.cumsum(most)])[starts]).astype(np.int64)
         largest = int(most_visits.max())
-        self._threads = max(1, min(threads, self._n_blocks))
+        self.n_threads = self._copies.threads if self._copies else 1
         self._scratch = [
             (
                 np.empty((largest, 2), np.int32),
                 np.zeros((self._block_users, words), np.uint64),
                 np.zeros(1, np.uint64),
             )
-            for _ in range(self._threads)
+            for _ in range(self.n_threads)
         ]
         self._harmonic = harmonic_numbers(data.n_items)
         negatives = training.negatives
@@ -121,38 +129,75 @@ class FusedEngine(Engine):
         self._pools = follow(self._pools, self.model)
         if self._data.train.weights is not None:
             draws = self._rng.random(self._data.train.n_pairs)
-            self._copies = visits(self._data.train.weights, draws)
+            self._visits = visits(self._data.train.weights, draws)
         blocks = self._rng.permutation(self._n_blocks)
-        seeds = self._rng.integers(0, 2**63, self._threads, dtype=np.uint64)
-        if self._threads == 1:
-            total = self._train(0, blocks, seeds[0], lr)
+        seeds = self._rng.integers(0, 2**63, self.n_threads, dtype=np.uint64)
+        for (_, _, state), seed in zip(self._scratch, seeds, strict=True):
+            state[0] = seed
+        rows = [*self._weights, *self._sums]
+        if self._copies is None:
+            total = self._train(0, rows, blocks, lr)
         else:
-            ends = np.cumsum(self._block_pairs[blocks])
-            cuts = np.searchsorted(ends, ends[-1] * np.arange(1, self._threads) / self._threads)
-            with ThreadPoolExecutor(self._threads) as pool:
-                jobs = [
-                    pool.submit(self._train, k, part, seeds[k], lr)
-                    for k, part in enumerate(np.split(blocks, cuts))
-                ]
-                total = sum(job.result() for job in jobs)
-        if len(self._copies):
-            return total / max(1, int(self._copies[self._learnable].sum()))
+            total = self._train_together(self._copies, rows, blocks, lr)
+        if len(self._visits):
+            return total / max(1, int(self._visits[self._learnable].sum()))
         return total / max(1, self._n_learnable)
 
-    def _train(self, thread: int, blocks: NDArray[np.int64], seed: Any, lr: float) -> float:
+    def _make_copies(self, threads: int, per_positive: int) -> Copies | None:
+        """Copies of the rows that threads would contend for, or None where one thread trains."""
+        data = self._data
+        # a user's own row is met by no thread but the one that has the user
+        first = 1 if data.user_features.is_identity else 0
+        n_rows = sum(len(w) for w in self._weights[first:2])
+        rounds = rounds_of(data.train.n_pairs, n_rows, threads)
+        if threads < 2 or rounds < 1:
+            return None
+        counts = np.bincount(data.train.items, minlength=data.n_items)
+        met_items = data.item_features.to_csr().T @ (
+            counts + per_positive * data.train.n_pairs / data.n_items
+        )
+        met_users = data.user_features.to_csr().T @ data.train.counts
+        met = [np.asarray(m, np.float32) for m in (met_users, met_items, met_items)]
+        columns = [a if a.ndim == 2 else a[:, None] for a in (*self._weights, *self._sums)]
+        shared = [Shared(columns[k], columns[k + 3], met[k]) for k in range(first, 3)]
+        return Copies(shared, threads, rounds, adagrad=self._adagrad)
+
+    def _train_together(
+        self,
+        copies: Copies,
+        rows: list[NDArray[np.float32]],
+        blocks: NDArray[np.int64],
+        lr: float,
+    ) -> float:
+        """Train with several threads, each on its part of the blocks in each round."""
+        ends = np.cumsum(self._block_pairs[blocks])
+        n_parts = copies.threads * copies.rounds
+        cuts = np.searchsorted(ends, ends[-1] * np.arange(1, n_parts) / n_parts)
+        parts = np.split(blocks, cuts)
+
+        def work(thread: int, turn: int) -> float:
+            own, own_sums = copies.rows_of(thread), copies.sums_of(thread)
+            own[-1], own_sums[-1] = own[-1][:, 0], own_sums[-1][:, 0]  # biases
+            apart = 3 - len(own)
+            mixed = [*rows[:apart], *own, *rows[3 : 3 + apart], *own_sums]
+            return self._train(thread, mixed, parts[turn * copies.threads + thread], lr)
+
+        return copies.run(work, lr)
+
+    def _train(
+        self, thread: int, rows: Sequence[NDArray[np.float32]], blocks: NDArray[np.int64], lr: float
+    ) -> float:
         order, known, state = self._scratch[thread]
-        state[0] = seed
         data = self._data
         return float(
             self._loop(
-                *self._weights,
-                *self._sums,
+                *rows,
                 *self._features,
                 data.train.indptr,
                 data.train.items,
                 self._places,
                 self._n_places,
-                self._copies,
+                self._visits,
                 self._pools,
                 blocks,
                 self._block_users,
