@@ -14,6 +14,7 @@ from tune.checks import data_of
 from tune.final import Final, best_ease, train_winner
 from tune.finalists import Comparison, Finalist, by_user, compare, judge, run_finals, summarize
 from tune.journal import JournalTrial
+from tune.objectives import Goals
 from tune.settings import StudySettings
 
 
@@ -65,7 +66,7 @@ def find_answer(
         StudyError: No trial can win.
     """
     sweep, base = settings.sweep, settings.base_trial()
-    best = ranked(trials, failure)[: sweep.final.top]
+    best = ranked(trials, failure, sweep.goals())[: sweep.final.top]
     winner, validation = best[0], {}
     assert winner.value is not None
     value = winner.value
@@ -120,11 +121,14 @@ def find_answer(
     return Answer(winner, value, best_epoch, validation, final, finalists, comparisons)
 
 
-def ranked(trials: Sequence[JournalTrial], failure: str | None = None) -> list[JournalTrial]:
+def ranked(
+    trials: Sequence[JournalTrial], failure: str | None = None, goals: Goals | None = None
+) -> list[JournalTrial]:
     """Return the trials that can win, best first; of equal ones the first comes first.
 
     A trial that was stopped does not win while another came to its end: what it would have become
-    was not seen, and its rung held better ones.
+    was not seen, and its rung held better ones. With limits, only a trial inside of them can win;
+    with several objectives, only one on the front, ordered by the first objective.
 
     Raises:
         StudyError: There is none.
@@ -135,7 +139,36 @@ def ranked(trials: Sequence[JournalTrial], failure: str | None = None) -> list[J
     if not complete and not stopped:
         reason = f" The first failure: {failure}" if failure else ""
         raise StudyError(f"none of the {len(trials)} trials came to its end.{reason}")
-    return sorted(complete or stopped, key=lambda trial: (-(trial.value or 0.0), trial.number))
+    if goals is None or goals.plain:
+        return sorted(complete or stopped, key=_best_first)
+    if goals.several:
+        able = goals.front(trials)
+    else:
+        inside = [[t for t in group if goals.feasible(t.at_best)] for group in (complete, stopped)]
+        able = sorted(inside[0] or inside[1], key=_best_first)
+    if not able:
+        raise StudyError(_none_inside(complete or stopped, goals))
+    return able
+
+
+def _best_first(trial: JournalTrial) -> tuple[float, int]:
+    return -(trial.value or 0.0), trial.number
+
+
+def _none_inside(trials: Sequence[JournalTrial], goals: Goals) -> str:
+    def outside(trial: JournalTrial) -> float:
+        return sum(max(excess, 0.0) for excess in goals.excesses(trial.at_best).values())
+
+    nearest = min(trials, key=outside)
+    values = ", ".join(
+        f"{limit.metric} {nearest.at_best[limit.metric]:.6g}" for limit in goals.limits
+    )
+    limits = ", ".join(map(str, goals.limits))
+    return (
+        f"none of {len(trials)} trials is inside of sweep.limits ({limits}); the nearest is trial "
+        f"{nearest.number} with {values}. Run more trials: hbpr study resume FOLDER --set "
+        "sweep.num_trials=N; or start a study with other limits or another space"
+    )
 
 
 def _references(datasets: Mapping[str, Interactions]) -> dict[str, Any]:

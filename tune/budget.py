@@ -11,6 +11,7 @@ from ray import tune as ray_tune
 from hbpr.names import EVAL_S, TRAIN_S
 from tune.folder import write_json
 from tune.journal import JournalTrial
+from tune.objectives import Goals, best_of
 from tune.settings import BudgetSettings
 
 
@@ -21,7 +22,8 @@ class Budget(ray_tune.Callback, ray_tune.Stopper):
         settings: The limits.
         path: File that keeps the seconds that were spent.
         before: Trials of earlier sittings.
-        metric: What the target is a value of, for the message.
+        goals: What trials are compared by: the target is a value of the first objective, inside of
+            all limits.
     """
 
     def __init__(
@@ -30,16 +32,16 @@ class Budget(ray_tune.Callback, ray_tune.Stopper):
         path: Path,
         *,
         before: Sequence[JournalTrial] = (),
-        metric: str = "",
+        goals: Goals,
     ) -> None:
-        self._settings, self._path, self._metric = settings, path, metric
+        self._settings, self._path, self._goals = settings, path, goals
         self._wall_s, self._train_s = _read(path)
         self._since: float | None = None
         self._best: float | None = None
         self._best_trial: int | None = None
         self._without_best = 0
         for trial in before:
-            if trial.value is not None:
+            if trial.value is not None and goals.feasible(trial.at_best):
                 self._note_value(trial.number, trial.value)
             if trial.state != "RUNNING":
                 self._note_end(trial.number)
@@ -63,7 +65,9 @@ class Budget(ray_tune.Callback, ray_tune.Stopper):
         if limits.train_s is not None and self._train_s >= limits.train_s:
             return f"sweep.budget.train_s: {limits.train_s:g} s of training and evaluation"
         if limits.target is not None and self._best is not None and self._best >= limits.target:
-            return f"sweep.budget.target: {self._metric} reached {limits.target:g}"
+            return (
+                f"sweep.budget.target: {self._goals.objectives[0].metric} reached {limits.target:g}"
+            )
         if limits.plateau is not None and self._without_best >= limits.plateau:
             return f"sweep.budget.plateau: {self._without_best} trials without a new best value"
         return None
@@ -94,7 +98,7 @@ class Budget(ray_tune.Callback, ray_tune.Stopper):
     ) -> None:
         """Add up the time and keep the best value."""
         self._train_s += result.get(TRAIN_S, 0.0) + result.get(EVAL_S, 0.0)
-        value = result.get("best_value")
+        value = best_of(result, self._goals)
         if value is not None:
             self._note_value(int(trial.config["trial"]), value)
 

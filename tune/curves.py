@@ -84,6 +84,11 @@ def _of_study(path: str | Path) -> Curves:
     from tune.earlier import read_study
 
     study = read_study(path, "CURVES")
+    if not study.settings.sweep.goals().plain:
+        raise ConfigError(
+            f"{path}: a study of several objectives or with limits, and a replay compares trials "
+            "by one metric. Record curves with a study that has sweep.metric alone"
+        )
     curves = []
     for trial in study.trials:
         points = sorted(trial.reports.items())

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hbpr.mlflow_log import mask_uri
+from tune.front import front_chart, front_head, front_rows, front_title, limits_line
 from tune.journal import JournalTrial
 from tune.progress import STATES, duration
 from tune.result import StudyResult
@@ -62,6 +63,11 @@ def render(result: StudyResult, trials: Sequence[JournalTrial]) -> str:
         '<p class="dim">Validation chose the winner; test was scored once, after its last '
         "training.</p>",
     ]
+    limits = limits_line(result)
+    parts += [f"<p>Limits: {escape(limits)}</p>"] if limits else []
+    if result.front and result.goals is not None:
+        parts += [f"<h2>{escape(front_title(result))}</h2>", front_chart(result)]
+        parts += [_table(front_head(result.goals), front_rows(result))]
     if result.finalists:
         parts += [f"<h2>Finalists: {escape(result.metric)} with other seeds</h2>"]
         parts += [_table(("trial", "mean", "deviation", "seeds"), finalist_rows(result))]

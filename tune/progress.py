@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tune.journal import JournalTrial
+from tune.objectives import Goals, best_of
 from tune.trainable import FAILED
 
 #: What a person reads for a state of the journal.
@@ -27,7 +28,8 @@ class Progress(ray_tune.Callback):
 
     Args:
         total: Trials of the whole study.
-        metric: Metric that trials are compared by; higher is better.
+        goals: What trials are compared by; shown is the best value of the first objective among
+            the trials inside of all limits.
         before: Trials of earlier sittings of a resumed study.
         console: Where to show it; None: stdout.
     """
@@ -35,18 +37,22 @@ class Progress(ray_tune.Callback):
     def __init__(
         self,
         total: int,
-        metric: str,
+        goals: Goals,
         *,
         before: Sequence[JournalTrial] = (),
         console: Console | None = None,
     ) -> None:
         self._total = total
-        self._metric = metric
+        self._goals, self._metric = goals, goals.objectives[0].metric
         states = [trial.state for trial in before]
         self._counts = {word: states.count(state) for state, word in STATES.items()}
         self._before = sum(self._counts.values())
         self._running: set[str] = set()
-        seen = [(trial.value, trial.values) for trial in before if trial.value is not None]
+        seen = [
+            (trial.value, trial.values)
+            for trial in before
+            if trial.value is not None and goals.feasible(trial.at_best)
+        ]
         self._best: tuple[float, Mapping[str, Any]] | None = max(
             seen, key=itemgetter(0), default=None
         )
@@ -78,7 +84,7 @@ class Progress(ray_tune.Callback):
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
         """Keep the best value."""
-        value = result.get("best_value")
+        value = best_of(result, self._goals)
         if value is not None and (self._best is None or value > self._best[0]):
             self._best = (value, trial.config["values"])
 

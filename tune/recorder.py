@@ -15,7 +15,7 @@ from weakref import WeakValueDictionary
 from ray.tune import Callback
 
 from hbpr.mlflow_log import as_text, mask_uri
-from hbpr.names import EVAL_S, LOSS, TRAIN_S, baseline_name, best_name
+from hbpr.names import COSTS, EVAL_S, LOSS, TRAIN_S, baseline_name, best_name
 from tune.delivery import STUDY, Delivery, settings_text
 from tune.outbox import Event, Outbox, Sender
 from tune.views import study_view, view_path
@@ -33,7 +33,7 @@ _STATUS: Final[dict[str, Status]] = {
     "PRUNED": "KILLED",
     "FAIL": "FAILED",
 }
-_ALWAYS: Final = frozenset({LOSS, TRAIN_S, EVAL_S})
+_ALWAYS: Final = frozenset({LOSS, TRAIN_S, EVAL_S, *COSTS})
 
 
 class MlflowRecorder(Callback):
@@ -55,6 +55,7 @@ class MlflowRecorder(Callback):
         settings: All settings of the study, as plain data.
         monitor: Metric that the study maximises.
         mode: Whether the best value is the largest.
+        others: Metrics that it looks at besides.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class MlflowRecorder(Callback):
         settings: Mapping[str, Any],
         monitor: str = "val/ndcg_at_10",
         mode: Literal["max", "min"] = "max",
+        others: Sequence[str] = (),
     ) -> None:
         self.folder = Path(folder).absolute()
         self.tracking_uri = tracking_uri
@@ -77,6 +79,7 @@ class MlflowRecorder(Callback):
         self.settings = dict(settings)
         self.monitor = monitor
         self.mode: Literal["max", "min"] = mode
+        self.others = tuple(others)
         self._delivery = Delivery(tracking_uri, experiment_name, study_id)
         self._outbox: Outbox | None = None
         self._sender: Sender | None = None
@@ -99,6 +102,7 @@ class MlflowRecorder(Callback):
             "settings": _without_passwords(self.settings),
             "monitor": self.monitor,
             "mode": self.mode,
+            "others": self.others,
         }
         return _revive, (arguments,)
 
@@ -139,6 +143,7 @@ class MlflowRecorder(Callback):
                     self.monitor,
                     list(searched),
                     created_at=int(time.time() * 1000),
+                    others=self.others,
                 ),
             }
         )
@@ -158,7 +163,7 @@ class MlflowRecorder(Callback):
                 self._start(number, trial.values)
             for epoch, value in sorted(trial.reports.items()):
                 if math.isfinite(value):
-                    self._report(number, epoch, {self.monitor: value})
+                    self._report(number, epoch, {self.monitor: value} | _of(trial, epoch))
             self._end(number, status)
 
     def metrics_at(self, number: int, epoch: int) -> dict[str, float]:
@@ -207,6 +212,12 @@ class MlflowRecorder(Callback):
         """
         experiment = self.experiment_id
         return None if experiment is None else view_path(experiment, self.study_id, charts=charts)
+
+    def record_front(self, numbers: Sequence[int]) -> None:
+        """Tag each trial that came to its end with whether it is on the Pareto front."""
+        for number in sorted(self._ended):
+            on_front = "true" if number in numbers else "false"
+            self._append({"event": "tag", "trial": number, "tags": {"hbpr.front": on_front}})
 
     def record_final(
         self,
@@ -437,6 +448,10 @@ def _revive(arguments: dict[str, Any]) -> MlflowRecorder:
 
 def _number(trial: Any) -> int:
     return int(trial.config["trial"])
+
+
+def _of(trial: "JournalTrial", epoch: int) -> dict[str, float]:
+    return _finite(trial.measured.get(epoch, {}))
 
 
 def _error_of(trial: Any) -> str:

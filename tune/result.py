@@ -11,6 +11,7 @@ from hbpr.mlflow_log import Registered, mask_uri
 from hbpr.recommender import RecommendationSystem
 from tune.fidelity import RankCorrelation
 from tune.finalists import Comparison, Finalist
+from tune.objectives import Goals
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,8 @@ class TrialRecord:
         epochs: Last epoch that was evaluated; 0 where none was.
         best_epoch: First epoch with the best value; 0 where there is none.
         run_id: MLflow run; None where the tracking server has not taken it yet.
+        measured: Values of all objectives and of what is limited, at its best epoch; empty in a
+            study of one objective without limits.
     """
 
     number: int
@@ -35,6 +38,7 @@ class TrialRecord:
     epochs: int
     best_epoch: int
     run_id: str | None = None
+    measured: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,9 @@ class StudyResult:
         ended: The budget that ended the search; None where all trials ran.
         registered: The version of the registered model; None where there is none, or not yet.
         notes: What went wrong on the way and was made good.
+        goals: All that trials are compared by; None: `metric` alone.
+        front: Trials of the Pareto front, best by the first objective first; empty where there is
+            one objective.
     """
 
     study_id: str
@@ -99,11 +106,19 @@ class StudyResult:
     ended: str | None = None
     registered: Registered | None = None
     notes: Sequence[str] = ()
+    goals: Goals | None = None
+    front: Sequence[TrialRecord] = ()
 
     @property
     def states(self) -> dict[str, int]:
         """Number of trials by state."""
         return dict(Counter(trial.state for trial in self.trials))
+
+    @property
+    def n_outside(self) -> int:
+        """Number of trials that ran to their end and are outside of a limit."""
+        ended = [trial for trial in self.trials if trial.state == "COMPLETE"]
+        return sum(not self.goals.feasible(t.measured) for t in ended) if self.goals else 0
 
     @property
     def busy_share(self) -> float:
@@ -124,7 +139,16 @@ class StudyResult:
             "best": dataclasses.asdict(self.best),
             "finalists": [dataclasses.asdict(finalist) for finalist in self.finalists],
             "comparisons": [dataclasses.asdict(comparison) for comparison in self.comparisons],
+            "goals": _plain(self.goals) if self.goals else None,
+            "front": [dataclasses.asdict(trial) for trial in self.front],
             "early": [dataclasses.asdict(each) for each in self.early],
             "registered": self.registered._asdict() if self.registered else None,
             "states": self.states,
         }
+
+
+def _plain(goals: Goals) -> dict[str, Any]:
+    return {
+        "objectives": [objective._asdict() for objective in goals.objectives],
+        "limits": [limit._asdict() for limit in goals.limits],
+    }

@@ -46,7 +46,7 @@ class Samplers:
         self._algorithm = algorithm
         self._seed = seed
         self._n_startup = min(10, max(5, num_trials // 4))
-        self._population = min(50, max(8, num_trials // 5))
+        self._population = min(50, max(8, num_trials // 10))
         self._conditional = space.conditional
         self._points: Sequence[Mapping[str, Any]] = ()
         self._sequence: AllowedSobol | None = None

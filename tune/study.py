@@ -8,7 +8,7 @@ Ray Tune run over the trials that the journal does not know as ended; see
 import errno
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -106,6 +106,7 @@ class _Study:
         from tune.watch import Watch
 
         self._settings = settings
+        self._goals = settings.sweep.goals()
         self._space = space
         self._datasets = datasets
         self._folder = folder
@@ -121,6 +122,7 @@ class _Study:
             study_name=f"study {folder.study_id}",
             settings=settings.model_dump(mode="json"),
             monitor=settings.sweep.metric,
+            others=self._goals.metrics[1:],
         )
 
     def run(self, ray: Runtime, slots: int, *, progress: bool, started: float) -> StudyResult:
@@ -151,8 +153,9 @@ class _Study:
         from tune.budget import Budget
 
         before, sweep = self._journal(), self._settings.sweep
-        budget = Budget(sweep.budget, self._folder.spent, before=before, metric=sweep.metric)
-        left = self._settings.n_trials() - sum(trial.state != "RUNNING" for trial in before)
+        budget = Budget(sweep.budget, self._folder.spent, before=before, goals=self._goals)
+        made = sum(trial.parent is None for trial in before)
+        left = self._settings.n_trials() - made + sum(trial.state == "RUNNING" for trial in before)
         if left > 0 and budget.reached is None:
             self._run_trials(left, slots, before, budget, progress=progress)
             budget.save()
@@ -172,12 +175,12 @@ class _Study:
         from ray.tune.stopper import CombinedStopper
 
         from tune.progress import Progress
-        from tune.schedulers import make_scheduler
         from tune.searcher import OptunaSearcher
         from tune.trainable import HbprTrainable, TrialContext
 
         sweep, total = self._settings.sweep, self._settings.n_trials()
-        shown = Progress(total, sweep.metric, before=before) if progress else None
+        most_copies, population = self._settings.most_copies(), sweep.scheduler.kind == "pbt"
+        shown = Progress(total + most_copies, self._goals, before=before) if progress else None
         timeout_s = sweep.faults.trial_timeout_s
         hang = HangGuard(timeout_s) if timeout_s is not None else None
         disk = DiskGuard(self._folder.path)
@@ -186,17 +189,21 @@ class _Study:
             data={key: ray.put(interactions) for key, interactions in self._datasets.items()},
             threads=sweep.resources.cpu,
             checkpoints=self._folder.checkpoints,
+            pause_every=sweep.scheduler.interval if population else 0,
+            costs=self._goals.costs,
         )
         searcher = OptunaSearcher(
             self._space,
             folder=self._folder.path,
             study_id=self._folder.study_id,
             metric=sweep.metric,
+            goals=self._goals,
             algorithm=sweep.search.algorithm,
             seed=sweep.search.seed,
             num_trials=total,
             beginning=self._beginning,
         )
+        search_alg, scheduler = self._decisions(searcher, slots, before)
         callbacks = [hang, self._recorder, self._watch, budget, shown]
         try:
             with self._stop.polled(), _quiet():
@@ -204,15 +211,10 @@ class _Study:
                     HbprTrainable.of(context),
                     name=time.strftime("%Y%m%d-%H%M%S"),
                     storage_path=str(self._folder.ray),
-                    num_samples=left,
-                    search_alg=searcher,
-                    scheduler=make_scheduler(
-                        sweep.scheduler,
-                        metric=sweep.metric,
-                        max_epochs=self._settings.max_epochs(),
-                        before=before,
-                    ),
-                    max_concurrent_trials=slots,
+                    num_samples=left + most_copies,
+                    search_alg=search_alg,
+                    scheduler=scheduler,
+                    max_concurrent_trials=None if population else slots,
                     resources_per_trial={"cpu": sweep.resources.cpu, "gpu": sweep.resources.gpu},
                     reuse_actors=True,
                     max_failures=sweep.faults.max_retries,
@@ -234,6 +236,35 @@ class _Study:
         if disk.problem is not None and not self._stop.requested:
             raise OSError(errno.ENOSPC, disk.problem, str(self._folder.path))
 
+    def _decisions(
+        self, searcher: Any, slots: int, before: list[JournalTrial]
+    ) -> tuple[Any, Any]:
+        """Return what Tune asks for trials, and what it asks whether they go on."""
+        sweep = self._settings.sweep
+        if sweep.scheduler.kind == "pbt":
+            from tune.pbt import PopulationScheduler, PopulationSearcher
+
+            asked = PopulationSearcher(searcher, sweep.metric)
+            return asked, PopulationScheduler(
+                sweep.scheduler,
+                asked,
+                metric=sweep.metric,
+                space=self._space,
+                seed=sweep.search.seed,
+                size=self._settings.n_trials(),
+                slots=slots,
+                checkpoints=self._folder.checkpoints,
+                before=before,
+            )
+        from tune.schedulers import make_scheduler
+
+        return searcher, make_scheduler(
+            sweep.scheduler,
+            metric=sweep.metric,
+            max_epochs=self._settings.max_epochs(),
+            before=before,
+        )
+
     def _conclude(self, ray: Runtime, slots: int, ended: str | None, started: float) -> StudyResult:
         """Find the answer, and write it down: for people, for programs and in MLflow."""
         from tune.fidelity import rank_correlations, warning_of
@@ -254,6 +285,7 @@ class _Study:
             failure=self._watch.failure,
         )
         answer.final.system.save(folder.model)
+        front = self._goals.front(trials) if self._goals.several else []
         records = [_record(trial) for trial in trials]
         (best,) = (record for record in records if record.number == answer.winner.number)
         early = rank_correlations(
@@ -289,9 +321,11 @@ class _Study:
             early=early,
             ended=ended,
             notes=self._notes,
+            goals=self._goals,
+            front=[_record(trial) for trial in front],
         )
         write_page(result, trials, folder.page)
-        self._record(answer)
+        self._record(answer, [trial.number for trial in front])
         complete = self._recorder.finish("FINISHED")
         result = self._with_records(result, complete, started)
         write_page(result, trials, folder.page)
@@ -300,7 +334,7 @@ class _Study:
         folder.drop_leftovers()
         return result
 
-    def _record(self, answer: Answer) -> None:
+    def _record(self, answer: Answer, front: Sequence[int]) -> None:
         sweep, final = self._settings.sweep, answer.final
         metrics = {
             f"ease/{name.removeprefix('test/')}": value
@@ -317,6 +351,8 @@ class _Study:
             "hbpr.study_id": self._folder.study_id,
             "hbpr.trial": answer.winner.number,
         }
+        if self._goals.several:
+            self._recorder.record_front(front)
         self._recorder.record_final(
             best_trial=answer.winner.number,
             best_value=answer.value,
@@ -325,6 +361,7 @@ class _Study:
             baseline=final.baseline,
             model_folder=self._folder.model,
             files=[self._folder.page],
+            tags={"hbpr.front": ",".join(map(str, front))} if front else None,
             metrics=metrics,
             register=registered if sweep.final.register_model else None,
         )
@@ -346,6 +383,7 @@ class _Study:
             result,
             trials=records,
             best=best,
+            front=[replace(record, run_id=runs.get(record.number)) for record in result.front],
             run_id=recorder.study_run_id,
             view=recorder.view_path(),
             registered=recorder.registered,
@@ -397,6 +435,7 @@ def _record(trial: JournalTrial) -> TrialRecord:
         value=trial.value,
         epochs=max(trial.reports, default=0),
         best_epoch=min(best, default=0),
+        measured=trial.at_best,
     )
 
 

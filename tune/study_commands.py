@@ -79,6 +79,8 @@ def show(folder: Path) -> None:
         return
     state, trials, best = _row(about)
     click.echo(f"study {about.study_id}: {state}, trials: {trials}, best: {best}")
+    for line in _front_so_far(about):
+        click.echo(line)
     if state == "unfinished":
         click.echo(f"Go on with it: hbpr study resume {shlex.quote(str(folder))}")
 
@@ -159,6 +161,24 @@ def sync(folder: Path, tracking_uri: str | None) -> None:
     click.echo(f"{counts['sent']} records were sent; MLflow has everything of this study")
 
 
+def _front_so_far(folder: Any) -> list[str]:
+    """Return the Pareto front of an unfinished study; nothing where there is one objective."""
+    from hbpr.errors import HbprError
+    from tune.folder import read_settings
+    from tune.front import front_head, front_row
+    from tune.journal import read_journal
+
+    try:
+        settings, _ = read_settings(folder.path)
+        trials = read_journal(folder.path, settings.search_space())
+    except HbprError:
+        return []  # the line above it says why
+    goals = settings.sweep.goals()
+    front = goals.front(trials) if goals.several else []
+    rows = [front_row(goals, trial.number, trial.at_best, trial.values) for trial in front]
+    return ["Pareto front so far:", *map("  ".join, [front_head(goals), *rows])] if rows else []
+
+
 def _row(folder: Any) -> tuple[str, str, str]:
     """Return state, trials and best value of a study in words."""
     from hbpr.errors import HbprError
@@ -179,5 +199,7 @@ def _row(folder: Any) -> tuple[str, str, str]:
     except HbprError as error:
         return f"unreadable: {error}", "", ""
     ended = [trial for trial in trials if trial.state != "RUNNING"]
-    values = [trial.value for trial in trials if trial.value is not None]
+    goals = settings.sweep.goals()
+    able = [trial for trial in trials if goals.feasible(trial.at_best)]
+    values = [trial.value for trial in able if trial.value is not None]
     return state, f"{len(ended)} of {n_trials}", f"{max(values):.4f}" if values else ""

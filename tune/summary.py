@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hbpr.mlflow_log import Registered, mask_uri
+from tune.front import front_head, front_rows, front_title, limits_line
 from tune.page import (
     as_cell,
     comparison_lines,
@@ -36,14 +37,18 @@ def show(result: StudyResult, console: Console) -> None:
     _lines(console, [*notes, *result.notes])
     console.print(_settings(result))
     console.print(_metrics(result))
+    if result.front:
+        console.print(_front(result))
     if result.finalists:
         console.print(_finalists(result))
         _lines(console, comparison_lines(result))
     shares = [f"{key} {share:.0%}" for key, share in result.importance.items() if share >= 0.005]
     registered, early = result.registered, early_line(result)
+    limits = limits_line(result)
     _lines(
         console,
         [
+            *([f"Limits   {limits}"] if limits else []),
             *([f"Mattered {', '.join(shares)}"] if shares else []),
             *([f"Early    {early}"] if early else []),
             f"Time     trials ran for {duration(result.search_s)}; training and evaluation took "
@@ -134,6 +139,18 @@ def _metrics(result: StudyResult) -> Table:
     for heading in metric_heads(result):
         table.add_column(heading, justify="right")
     for row in metric_rows(result):
+        table.add_row(*row)
+    return table
+
+
+def _front(result: StudyResult) -> Table:
+    assert result.goals is not None
+    table = Table(title=front_title(result), title_justify="left")
+    *heads, settings = front_head(result.goals)
+    for heading in heads:
+        table.add_column(heading, justify="right")
+    table.add_column(settings, overflow="fold")
+    for row in front_rows(result):
         table.add_row(*row)
     return table
 

@@ -24,6 +24,7 @@ from hbpr.names import EVAL_S, TRAIN_S
 from hbpr.settings.load import with_values
 from hbpr.settings.models import DataSettings, TrialSettings
 from hbpr.training.trainer import Trainer
+from tune.costs import measure_costs
 
 logger = logging.getLogger(__name__)
 
@@ -53,12 +54,14 @@ class TrialContext:
         data: Reference to the data of each `data_key`; the key "" serves every setting.
         threads: Threads of a trial.
         checkpoints: Folder of the study's checkpoints, on storage that all nodes share.
+        costs: Of `hbpr.names.COSTS`, those that a trial measures.
     """
 
     base: TrialSettings
     data: Mapping[str, "ray.ObjectRef[Interactions]"]
     threads: int
     checkpoints: Path
+    costs: tuple[str, ...] = ()
 
 
 class HbprTrainable(ray_tune.Trainable):
@@ -87,6 +90,7 @@ class HbprTrainable(ray_tune.Trainable):
         self._trainer: Trainer | None = None
         self._failure: HbprError | None = None
         self._ended = False
+        self._costs: dict[str, float] = {}
         self._saved_at = time.monotonic()
         try:
             settings = with_values(self.context.base, config["values"])
@@ -108,7 +112,7 @@ class HbprTrainable(ray_tune.Trainable):
         """Train up to the next evaluation and report it.
 
         Returns:
-            The metrics of the evaluation, the sums of seconds and triples since the last report,
+            The metrics of the evaluation, the costs, the sums since the last report,
             ``epoch``, ``best_value``, ``best_epoch``, and ``finished``: whether the trial ran to
             its own end. Where the trial cannot go on, for instance because it diverged: ``failed``
             with the reason, and no metrics.
@@ -140,10 +144,13 @@ class HbprTrainable(ray_tune.Trainable):
         else:
             raise AssertionError("a trial was stepped after its end")
         self._ended = report.done
+        if self.context.costs and not self._costs:
+            self._costs = measure_costs(self._trainer.best_model(), self.context.costs)
         if not report.done and time.monotonic() - self._saved_at >= CHECKPOINT_EVERY_S:
             self._save()
         return {
             **report.as_result(),
+            **self._costs,
             TRAIN_S: train_s,
             EVAL_S: eval_s,
             "epoch": report.epoch,

@@ -18,7 +18,13 @@ _MOST_COLUMNS: Final = 30
 
 
 def study_view(
-    study_id: str, name: str, monitor: str, settings: Sequence[str], *, created_at: int
+    study_id: str,
+    name: str,
+    monitor: str,
+    settings: Sequence[str],
+    *,
+    created_at: int,
+    others: Sequence[str] = (),
 ) -> tuple[str, str]:
     """Return key and value of the experiment tag that is the view.
 
@@ -28,9 +34,10 @@ def study_view(
         monitor: Metric that the study maximises.
         settings: Searched settings, under dotted names.
         created_at: Milliseconds since 1970.
+        others: Metrics that it looks at besides.
     """
     best, settings = best_name(monitor), list(settings)[:_MOST_COLUMNS]
-    columns = {f"metrics.`{name}`": name for name in (best, monitor)}
+    columns = {f"metrics.`{name}`": name for name in (best, monitor, *others)}
     columns |= {f"params.`{name}`": name for name in settings}
     state: dict[str, Any] = {
         "searchFilter": f"tags.`hbpr.study_id` = '{study_id}'",
@@ -49,7 +56,7 @@ def study_view(
                 "settings",
                 "PARALLEL",
                 selectedParams=settings,
-                selectedMetrics=[best],
+                selectedMetrics=[best, *others],
                 showAllRuns=True,
             ),
         ],

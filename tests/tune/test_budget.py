@@ -10,7 +10,10 @@ import pytest
 from hbpr.names import EVAL_S, TRAIN_S
 from tune.budget import Budget
 from tune.journal import JournalTrial
+from tune.objectives import Goals, Objective
 from tune.settings import BudgetSettings
+
+GOALS = Goals((Objective("val/auc", "max"),))
 
 
 def trial(number: int) -> Any:
@@ -25,7 +28,7 @@ def run(budget: Budget, number: int, value: float | None, seconds: float = 1.0) 
 
 
 def make(path: Path, before: Any = (), **limits: Any) -> Budget:
-    return Budget(BudgetSettings(**limits), path / "spent.json", before=before, metric="val/auc")
+    return Budget(BudgetSettings(**limits), path / "spent.json", before=before, goals=GOALS)
 
 
 def test_without_limits_nothing_ends(tmp_path: Path) -> None:

@@ -6,7 +6,10 @@ from rich.console import Console
 
 from tune import progress as module
 from tune.journal import JournalTrial
+from tune.objectives import Goals, Objective
 from tune.progress import Progress
+
+GOALS = Goals((Objective("val/auc", "max"),))
 
 
 def trial(number: int, **last: object) -> SimpleNamespace:
@@ -32,7 +35,7 @@ def run_some(progress: Progress) -> None:
 
 
 def test_a_plain_line_says_it_all() -> None:
-    progress = Progress(8, "val/auc", console=Console(file=io.StringIO()))
+    progress = Progress(8, GOALS, console=Console(file=io.StringIO()))
     run_some(progress)
     assert progress.line() == (
         "4/8 trials: 1 finished, 1 pruned, 2 failed, 1 running; best val/auc 0.2500; "
@@ -44,7 +47,7 @@ def test_plain_lines_come_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
     out = io.StringIO()
     clock = [100.0]
     monkeypatch.setattr(module.time, "monotonic", lambda: clock[0])
-    progress = Progress(8, "val/auc", console=Console(file=out))
+    progress = Progress(8, GOALS, console=Console(file=out))
     progress.setup()
     for _ in range(250):
         clock[0] += 0.1
@@ -61,7 +64,7 @@ def test_a_terminal_gets_a_live_picture(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(module, "_REFRESH_S", 0.0)
     out = io.StringIO()
     console = Console(file=out, force_terminal=True, width=100)
-    progress = Progress(8, "val/auc", console=console)
+    progress = Progress(8, GOALS, console=console)
     run_some(progress)
     progress.on_step_end(0, [])
     progress.close()
@@ -75,7 +78,7 @@ def test_a_resumed_study_counts_on() -> None:
         JournalTrial(1, {"optimizer.lr": 0.2}, "PRUNED", 0.1, {2: 0.1}, "b"),
         JournalTrial(2, {"optimizer.lr": 0.1}, "RUNNING", None, {}, "c"),
     ]
-    progress = Progress(8, "val/auc", before=before, console=Console(file=io.StringIO()))
+    progress = Progress(8, GOALS, before=before, console=Console(file=io.StringIO()))
     progress.setup()
     assert progress.line().startswith(
         "2/8 trials: 1 finished, 1 pruned, 0 failed, 0 running; best val/auc 0.5000; "
