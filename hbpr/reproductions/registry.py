@@ -13,6 +13,10 @@ from hbpr.settings.models import TrialSettings
 #: Module of each row, in the order of the report.
 ROWS: Final = {
     "ml-100k-75-25": "hbpr.reproductions.ml_100k_75_25",
+    "ml-100k-neumf": "hbpr.reproductions.ml_100k_neumf",
+    "ncf-ml-1m": "hbpr.reproductions.ncf_ml_1m",
+    "coat": "hbpr.reproductions.coat",
+    "online-retail": "hbpr.reproductions.online_retail",
 }
 
 _SETTINGS: Final = Path(__file__).parents[2] / "configs" / "reproductions"

@@ -21,8 +21,14 @@ def to_text(result: Result) -> str:
         _aligned(_comparison(result)),
         "\n".join(_bar_lines(result)),
         "\n".join(f"{figures.label}: {_about(figures)}" for figures in result.figures),
-        "sources:\n"
-        + "\n".join(f"  {published.label}: {published.source}" for published in row.published),
+        "\n".join(
+            [
+                "sources:",
+                *(f"  {published.label}: {published.source}" for published in row.published),
+            ]
+        )
+        if row.published
+        else "",
     ]
     return "\n\n".join(part for part in parts if part)
 
@@ -46,7 +52,9 @@ def to_markdown(result: Result, *, plot: str | None = None) -> str:
         _pipes(_each_seed(result)),
         "\n".join(f"- {figures.label}: {_about(figures)}." for figures in result.figures),
         "Sources:\n\n"
-        + "\n".join(f"- {published.label}: {published.source}" for published in row.published),
+        + "\n".join(f"- {published.label}: {published.source}" for published in row.published)
+        if row.published
+        else "",
         f"Settings, chosen on validation ([configs/reproductions/{row.name}.yaml]"
         f"(../configs/reproductions/{row.name}.yaml) also holds the search that chose them; "
         "what is not named has its default):",

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hbpr.data.interactions import Interactions
-from hbpr.evaluation import Scorer, evaluate
+from hbpr.evaluation import Evaluation, Scorer, evaluate
 from hbpr.reproductions.row import Say
 from hbpr.settings.load import with_values
 from hbpr.settings.models import TrialSettings
@@ -20,12 +20,14 @@ class SeedRun:
         epoch: Epoch that was the best on validation; the refit has as many.
         validation: Validation metrics there.
         test: Test metrics, scored once.
+        model: What was scored on test.
     """
 
     seed: int
     epoch: int
     validation: dict[str, float]
     test: dict[str, float]
+    model: Scorer
 
 
 def train_seeds(
@@ -82,11 +84,11 @@ def _train(
         f"{label or data.name}, seed {seed}: epoch {epoch}, {monitor} {validation[monitor]:.4f}, "
         f"test/{name} {test[f'test/{name}']:.4f}"
     )
-    return SeedRun(seed, epoch, validation, test)
+    return SeedRun(seed, epoch, validation, test, model)
 
 
-def score_test(scorer: Scorer, data: Interactions, top_k: Sequence[int]) -> dict[str, float]:
-    """Return test metrics; what train and validation hold is not ranked."""
+def evaluate_test(scorer: Scorer, data: Interactions, top_k: Sequence[int]) -> Evaluation:
+    """Rank the test part; what train and validation hold is not ranked."""
     return evaluate(
         scorer,
         data.test,
@@ -94,7 +96,12 @@ def score_test(scorer: Scorer, data: Interactions, top_k: Sequence[int]) -> dict
         top_k=top_k,
         part="test",
         candidates=data.test_candidates,
-    ).metrics
+    )
+
+
+def score_test(scorer: Scorer, data: Interactions, top_k: Sequence[int]) -> dict[str, float]:
+    """Return the metrics of `evaluate_test`."""
+    return evaluate_test(scorer, data, top_k).metrics
 
 
 def score_validation(scorer: Scorer, data: Interactions, top_k: Sequence[int]) -> dict[str, float]:
