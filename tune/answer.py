@@ -14,6 +14,7 @@ from tune.checks import data_of
 from tune.final import Final, best_ease, train_winner
 from tune.finalists import Comparison, Finalist, by_user, compare, judge, run_finals, summarize
 from tune.journal import JournalTrial
+from tune.lineage import Stage, lineage, schedule_of
 from tune.objectives import Goals
 from tune.settings import StudySettings
 
@@ -30,6 +31,7 @@ class Answer:
         final: It, trained for the last time and scored on the test part.
         finalists: The trials that were repeated, best mean first; empty where none were.
         comparisons: The winner against the runner-up, popularity and EASE.
+        stages: Settings that the winner's weights went through; only a copy has several.
     """
 
     winner: JournalTrial
@@ -39,6 +41,7 @@ class Answer:
     final: Final
     finalists: list[Finalist]
     comparisons: list[Comparison]
+    stages: list[Stage]
 
 
 def find_answer(
@@ -84,6 +87,7 @@ def find_answer(
             gpu=sweep.resources.gpu,
             slots=slots,
             max_retries=sweep.faults.max_retries,
+            schedules={t.number: schedule_of(lineage(trials, t.number), base) for t in best},
         )
         finalists = sorted(
             (summarize(number, found, sweep.metric) for number, found in repeats.items()),
@@ -99,6 +103,7 @@ def find_answer(
             comparisons += [found] if found else []
     else:
         validation = metrics_at(winner.number, best_epoch) or {sweep.metric: value}
+    stages = lineage(trials, winner.number)
     trial_settings = with_values(base, winner.values)
     data = data_of(trial_settings, datasets)
     ease = best_ease(data, trial_settings)
@@ -117,8 +122,9 @@ def find_answer(
         refit=sweep.final.refit == "train+validation",
         threads=sweep.resources.cpu,
         ease=ease,
+        schedule=schedule_of(stages, base),
     )
-    return Answer(winner, value, best_epoch, validation, final, finalists, comparisons)
+    return Answer(winner, value, best_epoch, validation, final, finalists, comparisons, stages)
 
 
 def ranked(

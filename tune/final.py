@@ -14,7 +14,7 @@ from hbpr.data.interactions import Interactions, UserItems
 from hbpr.evaluation import Ease, Popularity, Scorer, evaluate
 from hbpr.recommender import RecommendationSystem
 from hbpr.settings.models import TrialSettings
-from hbpr.training.trainer import Trainer
+from tune.lineage import Schedule, ScheduledTrainer
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +50,7 @@ def train_winner(
     refit: bool,
     threads: int,
     ease: float | None = None,
+    schedule: Schedule | None = None,
 ) -> Final:
     """Train the winner and score it on the test part.
 
@@ -61,12 +62,15 @@ def train_winner(
         refit: Train on train and validation together; otherwise on train alone.
         threads: Threads of a trial, so that the result is the trial's where nothing else changed.
         ease: Regularisation of EASE that `best_ease` chose; None leaves it out.
+        schedule: Optimizer settings that the trial's weights went through, see `tune.lineage`; its
+            epochs stay where they are.
     """
     last = data.refit_on_validation() if refit else data
-    trainer = Trainer(last, settings, threads=threads)
-    for report in trainer:
+    scheduled = ScheduledTrainer(last, settings, schedule or {}, threads=threads)
+    for report in scheduled:
         if report.epoch >= epochs:
             break
+    trainer = scheduled.trainer
     # Not best_model(): without early stopping the epoch that validation chose is the last one.
     system = RecommendationSystem(trainer.model, last, settings, dict(validation))
     top_k = settings.training.top_k

@@ -22,8 +22,8 @@ from hbpr.evaluation.metrics import AT_K_METRICS, WHOLE_METRICS
 from hbpr.names import parse_metric_name
 from hbpr.settings.load import with_values
 from hbpr.settings.models import TrialSettings
-from hbpr.training.trainer import Trainer
 from tune.journal import JournalTrial
+from tune.lineage import Schedule, ScheduledTrainer
 
 logger = logging.getLogger(__name__)
 
@@ -103,14 +103,24 @@ class Comparison:
     n_users: int
 
 
-def repeat_trial(settings: TrialSettings, data: Interactions, threads: int) -> Repeat:
-    """Run a trial to its end and judge its best epoch, user by user."""
+def repeat_trial(
+    settings: TrialSettings, data: Interactions, threads: int, schedule: Schedule | None = None
+) -> Repeat:
+    """Run a trial to its end and judge its best epoch, user by user.
+
+    Args:
+        settings: The trial's.
+        data: The trial's.
+        threads: Threads of a trial.
+        schedule: Optimizer settings that its weights went through, see `tune.lineage`.
+    """
     import torch
 
     torch.set_num_threads(threads)
-    trainer = Trainer(data, settings, threads=threads)
-    for _ in trainer:
+    scheduled = ScheduledTrainer(data, settings, schedule or {}, threads=threads)
+    for _ in scheduled:
         pass
+    trainer = scheduled.trainer
     users, values, metrics = judge(trainer.best_model(), data, settings)
     return Repeat(settings.training.seed, trainer.best_epoch, metrics, users, values)
 
@@ -149,6 +159,7 @@ def run_finals(
     gpu: float,
     slots: int,
     max_retries: int,
+    schedules: Mapping[int, Schedule] | None = None,
 ) -> dict[int, list[Repeat]]:
     """Repeat trials on Ray; what an earlier sitting finished is read, not run again.
 
@@ -162,6 +173,7 @@ def run_finals(
         gpu: GPUs of one.
         slots: Most at a time.
         max_retries: Starts of a crashed one anew.
+        schedules: By trial: optimizer settings that its weights went through, see `tune.lineage`.
 
     Returns:
         Repeats by trial, in the order of the seeds. A trial of which one failed is left out.
@@ -177,7 +189,7 @@ def run_finals(
                 found[trial.number, seed] = Repeat.load(_path(folder, trial.number, seed))
             except (OSError, ValueError, KeyError, zipfile.BadZipFile):
                 waiting.append((trial, seed))
-    task = ray.remote(num_cpus=cpu, num_gpus=gpu, max_retries=max_retries)(repeat_trial)
+    task: Any = ray.remote(num_cpus=cpu, num_gpus=gpu, max_retries=max_retries)(repeat_trial)
     running: dict[Any, tuple[JournalTrial, int]] = {}
     failed: set[int] = set()
     try:
@@ -188,7 +200,8 @@ def run_finals(
                     continue
                 settings = with_values(base, {**trial.values, "training.seed": seed})
                 reference = data["" if "" in data else settings.data.model_dump_json()]
-                running[task.remote(settings, reference, cpu)] = trial, seed
+                schedule = (schedules or {}).get(trial.number)
+                running[task.remote(settings, reference, cpu, schedule)] = trial, seed
             ready, _ = ray.wait(list(running), timeout=0.5)  # short, so that Ctrl-C is heard
             for each in ready:
                 trial, seed = running.pop(each)

@@ -11,7 +11,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import optuna
 from optuna.storages import JournalStorage
@@ -29,9 +29,25 @@ RAY_TRIAL = "ray_trial"
 EARLIER = "earlier_study"
 #: Attribute of an Optuna trial: seconds of training and evaluation.
 SECONDS = "seconds"
+#: Attribute of an Optuna trial that went on from another's weights: its `Parent`.
+PARENT = "parent"
 #: Prefix of attributes of an Optuna trial, with the epoch behind it: all that a report said of
 #: several objectives or limits, the first objective first. Optuna keeps no steps of such a trial.
 MEASURED = "epoch:"
+
+
+class Parent(NamedTuple):
+    """Where a trial's first weights come from, in population-based training.
+
+    Attributes:
+        trial: Number of the trial that was copied.
+        epoch: Epoch after which it was.
+        replaces: Number of the trial that ended for the copy.
+    """
+
+    trial: int
+    epoch: int
+    replaces: int
 
 
 @dataclass(frozen=True)
@@ -48,6 +64,7 @@ class JournalTrial:
         seconds: Seconds of training and evaluation of a trial that ended.
         measured: Epoch -> value of each metric that the study looks at, in a study of several
             objectives or with limits; else empty.
+        parent: Where its first weights come from; None for a trial from new weights.
     """
 
     number: int
@@ -58,6 +75,7 @@ class JournalTrial:
     ray_trial: str | None
     seconds: float | None = None
     measured: dict[int, dict[str, float]] = field(default_factory=dict)
+    parent: Parent | None = None
 
     @property
     def at_best(self) -> dict[str, float]:
@@ -125,7 +143,7 @@ def read_journal(folder: Path, space: Space, mode: str = "max") -> list[JournalT
         for trial in storage.get_all_trials(study._study_id, deepcopy=False)
     ]
     own = [trial for trial in trials if EARLIER not in trial.user_attrs]
-    return [_journal_trial(number, trial, space, mode) for number, trial in enumerate(own)]
+    return [journal_trial(number, trial, space, mode) for number, trial in enumerate(own)]
 
 
 def prune_running(folder: Path) -> int:
@@ -173,7 +191,21 @@ def reports_of(trial: FrozenTrial) -> dict[int, float]:
     }
 
 
-def _journal_trial(number: int, trial: FrozenTrial, space: Space, mode: str) -> JournalTrial:
+def parent_of(trial: FrozenTrial) -> Parent | None:
+    """Return where the first weights of an Optuna trial come from."""
+    raw = trial.user_attrs.get(PARENT)
+    return None if raw is None else Parent(**raw)
+
+
+def journal_trial(number: int, trial: FrozenTrial, space: Space, mode: str) -> JournalTrial:
+    """Return what an Optuna trial of the study says.
+
+    Args:
+        number: Its number among the study's own trials.
+        trial: The Optuna trial.
+        space: The study's space, which knows how values are written.
+        mode: ``max`` or ``min``, for the best value.
+    """
     reports = reports_of(trial)
     return JournalTrial(
         number=number,
@@ -184,6 +216,7 @@ def _journal_trial(number: int, trial: FrozenTrial, space: Space, mode: str) -> 
         ray_trial=trial.user_attrs.get(RAY_TRIAL),
         seconds=trial.user_attrs.get(SECONDS),
         measured=measured_of(trial.user_attrs),
+        parent=parent_of(trial),
     )
 
 

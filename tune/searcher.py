@@ -25,11 +25,16 @@ from tune.journal import (
     EARLIER,
     JOURNAL,
     MEASURED,
+    PARENT,
     RAY_TRIAL,
     SECONDS,
     DriverJournal,
+    JournalTrial,
+    Parent,
     best_report,
+    journal_trial,
     measured_of,
+    parent_of,
     reports_of,
 )
 from tune.objectives import Goals, Objective
@@ -189,7 +194,8 @@ class OptunaSearcher(Searcher):
     def suggest(self, trial_id: str) -> Any:
         """Return the next trial, or ``Searcher.FINISHED`` after the last one.
 
-        Trials that were running when an earlier driver ended come first, under their own numbers.
+        Trials that were running when an earlier driver ended come first, and copies that
+        `add_copy` made, under their own numbers.
         """
         study = self._open()
         assert self._samplers is not None
@@ -206,24 +212,58 @@ class OptunaSearcher(Searcher):
             trial = study.ask()
             self._n_made += 1
             frozen = study._storage.get_trial(trial._trial_id)
-        fixed = {**self._space.encode(self._beginning.point(number)), **frozen.params}
-        drawn = draw_allowed(
-            self._space,
-            study,
-            frozen,
-            self._samplers.of(number),
-            fixed,
-            draws=self._samplers.draws,
-            seed=self._samplers.seed_of(number),
-        )
-        study.sampler = PointSampler(drawn)
+        parent = parent_of(frozen)
+        if parent is None:
+            fixed = {**self._space.encode(self._beginning.point(number)), **frozen.params}
+            drawn = draw_allowed(
+                self._space,
+                study,
+                frozen,
+                self._samplers.of(number),
+                fixed,
+                draws=self._samplers.draws,
+                seed=self._samplers.seed_of(number),
+            )
+            study.sampler = PointSampler(drawn)
         values = self._space.suggest(trial)
         trial.set_user_attr(RAY_TRIAL, trial_id)
         self._running[trial_id] = trial
         self._recall(trial_id, frozen)
         self._seconds[trial_id] = 0.0
         self._known.add(trial_id)
-        return {"trial": number, "values": values}
+        suggestion = {"trial": number, "values": values}
+        return suggestion if parent is None else suggestion | {PARENT: parent._asdict()}
+
+    def trials(self) -> list[JournalTrial]:
+        """Return the study's own trials by number."""
+        self._open()
+        return [
+            journal_trial(number, trial, self._space, self._order)
+            for number, trial in enumerate(self._own_trials())
+        ]
+
+    def add_copy(self, values: Mapping[str, Any], parent: Parent) -> int:
+        """Make a trial that goes on from another's weights; it is suggested next.
+
+        It is written in one line: a killed driver leaves it whole or not at all.
+
+        Returns:
+            Its number.
+        """
+        study, params = self._open(), self._space.encode(values)
+        distributions = {d.key: d.domain.distribution() for d in self._space.dimensions}
+        study.add_trial(
+            create_trial(
+                state=TrialState.RUNNING,
+                params=params,
+                distributions={key: distributions[key] for key in params},
+                user_attrs={PARENT: parent._asdict()},
+            )
+        )
+        number = self._n_made
+        self._n_made += 1
+        self._abandoned.append(number)
+        return number
 
     def on_trial_result(self, trial_id: str, result: Mapping[str, Any]) -> None:
         """Note one report; an epoch that a restarted trial repeats counts once."""

@@ -71,14 +71,22 @@ class LimitSettings(Settings):
 class SchedulerSettings(Settings):
     """What stops trials early."""
 
-    kind: Literal["asha", "median", "hyperband", "none"] = Field(
-        "asha", description="Rule by which a trial is stopped; none: every trial runs to its end."
+    kind: Literal["asha", "median", "hyperband", "pbt", "none"] = Field(
+        "asha",
+        description="Rule by which a trial is stopped; pbt: the worst are replaced by copies of "
+        "the best with other learning rates and regularisation; none: every trial runs to its end.",
     )
     grace_period: int = Field(
         5, ge=1, description="Epochs that every trial may run before it can be stopped."
     )
     reduction_factor: float = Field(
         3.0, gt=1.0, le=100.0, description="One of this many trials goes on (asha, hyperband)."
+    )
+    interval: int = Field(
+        10, ge=1, description="Epochs between two comparisons of all trials (pbt)."
+    )
+    quantile: float = Field(
+        0.25, gt=0.0, le=0.5, description="Share of trials that copies replace each time (pbt)."
     )
 
 
@@ -173,7 +181,8 @@ class SweepSettings(Settings):
         None,
         ge=1,
         le=1_000_000,
-        description=f"Trials of the study; {DEFAULT_TRIALS} if left out. A grid has its points.",
+        description=f"Trials of the study; {DEFAULT_TRIALS} if left out. A grid has its points; "
+        "pbt: the population, to which copies come.",
     )
     space: dict[str, Any] = Field(
         min_length=1,
@@ -362,15 +371,27 @@ class StudySettings(TrialSettings):
             space.grid()
         if sweep.search.algorithm == "cmaes":
             _check_ranges(space)
+        if sweep.scheduler.kind == "pbt":
+            from tune.population import check_population
+
+            check_population(self, space)
         for place, point in written_points(sweep.start_with):
             check_point(space, point, place)
         return space
 
     def n_trials(self) -> int:
-        """Return the number of trials; a grid has as many as points."""
+        """Return the number of trials, copies not counted; a grid has as many as points."""
         if self.sweep.search.algorithm == "grid":
             return len(self.search_space().grid())
         return self.sweep.num_trials or DEFAULT_TRIALS
+
+    def most_copies(self) -> int:
+        """Return how many copies of trials a population can make beside its own trials."""
+        if self.sweep.scheduler.kind != "pbt":
+            return 0
+        from tune.population import most_copies
+
+        return most_copies(self)
 
     def max_epochs(self) -> int:
         """Return the most epochs that a trial can train."""

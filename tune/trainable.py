@@ -45,6 +45,11 @@ def trial_folder(checkpoints: Path, number: int) -> Path:
     return checkpoints / f"trial-{number:05d}"
 
 
+def checkpoint_at(folder: Path, epoch: int) -> Path:
+    """Return where a trial's folder has the checkpoint of an epoch."""
+    return folder / f"epoch-{epoch:07d}"
+
+
 @dataclass(frozen=True)
 class TrialContext:
     """What all trials of a study share.
@@ -55,6 +60,8 @@ class TrialContext:
         threads: Threads of a trial.
         checkpoints: Folder of the study's checkpoints, on storage that all nodes share.
         costs: Of `hbpr.names.COSTS`, those that a trial measures.
+        pause_every: Epochs, a multiple of the evaluation period, after which every trial has a
+            checkpoint, since a scheduler may pause or copy it there; 0: never.
     """
 
     base: TrialSettings
@@ -62,10 +69,14 @@ class TrialContext:
     threads: int
     checkpoints: Path
     costs: tuple[str, ...] = ()
+    pause_every: int = 0
 
 
 class HbprTrainable(ray_tune.Trainable):
-    """A trial of a study; its config is ``{"trial": number, "values": {dotted key: value}}``."""
+    """A trial of a study; its config is ``{"trial": number, "values": {dotted key: value}}``.
+
+    A copy has ``"parent"`` beside them; the parent's checkpoint lies where its own would.
+    """
 
     context: TrialContext
 
@@ -90,6 +101,8 @@ class HbprTrainable(ray_tune.Trainable):
         self._trainer: Trainer | None = None
         self._failure: HbprError | None = None
         self._ended = False
+        self._again: dict[str, Any] | None = None
+        self._saved_epoch = 0
         self._costs: dict[str, float] = {}
         self._saved_at = time.monotonic()
         try:
@@ -99,6 +112,9 @@ class HbprTrainable(ray_tune.Trainable):
             saved = _newest(self._folder)
             if saved is not None:
                 self._trainer.load(saved)
+                self._saved_epoch = self._trainer.epoch
+                if self._pauses() and config.get("parent", {}).get("epoch") != self._saved_epoch:
+                    self._again = self._known()
         except HbprError as error:
             self._failure = error
 
@@ -111,12 +127,18 @@ class HbprTrainable(ray_tune.Trainable):
     def step(self) -> dict[str, Any]:
         """Train up to the next evaluation and report it.
 
+        A trial that goes on from where a scheduler may have paused it says first what it said
+        there: a scheduler that was not told, in a resumed study, must be.
+
         Returns:
             The metrics of the evaluation, the costs, the sums since the last report,
             ``epoch``, ``best_value``, ``best_epoch``, and ``finished``: whether the trial ran to
             its own end. Where the trial cannot go on, for instance because it diverged: ``failed``
             with the reason, and no metrics.
         """
+        if self._again is not None:
+            known, self._again = self._again, None
+            return known
         if self._failure is None:
             try:
                 return self._period()
@@ -146,7 +168,8 @@ class HbprTrainable(ray_tune.Trainable):
         self._ended = report.done
         if self.context.costs and not self._costs:
             self._costs = measure_costs(self._trainer.best_model(), self.context.costs)
-        if not report.done and time.monotonic() - self._saved_at >= CHECKPOINT_EVERY_S:
+        late = time.monotonic() - self._saved_at >= CHECKPOINT_EVERY_S
+        if not report.done and (late or self._pauses()):
             self._save()
         return {
             **report.as_result(),
@@ -161,10 +184,30 @@ class HbprTrainable(ray_tune.Trainable):
             "done": report.done,
         }
 
+    def _pauses(self) -> bool:
+        """Whether a scheduler may pause the trial at this epoch."""
+        every = self.context.pause_every
+        return every > 0 and self._trainer is not None and self._trainer.epoch % every == 0
+
+    def _known(self) -> dict[str, Any]:
+        """Return the last report once more, without the time that it took."""
+        assert self._trainer is not None
+        return {
+            **self._trainer.last_metrics,
+            TRAIN_S: 0.0,
+            EVAL_S: 0.0,
+            "epoch": self._trainer.epoch,
+            "best_value": self._trainer.best_value,
+            "best_epoch": self._trainer.best_epoch,
+            "n_triples": 0,
+            "finished": False,
+            "done": False,
+        }
+
     def _save(self) -> None:
         """Write a checkpoint that is either whole or not there, and drop the one before."""
         assert self._trainer is not None
-        target = self._folder / f"epoch-{self._trainer.epoch:07d}"
+        target = checkpoint_at(self._folder, self._trainer.epoch)
         partial = target.with_suffix(".partial")
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
@@ -174,11 +217,14 @@ class HbprTrainable(ray_tune.Trainable):
         for other in self._folder.iterdir():
             if other != target:
                 shutil.rmtree(other, ignore_errors=True)
+        self._saved_epoch = self._trainer.epoch
         self._saved_at = time.monotonic()
 
     def cleanup(self) -> None:
         """Keep the work of a trial that is stopped in the middle: the study may be resumed."""
-        if self._trainer is not None and self._trainer.epoch and not self._ended:
+        if self._trainer is None or self._ended:
+            return
+        if self._trainer.epoch > self._saved_epoch:  # else another actor may be further by now
             self._save()
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
