@@ -5,6 +5,7 @@ is fetched there. Terms of use are in each dataset's README: research, with ackn
 and Konstan, ACM TiiS 5(4), 2015, doi:10.1145/2827872).
 """
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, Literal, overload
@@ -14,10 +15,13 @@ import pandas as pd
 
 from hbpr.data.download import data_home as default_home
 from hbpr.data.download import find_or_fetch
-from hbpr.data.movielens_files import RELEASES, MovieLensTables
+from hbpr.data.movielens_files import GENOME, RELEASES, MovieLensTables, read_genome
 from hbpr.data.user_item import UserItemData, add_chosen_features
 from hbpr.errors import DataError, DatasetMissingError
 from hbpr.settings.models import Features as FeatureChoice
+from hbpr.settings.models import ItemFeatures
+
+_log = logging.getLogger(__name__)
 
 _URL: Final = "https://files.grouplens.org/datasets/movielens"
 
@@ -40,7 +44,7 @@ def load_movielens(
     *,
     preprocess: Literal[True],
     rating_threshold: float = ...,
-    item_feature: FeatureChoice = ...,
+    item_feature: ItemFeatures = ...,
     user_feature: FeatureChoice = ...,
     test_fold: str | None = ...,
     data_home: str | Path | None = ...,
@@ -52,7 +56,7 @@ def load_movielens(
     *,
     preprocess: bool = False,
     rating_threshold: float = 4.0,
-    item_feature: FeatureChoice = "indicator",
+    item_feature: ItemFeatures = "indicator",
     user_feature: FeatureChoice = "indicator",
     test_fold: str | None = None,
     data_home: str | Path | None = None,
@@ -64,7 +68,9 @@ def load_movielens(
         preprocess: True: interactions and features, ready to be split; False: tables.
         rating_threshold: A rating at or above it is a positive, one below it an observed negative.
         item_feature: indicator: one feature an item; metadata: genres and the decade of release;
-            both. Every feature weighs 1.
+            both. Every feature weighs 1. genome (ml-20m and ml-25m only): one feature an item,
+            and beside it the relevance of every tag of the tag genome, divided by their sum. A
+            film that the genome leaves out has its own feature alone; the log counts them.
         user_feature: indicator; metadata: age band, gender and occupation (ml-100k and ml-1m
             only); both.
         test_fold: A published fold of ml-100k, u1 to u5, ua or ub: its test pairs are held out by
@@ -87,12 +93,21 @@ def load_movielens(
             f"data.user_feature: {name} has no user metadata, got {user_feature!r}. "
             "Use indicator, or ml-100k or ml-1m."
         )
+    if item_feature == "genome" and not RELEASES[name].has_genome:
+        raise DataError(
+            f"data.item_feature: genome is published with ml-20m and ml-25m only, {name} has none. "
+            "Use indicator, metadata or both."
+        )
     home = Path(data_home).expanduser() if data_home is not None else default_home()
-    folder = _locate(name, home)
+    folder = _locate(name, home, GENOME if item_feature == "genome" else ())
     tables = _read(name, folder)
     if not preprocess:
         return tables
-    data = _to_data(tables, rating_threshold, item_feature, user_feature)
+    if item_feature == "genome":
+        data = _to_data(tables, rating_threshold, "indicator", user_feature)
+        _add_genome(data, folder, np.unique(tables.ratings["item"]))
+    else:
+        data = _to_data(tables, rating_threshold, item_feature, user_feature)
     if test_fold is not None:
         path = folder / f"{test_fold}.test"
         if not path.is_file():
@@ -175,6 +190,41 @@ def _add(
     )
 
 
+def _add_genome(data: UserItemData, folder: Path, rated: np.ndarray[Any, Any]) -> None:
+    """Add the tags of each film, weighed by relevance so that the weights of a film sum to 1.
+
+    Raises:
+        DataError: The files cannot be read, or do not fit each other.
+
+    Source:
+        Vig, Sen & Riedl, "The tag genome", ACM TiiS 2(3), 2012, doi:10.1145/2362394.2362395.
+    """
+    try:
+        scores, tags = read_genome(folder)
+    except (ValueError, KeyError) as error:
+        raise DataError(f"{data.name}: the genome in {folder} cannot be read: {error}") from error
+    scores = scores[scores["item"].isin(rated) & (scores["relevance"] > 0)]
+    unknown = ~scores["tag"].isin(tags.index)
+    if unknown.any():
+        raise DataError(
+            f"{data.name}: genome-scores.csv in {folder} has the tag "
+            f"{scores['tag'][unknown].iloc[0]}, which genome-tags.csv does not name"
+        )
+    weights = scores["relevance"] / scores.groupby("item")["relevance"].transform("sum")
+    codes, texts = pd.factorize(("tag=" + tags).to_numpy(object))
+    labels = pd.Categorical.from_codes(
+        codes[tags.index.get_indexer(pd.Index(scores["tag"]))], categories=pd.Index(texts)
+    )
+    data.add_item_features(scores["item"].to_numpy(), labels, weights.to_numpy())
+    without = len(rated) - scores["item"].nunique()
+    _log.info(
+        "%s: %d of %d films are not in the tag genome: they have their own feature alone",
+        data.name,
+        without,
+        len(rated),
+    )
+
+
 def _item_metadata(items: pd.DataFrame) -> pd.DataFrame:
     """(item, label) rows: ``genre=Drama`` for each genre, and ``decade=1990``."""
     genres = items[["item"]].assign(label=items["genres"].str.split("|")).explode("label")
@@ -207,14 +257,14 @@ def _user_metadata(users: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _locate(name: str, home: Path) -> Path:
-    """Folder of a complete copy, fetched if there is none."""
+def _locate(name: str, home: Path, more: tuple[str, ...] = ()) -> Path:
+    """Folder of a complete copy with `more` files, fetched if there is none."""
     release = RELEASES[name]
     return find_or_fetch(
         name,
         home,
         folders=(name, release.zip_folder),
-        files=release.files,
+        files=(*release.files, *more),
         url=f"{_URL}/{name}.zip",
         md5=release.md5,
     )

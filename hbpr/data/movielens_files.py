@@ -78,6 +78,7 @@ class Release:
         files: Files that are read; a folder with all of them is a copy.
         read: Reads ratings, items and users from such a folder.
         has_users: Whether user metadata was published.
+        has_genome: Whether the zip holds the tag genome.
     """
 
     md5: str | None
@@ -85,6 +86,7 @@ class Release:
     files: tuple[str, ...]
     read: Callable[[Path], tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame | None]]
     has_users: bool = False
+    has_genome: bool = False
 
 
 def _read_100k(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame | None]:
@@ -143,6 +145,20 @@ def _read_csv(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame | 
     return ratings, items, None
 
 
+def read_genome(folder: Path) -> tuple[pd.DataFrame, "pd.Series[str]"]:
+    """Read the tag genome: columns item, tag (its number), relevance; and each number's tag."""
+    scores = pd.read_csv(
+        folder / GENOME[0],
+        header=0,
+        names=["item", "tag", "relevance"],
+        dtype={"item": np.int32, "tag": np.int32, "relevance": np.float32},
+    )
+    if not scores["relevance"].between(0.0, 1.0).all():
+        raise ValueError(f"{GENOME[0]}: every relevance must be from 0 to 1")
+    tags = pd.read_csv(folder / GENOME[1], keep_default_na=False, index_col="tagId")["tag"]
+    return scores, tags
+
+
 def _dat_ratings(folder: Path) -> pd.DataFrame:
     # One-character separators keep pandas' fast parser: `a::b` is `a`, an empty column, `b`.
     ratings = pd.read_csv(
@@ -189,6 +205,9 @@ def _users(users: pd.DataFrame, occupation: pd.Series) -> pd.DataFrame:
     )
 
 
+#: Files of the tag genome. ml-20m and ml-25m have them (their READMEs list them); ml-10m has
+#: movies.dat, ratings.dat and tags.dat alone, and ml-latest-small has no genome either.
+GENOME: Final = ("genome-scores.csv", "genome-tags.csv")
 _CSV: Final = ("ratings.csv", "movies.csv")
 _DAT: Final = ("ratings.dat", "movies.dat")
 
@@ -212,7 +231,11 @@ RELEASES: Final[dict[str, Release]] = {
         has_users=True,
     ),
     "ml-10m": Release("ce571fd55effeba0271552578f2648bd", "ml-10M100K", _DAT, _read_10m),
-    "ml-20m": Release("cd245b17a1ae2cc31bb14903e1204af3", "ml-20m", _CSV, _read_csv),
-    "ml-25m": Release("6b51fb2759a8657d3bfcbfc42b592ada", "ml-25m", _CSV, _read_csv),
+    "ml-20m": Release(
+        "cd245b17a1ae2cc31bb14903e1204af3", "ml-20m", _CSV, _read_csv, has_genome=True
+    ),
+    "ml-25m": Release(
+        "6b51fb2759a8657d3bfcbfc42b592ada", "ml-25m", _CSV, _read_csv, has_genome=True
+    ),
     "ml-latest-small": Release(None, "ml-latest-small", _CSV, _read_csv),
 }

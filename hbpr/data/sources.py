@@ -24,14 +24,18 @@ def load_data(settings: DataSettings) -> Interactions:
 
 
 def _read(settings: DataSettings) -> UserItemData:
-    if settings.source == "synthetic":
-        return generate(
-            settings.synthetic,
+    threshold = settings.rating_threshold
+    if settings.source == "movielens":
+        return load_movielens(
+            settings.name,
+            preprocess=True,
+            rating_threshold=threshold,
             item_feature=settings.item_feature,
             user_feature=settings.user_feature,
-        ).data
+            test_fold=settings.split.name,
+        )
+    assert settings.item_feature != "genome"  # the settings refuse it
     features = {"item_feature": settings.item_feature, "user_feature": settings.user_feature}
-    threshold = settings.rating_threshold
     match settings.source:
         case "ncf":
             return load_ncf(settings.name, **features)
@@ -44,10 +48,4 @@ def _read(settings: DataSettings) -> UserItemData:
             return load_table(
                 settings.table, name=settings.name, rating_threshold=threshold, **features
             )
-    return load_movielens(
-        settings.name,
-        preprocess=True,
-        rating_threshold=threshold,
-        test_fold=settings.split.name,
-        **features,
-    )
+    return generate(settings.synthetic, **features).data

@@ -11,6 +11,7 @@ from hbpr.names import parse_metric_name
 
 Candidates = Literal["all", "observed", "fixed"]
 Features = Literal["indicator", "metadata", "both"]
+ItemFeatures = Literal["indicator", "metadata", "both", "genome"]
 Regularisation = Annotated[float, Field(ge=0.0, le=1e3, allow_inf_nan=False)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 
@@ -168,7 +169,11 @@ class DataSettings(Settings):
     rating_threshold: float = Field(
         4.0, description="At or above: positive; below: observed negative."
     )
-    item_feature: Features = Field("indicator", description="Features of an item.")
+    item_feature: ItemFeatures = Field(
+        "indicator",
+        description="Features of an item: its own, what describes it, or both; genome: its own, "
+        "and the tag genome of ml-20m and ml-25m.",
+    )
     user_feature: Features = Field("indicator", description="Features of a user.")
     split: SplitSettings = Field(
         default_factory=SplitSettings,
@@ -189,6 +194,18 @@ class DataSettings(Settings):
         if isinstance(values, dict):
             return {**_DEFAULTS.get(str(values.get("source")), {}), **values}
         return values
+
+    @model_validator(mode="after")
+    def _features_fit_the_source(self) -> "DataSettings":
+        if self.item_feature == "genome" and (
+            self.source != "movielens"
+            or self.name.lower().removeprefix("ml-") not in ("20m", "25m")
+        ):
+            raise ValueError(
+                "item_feature genome is published with movielens ml-20m and ml-25m only, got "
+                f"{self.source} {self.name}; use indicator, metadata or both"
+            )
+        return self
 
     @model_validator(mode="after")
     def _split_fits_the_source(self) -> "DataSettings":

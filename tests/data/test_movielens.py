@@ -1,11 +1,14 @@
+import dataclasses
 import hashlib
 import io
+import logging
 import os
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from hbpr.data import UserItemData, load_data, load_movielens
 from hbpr.data import movielens as module
@@ -180,6 +183,65 @@ def test_fetching_goes_to_the_published_address_and_checksum(tmp_path, site, mon
     monkeypatch.setitem(RELEASES, "ml-10m", changed)
     assert len(load_movielens("10m", data_home=tmp_path).ratings) == 3
     assert sorted(p.name for p in (tmp_path / "ml-10m").iterdir()) == sorted(DAT)
+
+
+GENOME = {
+    "genome-scores.csv": (
+        "movieId,tagId,relevance\n10,1,0.025\n10,2,0.075\n10,3,0.0\n40,1,0.5\n40,2,0.5\n40,3,1.0\n"
+    ),
+    "genome-tags.csv": "tagId,tag\n1,007 (series)\n2,null\n3,nobody's\n",
+}
+
+
+@pytest.mark.parametrize("name", ["ml-20m", "ml-25m"])
+def test_the_genome_is_fetched_and_weighs_tags_beside_each_films_own_feature(
+    tmp_path, site, monkeypatch, caplog, name
+):
+    caplog.set_level(logging.INFO)
+    write(tmp_path / name, CSV, "utf-8")  # a copy without a genome is not enough
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for file, text in (CSV | GENOME).items():
+            archive.writestr(f"{name}/{file}", text.encode())
+    site.files[f"/movielens/{name}.zip"] = buffer.getvalue()
+    monkeypatch.setattr(module, "_URL", f"{site.url}/movielens")
+    md5 = hashlib.md5(buffer.getvalue()).hexdigest()
+    monkeypatch.setitem(RELEASES, name, dataclasses.replace(RELEASES[name], md5=md5))
+    monkeypatch.setenv("HBPR_DATA_HOME", str(tmp_path))
+    made = load_data(DataSettings(name=name, item_feature="genome"))
+    assert made.item_feature_names == ("10", "20", "tag=007 (series)", "tag=null")
+    np.testing.assert_allclose(
+        made.item_features.to_csr().toarray(), [[1, 0, 0.25, 0.75], [0, 1, 0, 0]]
+    )
+    assert "1 of 2 films are not in the tag genome" in caplog.text
+    assert len(site.requests) == 1
+    load_data(DataSettings(name=name, item_feature="genome"))
+    assert len(site.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"genome-scores.csv": "movieId,tagId,relevance\n10,9,1\n"}, "the tag 9, which"),
+        ({"genome-scores.csv": "movieId,tagId,relevance\n10,1,1.5\n"}, "from 0 to 1"),
+        ({"genome-scores.csv": "movieId,tagId,relevance\n10,1,\n"}, "from 0 to 1"),
+        ({"genome-tags.csv": "number,tag\n1,x\n"}, "cannot be read: .*tagId"),
+    ],
+)
+def test_a_genome_that_does_not_fit_is_refused(tmp_path, change, said):
+    write(tmp_path / "ml-20m", CSV | GENOME | change, "utf-8")
+    with pytest.raises(DataError, match=said):
+        load_movielens("20m", preprocess=True, item_feature="genome", data_home=tmp_path)
+
+
+def test_releases_without_a_genome_say_so(tmp_path):
+    write(tmp_path / "ml-10m", DAT, "utf-8")
+    with pytest.raises(DataError, match="with ml-20m and ml-25m only, ml-10m has none"):
+        load_movielens("10m", preprocess=True, item_feature="genome", data_home=tmp_path)
+    for settings in ({"name": "ml-10m"}, {"source": "synthetic"}):
+        with pytest.raises(ValidationError, match="item_feature genome is published with"):
+            DataSettings(**settings, item_feature="genome")
+    assert DataSettings(name="25M", item_feature="genome").item_feature == "genome"
 
 
 def test_checksums_are_md5():
