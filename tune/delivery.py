@@ -121,6 +121,9 @@ class Delivery:
             if isinstance(error, TrackingError):
                 raise
             raise tracking_error(self.tracking_uri, error) from error
+        except Exception:
+            self._client = None
+            raise
 
     def _connect(self) -> "MlflowClient":
         client = open_client(self.tracking_uri)
@@ -211,7 +214,7 @@ def sync(
         timeout_s: Longest wait.
 
     Returns:
-        How many events were `sent`, and how many are `left`.
+        How many events were `sent`, and how many are `left`, those set aside included.
 
     Raises:
         StudyError: There is no outbox, or another process runs the study.
@@ -223,6 +226,7 @@ def sync(
     outbox = Outbox(folder)
     try:
         before = outbox.waiting()
+        outbox.put_back()
         first = next(iter(outbox.events()), None)
         if first is None or before == 0:
             return {"sent": 0, "left": before}

@@ -3,7 +3,8 @@
 Every event is one JSON line, appended to ``outbox/events.jsonl`` in the study's folder; the file
 is the queue. ``outbox/sent`` holds the number of bytes that MLflow has taken. What is behind it is
 sent when the store answers again, when the study is resumed, or by `tune.delivery.sync`. An event
-carries its own time, and MLflow keeps equal points once, so sending one again changes nothing.
+carries its own time, and MLflow keeps equal points once, so sending one again changes nothing. One
+that alone cannot be sent, though the store answers, is set aside: see `tune.aside`.
 """
 
 import contextlib
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from hbpr.errors import StudyError, TrackingError
+from tune.aside import Aside
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +44,9 @@ class Outbox:
     Args:
         folder: The outbox folder; made if needed.
 
+    Attributes:
+        aside: Records that could not be sent, though the store answers.
+
     Raises:
         StudyError: Another process holds it.
     """
@@ -49,6 +54,7 @@ class Outbox:
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
+        self.aside = Aside(self.folder)
         self._lock = threading.Lock()
         self._guard = _hold(self.folder)
         self._journal = os.open(
@@ -114,10 +120,25 @@ class Outbox:
             return not (self._in_flight or self._unwritten or self._position < self._size)
 
     def waiting(self) -> int:
-        """Return how many events of the journal have not been acknowledged."""
+        """Return how many events have not been sent: not acknowledged, or set aside."""
         with (self.folder / "events.jsonl").open("rb") as lines:
             lines.seek(self._read_sent())
-            return sum(1 for _ in lines)
+            return sum(1 for _ in lines) + len(self.aside)
+
+    def put_back(self) -> None:
+        """Add what was set aside again, to be sent once more.
+
+        With it come all events of the same runs, in order: a start that arrives after the end
+        would leave a run open. Those that MLflow has change nothing there.
+        """
+        missed = self.aside.events()
+        if not missed:
+            return
+        runs = {event.get("trial") for event in missed}
+        again = [event for event in self.events() if event.get("trial") in runs]
+        for event in again + [event for event in missed if event not in again]:
+            self.append(event)
+        self.aside.clear()
 
     def events(self) -> Iterator[Event]:
         """All events of the journal, sent or not, from the first."""
@@ -180,7 +201,8 @@ class Sender:
     def flush(self, timeout_s: float) -> bool:
         """Wait until all is sent; return False where it was not.
 
-        That is after `timeout_s`, or sooner if the store refuses two tries in a row.
+        That is after `timeout_s`, sooner if the store refuses two tries in a row, and where
+        records were set aside.
         """
         begun, failures = time.monotonic(), self._failures
         with self._idle:
@@ -191,7 +213,7 @@ class Sender:
                 if left <= 0 or (self._failures >= failures + 2 and waited > _PATIENCE_S):
                     return False
                 self._idle.wait(min(left, 0.2))
-        return self._outbox.is_empty
+        return self._outbox.is_empty and not len(self._outbox.aside)
 
     def close(self, timeout_s: float = 5.0) -> None:
         """End the thread; what was not sent stays in the outbox."""
@@ -217,6 +239,21 @@ class Sender:
             self._hurry.wait(_PAUSE_S)
 
     def _send(self, events: list[Event]) -> bool:
+        """Deliver events; return False where the thread was ended before the store took them."""
+        try:
+            return self._deliver_when_possible(events)
+        except Exception as error:
+            logger.debug("%d records failed together, each is tried alone: %s", len(events), error)
+        for event in events:
+            try:
+                if not self._deliver_when_possible([event]):
+                    return False
+            except Exception as error:
+                self._outbox.aside.add(event, error)
+        return True
+
+    def _deliver_when_possible(self, events: list[Event]) -> bool:
+        """Deliver events, again and again while the store is away; other errors are raised."""
         pause, since = 1.0, None
         while True:
             tried = time.monotonic()
@@ -231,9 +268,6 @@ class Sender:
                     )
                     since = tried
                 self._failures += 1
-            except Exception:
-                logger.exception("%d records could not be sent and are skipped", len(events))
-                return True
             else:
                 self._failures = 0
                 if since is not None:

@@ -156,7 +156,8 @@ def sync(folder: Path, tracking_uri: str | None) -> None:
     if counts["left"]:
         raise TrackingError(
             f"{counts['sent']} records were sent, {counts['left']} still wait in {folder}; "
-            "call it again when MLflow answers"
+            "call it again when MLflow answers. What it answers to and still cannot take is in "
+            "outbox/aside.jsonl"
         )
     click.echo(f"{counts['sent']} records were sent; MLflow has everything of this study")
 

@@ -15,7 +15,7 @@ from mlflow.entities import Run
 
 from hbpr.errors import StudyError, TrackingError
 from hbpr.mlflow_log import open_client
-from tune.delivery import sync
+from tune.delivery import _Change, sync
 from tune.journal import JournalTrial
 from tune.recorder import MlflowRecorder
 
@@ -401,6 +401,34 @@ def test_everything_sent_twice_is_there_once(tmp_path: Path, tracking_uri: str) 
     assert set(runs) == {"study s1", "trial-000"}
     assert steps(tracking_uri, runs["trial-000"]) == [5, 10]
     assert {run.info.status for run in runs.values()} == {"FINISHED"}
+
+
+def test_a_record_that_the_client_chokes_on_is_sent_by_sync(
+    tmp_path: Path, tracking_uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add = _Change.add
+
+    def choke(change: _Change, event: dict[str, Any]) -> None:
+        if (event["event"], event.get("trial")) == ("start", 1):
+            raise KeyError("a mistake of ours")
+        add(change, event)
+
+    recorder = make(tmp_path, tracking_uri)
+    with monkeypatch.context() as broken:
+        broken.setattr(_Change, "add", choke)
+        recorder.open()
+        for number in range(3):
+            play(recorder, number, [0.1, 0.2], finished=True)
+        assert not recorder.finish()
+        assert steps(tracking_uri, runs_of(tracking_uri)["trial-002"]) == [5, 10]
+        assert sync(tmp_path / "study")["left"] == 1
+    assert sync(tmp_path / "study") == {"sent": 1, "left": 0}
+    runs = runs_of(tracking_uri)
+    assert set(runs) == {"study s1", "trial-000", "trial-001", "trial-002"}
+    assert {run.info.status for run in runs.values()} == {"FINISHED"}
+    assert runs["trial-001"].data.params == {"optimizer.lr": "0.05", "model.hidden": "[8, 4]"}
+    assert steps(tracking_uri, runs["trial-001"]) == [5, 10]
+    assert sync(tmp_path / "study") == {"sent": 0, "left": 0}
 
 
 def test_a_folder_without_records_is_told(tmp_path: Path) -> None:
