@@ -49,7 +49,7 @@ def rates(found: dict[str, Any], cpus: int) -> dict[str, Any]:
         "after_s": found["returned"] - ends[-1],
     }
     if "work" in found:
-        busy = sum(seconds for at, seconds in found["work"] if at > ends[n_first - 1])
+        busy = sum(seconds for at, seconds, _ in found["work"] if at > ends[n_first - 1])
         told["busy_share"] = busy / (warm_s * cpus)
     return told
 

@@ -40,6 +40,13 @@ def prepare(name: str, *, features: bool = False) -> Path:
     return path
 
 
+def find_data_home() -> None:
+    """Let hbpr read the datasets beside the checkout, unless a folder was named already."""
+    default = ROOT.parent / "shared" / "data"
+    if "HBPR_DATA_HOME" not in os.environ and default.is_dir():
+        os.environ["HBPR_DATA_HOME"] = str(default)
+
+
 def read(path: Path, *, held_out: bool = True) -> Interactions:
     """Read a file into what hbpr trains on; without held-out parts there is no evaluation."""
     with np.load(path, allow_pickle=False) as file:
@@ -101,9 +108,7 @@ def _load(name: str, features: bool) -> Interactions:
         from hbpr.data import load_data
         from hbpr.settings.models import DataSettings
 
-        default = ROOT.parent / "shared" / "data"
-        if "HBPR_DATA_HOME" not in os.environ and default.is_dir():
-            os.environ["HBPR_DATA_HOME"] = str(default)
+        find_data_home()
         kind = "both" if features else "indicator"
         return load_data(DataSettings(name=name, item_feature=kind, user_feature=kind))
     if name.startswith("generated-"):

@@ -1,47 +1,101 @@
 """hbpr's side: a whole study, as ``hbpr tune`` runs it, with its records in MLflow."""
 
 import json
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from search_common import main
 from search_model import METRIC, SPACE, data_of, sections
 
-from tune.settings import StudySettings
+from tune.settings import StudySettings, load_study
 from tune.study import run_study
 
 
 def search(request: dict[str, Any]) -> dict[str, Any]:
-    """Run the study, and read its records."""
-    settings = StudySettings.model_validate(
-        {
-            **sections(request),
-            "mlflow": {
-                "experiment_name": "speed",
-                "tracking_uri": f"sqlite:///{Path.cwd() / 'mlflow.db'}",
+    """Run a study, and read its records.
+
+    A request may hold ``config``, a file of settings to take instead of those of `sections`, and
+    ``overrides`` of it.
+    """
+    uri = f"sqlite:///{Path.cwd() / 'mlflow.db'}"
+    storage = str(Path.cwd() / "studies")
+    if "config" in request:
+        more = [f"mlflow.tracking_uri={uri}", f"sweep.storage={storage}"]
+        settings, data = load_study(request["config"], [*request["overrides"], *more]), None
+    else:
+        data = data_of(request)
+        sweep = {
+            "metric": METRIC,
+            "search": {"algorithm": "tpe", "seed": request["seed"]},
+            "scheduler": {"kind": "none"},
+            "num_trials": request["trials"],
+            "space": {
+                key: {"low": low, "high": high, "log": True} for key, (low, high) in SPACE.items()
             },
-            "sweep": {
-                "metric": METRIC,
-                "search": {"algorithm": "tpe", "seed": request["seed"]},
-                "scheduler": {"kind": "none"},
-                "num_trials": request["trials"],
-                "space": {
-                    key: {"low": low, "high": high, "log": True}
-                    for key, (low, high) in SPACE.items()
-                },
-                "final": {"refit": "none", "register_model": False},
-            },
+            "final": {"refit": "none", "register_model": False},
+            "storage": storage,
         }
-    )
-    result = run_study(settings, data=data_of(request), cpus=request["cpus"], progress=False)
-    return read_events(result.folder) | {"states": result.states, "best": result.best.value}
+        settings = StudySettings.model_validate(
+            {
+                **sections(request),
+                "mlflow": {"experiment_name": "speed", "tracking_uri": uri},
+                "sweep": sweep,
+            }
+        )
+    with watched() as memory:
+        result = run_study(settings, data=data, cpus=request["cpus"], progress=False)
+    with sqlite3.connect("mlflow.db") as database:
+        runs = dict(
+            database.execute(
+                "select status, count(*) from runs where name like 'trial-%' group by 1"
+            ).fetchall()
+        )
+    return {
+        **read_events(result.folder),
+        "states": result.states,
+        "best": result.best.value,
+        "runs": runs,
+        "memory": memory,
+        "ended": result.ended,
+    }
+
+
+@contextmanager
+def watched(every_s: float = 0.2) -> Iterator[list[tuple[float, int]]]:
+    """Note this process's resident memory in bytes, with the time, until the end."""
+    seen: list[tuple[float, int]] = []
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.wait(every_s):
+            lines = Path("/proc/self/status").read_text().splitlines()
+            (line,) = (line for line in lines if line.startswith("VmRSS:"))
+            seen.append((time.time(), int(line.split()[1]) * 1024))
+
+    thread = threading.Thread(target=look, daemon=True)
+    if Path("/proc/self/status").exists():
+        thread.start()
+    try:
+        yield seen
+    finally:
+        over.set()
 
 
 def read_events(folder: Path) -> dict[str, Any]:
-    """Read a study's records: when trials began and ended, and each evaluation's seconds."""
+    """Read a study's records.
+
+    Returns:
+        ``first``: when the first trial began; ``ends``: when trials ended; ``work``: for each
+        evaluation the time, the seconds of training and evaluation up to it, and its value.
+    """
     begins: list[float] = []
     ends: list[float] = []
-    work: list[tuple[float, float]] = []
+    work: list[tuple[float, float, float | None]] = []
     for line in (folder / "outbox" / "events.jsonl").read_text().splitlines():
         event = json.loads(line)
         if event.get("trial") is None:
@@ -53,7 +107,8 @@ def read_events(folder: Path) -> dict[str, Any]:
             ends.append(at)
         else:
             metrics = event["metrics"]
-            work.append((at, metrics["time/train_s"] + metrics["time/eval_s"]))
+            seconds = metrics["time/train_s"] + metrics["time/eval_s"]
+            work.append((at, seconds, metrics.get(METRIC)))
     return {"first": min(begins), "ends": sorted(ends), "work": work}
 
 

@@ -1,0 +1,123 @@
+"""What the platform adds to a trial, over a study of many trials that do next to nothing.
+
+Every trial trains one epoch of a tiny dataset. The cost of a trial is the time it holds a CPU (wall
+seconds between the ends of trials, times CPUs) less the seconds of training and evaluation that it
+reports. The driver's memory is its resident memory when trials end; the growth is the slope over
+all trials after the first hundred.
+"""
+
+import argparse
+import os
+from bisect import bisect_right
+from pathlib import Path
+from typing import Any
+
+import harness
+import numpy as np
+import shapes
+
+BARS = {"added_s": 0.15, "growth_mb_per_10_trials": 1.0}
+
+
+def added(found: dict[str, Any], first: int, last: int, cpus: int) -> list[float]:
+    """Seconds that each of the trials ``first`` to ``last``, by their end, cost beside its work.
+
+    Ends come in bunches, so that each is a mean over twenty trials.
+    """
+    ends = found["ends"]
+    at = [when for when, _, _ in found["work"]]
+    done = np.cumsum([0.0, *(seconds for _, seconds, _ in found["work"])])
+    costs = []
+    step = min(20, last - first)
+    for i in range(first, last - step + 1, step):
+        begin, end = ends[i - 1], ends[i + step - 1]
+        work = done[bisect_right(at, end)] - done[bisect_right(at, begin)]
+        costs += [((end - begin) * cpus - work) / step] * step
+    return costs
+
+
+def growth(found: dict[str, Any], skip: int) -> float | None:
+    """MB of resident memory that ten trials add, after the first ones."""
+    ends = found["ends"]
+    points = [
+        (bisect_right(ends, at), size)
+        for at, size in found["memory"]
+        if skip <= bisect_right(ends, at) < len(ends)
+    ]
+    if len({n for n, _ in points}) < 3:
+        return None
+    n_ended, sizes = np.array(points, float).T
+    return float(10 * np.polyfit(n_ended, sizes, 1)[0] / 1e6)
+
+
+def judge(found: dict[str, Any], options: Any) -> dict[str, Any]:
+    """The numbers of one study."""
+    n_trials, cpus = len(found["ends"]), options.cpus
+    part = min(100, max(n_trials // 3, 1))
+    begin = min(cpus, n_trials - 1)
+    costs = added(found, begin, n_trials, cpus)
+    return {
+        "trials": n_trials,
+        "added_first_s": float(np.mean(added(found, begin, begin + part, cpus))),
+        "added_last_s": float(np.mean(added(found, n_trials - part, n_trials, cpus))),
+        "added_median_s": float(np.median(costs)),
+        "part": part,
+        "growth_mb_per_10_trials": growth(found, part),
+        "driver_mb": found["memory"][-1][1] / 1e6 if found["memory"] else None,
+        "runs": found["runs"],
+        "complete": found["runs"] == {"FINISHED": n_trials},
+        "states": found["states"],
+    }
+
+
+def describe(found: dict[str, Any]) -> str:
+    """Markdown."""
+    if "missing" in found:
+        return f"missing: {found['missing']}"
+    part, grown = found["part"], found["growth_mb_per_10_trials"]
+    rows = [
+        [f"added a trial, first {part}", f"{found['added_first_s'] * 1000:.0f} ms", "≤ 150 ms"],
+        [f"added a trial, last {part}", f"{found['added_last_s'] * 1000:.0f} ms", "≤ 150 ms"],
+        ["added a trial, median", f"{found['added_median_s'] * 1000:.0f} ms", "≤ 150 ms"],
+        [
+            "last over first",
+            f"{found['added_last_s'] / max(found['added_first_s'], 1e-9):.2f}",
+            "flat",
+        ],
+        [
+            "driver's memory, growth for 10 trials",
+            "–" if grown is None else f"{grown:.2f} MB",
+            "≤ 1 MB",
+        ],
+        [
+            "runs in MLflow",
+            ", ".join(f"{n} {status}" for status, n in found["runs"].items()),
+            f"{found['trials']} FINISHED",
+        ],
+    ]
+    return harness.table([f"{found['trials']} trials", "measured", "bar"], rows)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--trials", type=int, default=1000)
+    parser.add_argument("--cpus", type=int, default=os.cpu_count(), help="default: all")
+    parser.add_argument("--output", type=Path, help="JSON file for the report")
+    options = parser.parse_args()
+    request = {
+        "data": str(shapes.prepare("tiny")),
+        "settings": {"d": 4, "epochs": 1, "eval_every": 1},
+        "trials": options.trials,
+        "cpus": options.cpus,
+        "threads": 1,
+        "seed": 0,
+    }
+    told = harness.run_side("hbpr", "search", request)
+    found = told if "missing" in told else judge(told, options)
+    text = f"{__doc__.strip()}\n\n{describe(found)}"
+    settings = {key: value for key, value in vars(options).items() if key != "output"}
+    harness.write(options.output, "What the platform adds to a trial", settings, found, text)
+
+
+if __name__ == "__main__":
+    main()
