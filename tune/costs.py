@@ -47,7 +47,7 @@ def score_cpu_ms(model: Recommender) -> float:
     users = np.arange(min(model.n_users, _USERS))
     score = model.block_scorer()
     score(users)
-    calls, rounds = 1, []
+    calls, rounds = 1, list[float]()
     while len(rounds) < _ROUNDS:
         began = time.process_time()
         for _ in range(calls):

@@ -152,3 +152,81 @@ def test_unknown_keys_of_the_sweep_name_the_nearest(tmp_path):
     assert message(ConfigError, path) == (
         f"{path}, line 2, sweep.num_trails: unknown key. Did you mean num_trials?"
     )
+
+
+NDCG = {"metric": "val/ndcg_at_10", "mode": "max"}
+BYTES = {"metric": "item_vector_bytes", "mode": "min"}
+
+
+def several(**sweep):
+    raw = {"space": {"optimizer.lr": LR}, "objectives": [NDCG, BYTES], **sweep}
+    return StudySettings.model_validate({"sweep": raw})
+
+
+def test_several_objectives_and_limits():
+    limits = {"score_cpu_ms": {"max": 0.5}, "val/recall_at_20": {"min": 0.1}}
+    settings = several(objectives=[{"metric": "val/mrr"}, {"metric": "item_vector_bytes"}])
+    assert settings.sweep.goals().objectives == (("val/mrr", "max"), ("item_vector_bytes", "min"))
+    assert settings.sweep.metric == settings.training.monitor == "val/mrr"
+    assert settings.sweep.scheduler.kind == "none"
+    settings = several(limits=limits)
+    assert settings.sweep.goals().metrics == (NDCG["metric"], BYTES["metric"], *limits)
+    assert settings.sweep.goals().costs == ("item_vector_bytes", "score_cpu_ms")
+    assert StudySettings.model_validate_json(settings.model_dump_json()) == settings
+    single = several(objectives=[], limits=limits).sweep
+    assert (single.goals().several, single.goals().plain, single.scheduler.kind) == (
+        False,
+        False,
+        "none",
+    )
+
+
+def test_one_objective_is_the_metric():
+    plain = StudySettings.model_validate({"sweep": {"space": {"optimizer.lr": LR}}})
+    one = several(objectives=[NDCG])
+    assert one.sweep.goals() == plain.sweep.goals()
+    assert one.sweep.goals().plain
+
+
+@pytest.mark.parametrize(
+    ("sweep", "words"),
+    [
+        ({"objectives": [BYTES, NDCG]}, r"the first picks .* got item_vector_bytes with mode min"),
+        ({"objectives": [NDCG, NDCG]}, r"val/ndcg_at_10 is named twice"),
+        ({"objectives": [NDCG, {"metric": "bytes"}]}, r"'bytes': .* or item_vector_bytes or score"),
+        ({"objectives": [NDCG, {"metric": "test/auc"}]}, r"must be a validation .* 'test/auc'"),
+        ({"objectives": [NDCG, {"metric": "val/hr_at_7"}]}, r"val/hr_at_7 needs 7 in training.top"),
+        ({"metric": "val/auc"}, r"metric is the first of objectives, got val/auc beside val/ndcg"),
+        ({"scheduler": {"kind": "asha"}}, r"scheduler.kind asha compares .* Leave scheduler out"),
+        (
+            {"objectives": [], "limits": {"val/mrr": {"min": 0.1}}, "scheduler": {"kind": "asha"}},
+            r"with limits it would stop trials that can win",
+        ),
+        ({"search": {"algorithm": "cmaes"}}, r"cmaes knows one objective and no limits"),
+        ({"start_from": ["studies/a"]}, r"start_with: \[\{best: \{study: studies/a\}\}\]"),
+        ({"budget": {"target": 0.3}}, r"budget.target looks at one value"),
+        ({"budget": {"plateau": 3}}, r"budget.plateau looks at one value"),
+        ({"limits": {"item_vector_bytes": {}}}, r"a limit needs min, max or both"),
+        ({"limits": {"val/mrr": {"min": 2, "max": 1}}}, r"min must not be above max, got 2 and 1"),
+        ({"limits": {"bytes": {"max": 1}}}, r"or item_vector_bytes or score_cpu_ms"),
+        (
+            {"space": {"training.top_k": [[10], [20]]}, "limits": {"val/hr_at_20": {"min": 0.1}}},
+            r"val/hr_at_20 needs a fixed training.top_k",
+        ),
+    ],
+)
+def test_bad_goals_are_refused(sweep, words):
+    with pytest.raises(ValidationError, match=words):
+        several(**sweep)
+
+
+def test_a_bad_goal_names_file_and_line(tmp_path):
+    text = """
+sweep:
+  objectives: [{metric: val/ndcg_at_10}, {metric: item_vector_bytes}]
+  scheduler: {kind: asha}
+  space: {optimizer.lr: [0.1, 0.2]}
+"""
+    said = message(ConfigError, study(tmp_path, text))
+    assert said.startswith(f"{tmp_path / 'study.yaml'}, line 2, sweep: scheduler.kind asha")
+    assert said.count("\n") == 0
