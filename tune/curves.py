@@ -89,6 +89,11 @@ def _of_study(path: str | Path) -> Curves:
             f"{path}: a study of several objectives or with limits, and a replay compares trials "
             "by one metric. Record curves with a study that has sweep.metric alone"
         )
+    if study.settings.sweep.scheduler.kind == "pbt":
+        raise ConfigError(
+            f"{path}: a study with scheduler.kind pbt, whose trials change settings on the way: "
+            "there is no curve of one setting to replay. Record curves with kind: none"
+        )
     curves = []
     for trial in study.trials:
         points = sorted(trial.reports.items())

@@ -37,8 +37,11 @@ class EarlierStudy:
     trials: Sequence[JournalTrial]
 
     def finished(self) -> list[JournalTrial]:
-        """Return the trials that ran to their end, best first."""
-        ended = [trial for trial in self.trials if trial.state == "COMPLETE"]
+        """Return the trials that ran to their end with their own settings, best first.
+
+        Copies of a population did not: other settings trained their first epochs.
+        """
+        ended = [t for t in self.trials if t.state == "COMPLETE" and t.parent is None]
         return sorted(ended, key=lambda trial: (-(trial.value or 0.0), trial.number))
 
 

@@ -205,6 +205,11 @@ def reopen(path: Path, settings: StudySettings, fingerprints: Mapping[str, str])
         for key in changed
         if not _may_change(key, old.get(key), new.get(key))
     ]
+    refused += [
+        f"  {key}: was {_shown(old, key)}, is now {_shown(new, key)}; a population (scheduler.kind "
+        f"pbt) is trained together, so {reason}"
+        for key, reason in _fixed_in_a_population(changed, settings, finished=folder.finished)
+    ]
     if before["data"] != dict(fingerprints):
         refused.append("  the data: other users, items or interactions than before")
     if refused:
@@ -229,6 +234,17 @@ def reopen(path: Path, settings: StudySettings, fingerprints: Mapping[str, str])
 
 #: Settings that say nothing about a trial; `sweep.num_trials` may rise.
 _MAY_CHANGE = ("sweep.budget.", "sweep.faults.", "sweep.final.", "sweep.max_concurrent")
+
+
+def _fixed_in_a_population(
+    changed: Sequence[str], settings: StudySettings, *, finished: bool
+) -> list[tuple[str, str]]:
+    """Return what may change in other studies only, each with the reason."""
+    if settings.sweep.scheduler.kind != "pbt":
+        return []
+    joins = [(key, "no trial can join it later") for key in changed if key == "sweep.num_trials"]
+    ended = [key for key in changed if key.startswith("sweep.budget.") and finished]
+    return joins + [(key, "one that has ended cannot go on") for key in ended]
 
 
 def _may_change(key: str, old: Any, new: Any) -> bool:

@@ -18,7 +18,8 @@ _LEAST = 8
 def importance(trials: Sequence[JournalTrial], space: Space) -> dict[str, float]:
     """Return the share of each setting in what tells the best tenth of the trials from all.
 
-    Stopped trials count with their best value. A setting that only some trials have is left out:
+    Stopped trials count with their best value; copies of a population do not, since their values
+    are not those of their own settings alone. A setting that only some trials have is left out:
     its share cannot be compared with those of the others.
 
     Returns:
@@ -27,7 +28,11 @@ def importance(trials: Sequence[JournalTrial], space: Space) -> dict[str, float]
     Source:
         Watanabe et al., PED-ANOVA, IJCAI 2023, arXiv:2304.10255; milliseconds for 1,000 trials.
     """
-    told = [trial for trial in trials if trial.value is not None and trial.value == trial.value]
+    told = [
+        trial
+        for trial in trials
+        if trial.parent is None and trial.value is not None and trial.value == trial.value
+    ]
     if len(told) < _LEAST or len({trial.value for trial in told}) < 2:
         return {}
     domains = {

@@ -5,14 +5,16 @@ Only population-based training gives a trial a parent; every other one is a line
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hbpr.data.interactions import Interactions
 from hbpr.settings.load import with_values
 from hbpr.settings.models import OptimizerSettings, TrialSettings
 from hbpr.training.report import EpochReport
 from hbpr.training.trainer import Trainer
-from tune.journal import JournalTrial
+
+if TYPE_CHECKING:
+    from tune.journal import JournalTrial
 
 #: First epoch -> optimizer settings from there on.
 Schedule = Mapping[int, OptimizerSettings]
@@ -33,7 +35,7 @@ class Stage:
     values: dict[str, Any]
 
 
-def lineage(trials: Sequence[JournalTrial], number: int) -> list[Stage]:
+def lineage(trials: "Sequence[JournalTrial]", number: int) -> list[Stage]:
     """Return the stages that led to a trial, its own last.
 
     Args:

@@ -17,6 +17,7 @@ from ray.tune import Callback
 from hbpr.mlflow_log import as_text, mask_uri
 from hbpr.names import COSTS, EVAL_S, LOSS, TRAIN_S, baseline_name, best_name
 from tune.delivery import STUDY, Delivery, settings_text
+from tune.journal import Parent
 from tune.outbox import Event, Outbox, Sender
 from tune.views import study_view, view_path
 
@@ -160,7 +161,7 @@ class MlflowRecorder(Callback):
             if status is None or number in self._ended:
                 continue
             if number not in self._started:
-                self._start(number, trial.values)
+                self._start(number, trial.values, trial.parent)
             for epoch, value in sorted(trial.reports.items()):
                 if math.isfinite(value):
                     self._report(number, epoch, {self.monitor: value} | _of(trial, epoch))
@@ -323,7 +324,8 @@ class MlflowRecorder(Callback):
         if number in self._running:
             return
         self._running.add(number)
-        self._start(number, trial.config["values"])
+        parent = trial.config.get("parent")
+        self._start(number, trial.config["values"], Parent(**parent) if parent else None)
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
@@ -369,7 +371,7 @@ class MlflowRecorder(Callback):
             raise RuntimeError("the recorder is not open")
         self._outbox.append({"at": int(time.time() * 1000)} | event)
 
-    def _start(self, number: int, values: Mapping[str, Any]) -> None:
+    def _start(self, number: int, values: Mapping[str, Any], parent: Parent | None = None) -> None:
         self._started.add(number)
         self._ended.discard(number)
         self._append(
@@ -378,7 +380,8 @@ class MlflowRecorder(Callback):
                 "trial": number,
                 "name": f"trial-{number:03d}",
                 "params": {key: as_text(value) for key, value in values.items()},
-                "tags": {"hbpr.study": self.study_name, "mlflow.source.name": "hbpr tune"},
+                "tags": {"hbpr.study": self.study_name, "mlflow.source.name": "hbpr tune"}
+                | ({} if parent is None else _origin(parent)),
             }
         )
 
@@ -444,6 +447,15 @@ class MlflowRecorder(Callback):
 
 def _revive(arguments: dict[str, Any]) -> MlflowRecorder:
     return _OPEN.get(arguments["folder"]) or MlflowRecorder(**arguments)
+
+
+def _origin(parent: Parent) -> dict[str, str]:
+    """Return tags that say where a copy's first weights come from."""
+    return {
+        "hbpr.parent": str(parent.trial),
+        "hbpr.parent_epoch": str(parent.epoch),
+        "hbpr.replaces": str(parent.replaces),
+    }
 
 
 def _number(trial: Any) -> int:

@@ -11,6 +11,7 @@ from hbpr.mlflow_log import Registered, mask_uri
 from hbpr.recommender import RecommendationSystem
 from tune.fidelity import RankCorrelation
 from tune.finalists import Comparison, Finalist
+from tune.lineage import Stage
 from tune.objectives import Goals
 
 
@@ -27,6 +28,7 @@ class TrialRecord:
         epochs: Last epoch that was evaluated; 0 where none was.
         best_epoch: First epoch with the best value; 0 where there is none.
         run_id: MLflow run; None where the tracking server has not taken it yet.
+        parent: Number of the trial whose weights it began with; None for new weights.
         measured: Values of all objectives and of what is limited, at its best epoch; empty in a
             study of one objective without limits.
     """
@@ -38,6 +40,7 @@ class TrialRecord:
     epochs: int
     best_epoch: int
     run_id: str | None = None
+    parent: int | None = None
     measured: dict[str, float] = field(default_factory=dict)
 
 
@@ -73,6 +76,8 @@ class StudyResult:
         early: How far the order of the trials where the scheduler decides is their final order.
         ended: The budget that ended the search; None where all trials ran.
         registered: The version of the registered model; None where there is none, or not yet.
+        stages: Settings that the winner's weights went through, its own last; the refit went
+            through them too. Only a copy of a population has several.
         notes: What went wrong on the way and was made good.
         goals: All that trials are compared by; None: `metric` alone.
         front: Trials of the Pareto front, best by the first objective first; empty where there is
@@ -105,6 +110,7 @@ class StudyResult:
     early: Sequence[RankCorrelation] = ()
     ended: str | None = None
     registered: Registered | None = None
+    stages: Sequence[Stage] = ()
     notes: Sequence[str] = ()
     goals: Goals | None = None
     front: Sequence[TrialRecord] = ()
@@ -142,6 +148,7 @@ class StudyResult:
             "goals": _plain(self.goals) if self.goals else None,
             "front": [dataclasses.asdict(trial) for trial in self.front],
             "early": [dataclasses.asdict(each) for each in self.early],
+            "stages": [dataclasses.asdict(stage) for stage in self.stages],
             "registered": self.registered._asdict() if self.registered else None,
             "states": self.states,
         }

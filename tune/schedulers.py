@@ -46,7 +46,12 @@ def make_scheduler(
         mode: ``max`` or ``min``.
         before: Trials of earlier sittings of the study, with all that they reported. Those that
             did not end go on from a checkpoint, and may report again what is known already.
+
+    Raises:
+        ValueError: The kind is ``pbt``, which needs a searcher and checkpoints: see `tune.pbt`.
     """
+    if settings.kind == "pbt":
+        raise ValueError("a population cannot be trained by a scheduler alone; see tune.pbt")
     watched: dict[str, Any] = {"time_attr": CLOCK, "metric": metric, "mode": mode}
     grace_period = min(settings.grace_period, max_epochs)
     if settings.kind in {"asha", "hyperband"}:
@@ -70,7 +75,8 @@ def decision_epochs(settings: SchedulerSettings, max_epochs: int) -> list[int]:
     """Return the epochs at which trials can be stopped; they act at the first report from there on.
 
     The median rule decides at every report from the grace period on; named are the grace period
-    and its doubles.
+    and its doubles. A population has none: settings change on the way, so that the order of its
+    trials at the end is not the order of the settings that they had early.
 
     Example:
         >>> decision_epochs(SchedulerSettings(grace_period=5, reduction_factor=3.0), 60)
@@ -78,7 +84,7 @@ def decision_epochs(settings: SchedulerSettings, max_epochs: int) -> list[int]:
     """
     factor = 2.0 if settings.kind == "median" else settings.reduction_factor
     epoch, epochs = float(settings.grace_period), []
-    while settings.kind != "none" and epoch < max_epochs:
+    while settings.kind not in {"none", "pbt"} and epoch < max_epochs:
         epochs.append(math.ceil(epoch))
         epoch *= factor
     return epochs

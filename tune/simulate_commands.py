@@ -3,7 +3,7 @@
 import statistics
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -95,6 +95,11 @@ def _scheduler(text: str, recorded: "Curves") -> "SchedulerSettings":
     from tune.settings import SchedulerSettings
 
     own = recorded.scheduler
+    if text.partition(":")[0] == "pbt":
+        raise ConfigError(
+            "--scheduler pbt: its trials change settings on the way, and recorded curves do not "
+            "say what would have become of them. Compare it with a study of its own"
+        )
     words = [*text.split(":"), "", ""]
     try:
         if len(words) > 5:
@@ -105,10 +110,9 @@ def _scheduler(text: str, recorded: "Curves") -> "SchedulerSettings":
             reduction_factor=float(words[2] or own.reduction_factor),
         )
     except (ValidationError, ValueError) as error:
-        kinds = get_args(SchedulerSettings.model_fields["kind"].annotation)
         raise ConfigError(
             f"--scheduler {text}: expected KIND[:GRACE[:FACTOR]], such as asha:5:3, with one of "
-            f"{', '.join(kinds)}, a grace period of 1 or more and a factor above 1"
+            f"{', '.join(_KINDS)}, a grace period of 1 or more and a factor above 1"
         ) from error
 
 

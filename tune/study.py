@@ -27,6 +27,7 @@ from tune.faults import DiskGuard, HangGuard, check_writable, disk_problem
 from tune.folder import StudyFolder
 from tune.interrupt import StopRequest, StudyInterrupted, orderly_stop
 from tune.journal import JournalTrial, prune_running, quiet_optuna, read_journal
+from tune.lineage import describe
 from tune.result import StudyResult, TrialRecord
 from tune.runtime import Runtime, ray_runtime
 from tune.settings import StudySettings
@@ -236,9 +237,7 @@ class _Study:
         if disk.problem is not None and not self._stop.requested:
             raise OSError(errno.ENOSPC, disk.problem, str(self._folder.path))
 
-    def _decisions(
-        self, searcher: Any, slots: int, before: list[JournalTrial]
-    ) -> tuple[Any, Any]:
+    def _decisions(self, searcher: Any, slots: int, before: list[JournalTrial]) -> tuple[Any, Any]:
         """Return what Tune asks for trials, and what it asks whether they go on."""
         sweep = self._settings.sweep
         if sweep.scheduler.kind == "pbt":
@@ -294,6 +293,9 @@ class _Study:
         )
         warning = warning_of(early)
         self._notes += [warning] if warning else []
+        schedule = describe(answer.stages, answer.best_epoch)
+        if schedule is not None:
+            self._notes.append(f"the winner's weights went through {schedule}; so does its refit")
         result = StudyResult(
             study_id=folder.study_id,
             folder=folder.path,
@@ -320,6 +322,7 @@ class _Study:
             importance=importance(trials, self._space),
             early=early,
             ended=ended,
+            stages=answer.stages,
             notes=self._notes,
             goals=self._goals,
             front=[_record(trial) for trial in front],
@@ -353,6 +356,9 @@ class _Study:
         }
         if self._goals.several:
             self._recorder.record_front(front)
+        schedule = describe(answer.stages, answer.best_epoch)
+        tags = {"hbpr.front": ",".join(map(str, front))} if front else {}
+        tags |= {"hbpr.schedule": schedule} if schedule else {}
         self._recorder.record_final(
             best_trial=answer.winner.number,
             best_value=answer.value,
@@ -361,7 +367,7 @@ class _Study:
             baseline=final.baseline,
             model_folder=self._folder.model,
             files=[self._folder.page],
-            tags={"hbpr.front": ",".join(map(str, front))} if front else None,
+            tags=tags,
             metrics=metrics,
             register=registered if sweep.final.register_model else None,
         )
@@ -433,6 +439,7 @@ def _record(trial: JournalTrial) -> TrialRecord:
         values=trial.values,
         state=trial.state,
         value=trial.value,
+        parent=None if trial.parent is None else trial.parent.trial,
         epochs=max(trial.reports, default=0),
         best_epoch=min(best, default=0),
         measured=trial.at_best,
