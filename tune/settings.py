@@ -458,7 +458,11 @@ def _check_recorded(name: str) -> None:
 def _first_objective(sweep: Mapping[str, Any]) -> Any:
     objectives = sweep.get("objectives")
     first = objectives[0] if isinstance(objectives, Sequence) and objectives else None
-    return first.get("metric") if isinstance(first, Mapping) else None
+    metric = first.get("metric") if isinstance(first, Mapping) else None
+    try:
+        return parse_metric_name(str(metric)) and metric
+    except ConfigError:
+        return None  # it is refused where it stands
 
 
 def _is_short(sweep: Mapping[str, Any]) -> bool:
