@@ -73,7 +73,8 @@ def render(result: StudyResult, trials: Sequence[JournalTrial]) -> str:
         parts += [_table(("trial", "mean", "deviation", "seeds"), finalist_rows(result))]
     parts += [f"<p>{escape(line)}</p>" for line in comparison_lines(result)]
     if result.importance:
-        parts += ["<h2>What mattered</h2>", _bars(result.importance)]
+        what = f" to {result.metric}" if result.front else ""
+        parts += [f"<h2>What mattered{escape(what)}</h2>", _bars(result.importance)]
     early = early_line(result)
     parts += [f"<p>Stopping early: {escape(early)}</p>"] if early else []
     parts += [f"<h2>{escape(result.metric)} of each trial</h2>", _chart(trials)]

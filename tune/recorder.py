@@ -215,7 +215,7 @@ class MlflowRecorder(Callback):
         return None if experiment is None else view_path(experiment, self.study_id, charts=charts)
 
     def record_front(self, numbers: Sequence[int]) -> None:
-        """Tag each trial that came to its end with whether it is on the Pareto front."""
+        """Tag each trial that has ended with whether it is on the Pareto front."""
         for number in sorted(self._ended):
             on_front = "true" if number in numbers else "false"
             self._append({"event": "tag", "trial": number, "tags": {"hbpr.front": on_front}})

@@ -273,7 +273,7 @@ class SweepSettings(Settings):
         if twice:
             raise ValueError(f"objectives: {twice[0]} is named twice")
         for name in self.limits:
-            _check_recorded(name)
+            _check_recorded(name, "limits: ")
         if goals.plain:
             return self
         what = "several objectives" if goals.several else "limits"
@@ -438,7 +438,7 @@ def _check_ranges(space: Space) -> None:
         )
 
 
-def _check_recorded(name: str) -> None:
+def _check_recorded(name: str, place: str = "") -> None:
     """Refuse what a trial does not record of its model.
 
     Raises:
@@ -450,9 +450,11 @@ def _check_recorded(name: str) -> None:
     try:
         part = parse_metric_name(name).part
     except ConfigError as error:
-        raise ConfigError(f"{error}, or {costs}") from None
+        raise ConfigError(f"{place}{error}, or {costs}") from None
     if part != "val":
-        raise ConfigError(f"metric must be a validation metric (val/...), {costs}, got {name!r}")
+        raise ConfigError(
+            f"{place}metric must be a validation metric (val/...), {costs}, got {name!r}"
+        )
 
 
 def _first_objective(sweep: Mapping[str, Any]) -> Any:

@@ -8,6 +8,7 @@ from hbpr.mlflow_log import Registered
 from tune.fidelity import RankCorrelation
 from tune.finalists import Comparison, Finalist
 from tune.journal import JournalTrial
+from tune.objectives import Goals, Limit, Objective
 from tune.page import early_line, render, write_page
 from tune.result import StudyResult, TrialRecord
 from tune.summary import write_text
@@ -117,3 +118,41 @@ def test_few_trials_have_no_chart_and_no_correlation(result: StudyResult) -> Non
     bare = dataclasses.replace(result, early=[RankCorrelation(2, 1.0, 3)], importance={})
     assert early_line(bare) is None
     assert "<polyline" not in render(bare, TRIALS[3:])
+
+
+def test_a_front_and_its_limits(result: StudyResult, tmp_path: Path) -> None:
+    goals = Goals(
+        (Objective("val/auc", "max"), Objective("item_vector_bytes", "min")),
+        (Limit("score_cpu_ms", None, 0.5),),
+    )
+    sizes = [1600.0, None, 6400.0, None]
+    trials = [
+        trial
+        if size is None
+        else dataclasses.replace(
+            trial,
+            measured={
+                "val/auc": trial.value,
+                "item_vector_bytes": size,
+                "score_cpu_ms": 0.25 if trial.number else 0.75,
+            },
+        )
+        for trial, size in zip(result.trials, sizes, strict=True)
+    ]
+    several = dataclasses.replace(
+        result, goals=goals, trials=trials, best=trials[2], front=[trials[2]]
+    )
+    parser = Tags()
+    parser.feed(render(several, TRIALS))
+    assert parser.open == []
+    write_text(several, tmp_path / "summary.txt")
+    said = " ".join((tmp_path / "summary.txt").read_text().split())
+    for words in (
+        "Pareto front: 1 of 4 trials; the champion is trial 2, by val/auc",
+        "score_cpu_ms: {max: 0.5} (winner 0.2500); 1 of 4 trials are outside",
+        "6,400",
+    ):
+        assert words in " ".join(parser.text.split()), words
+        assert words in said, words
+    assert "trial 0: val/auc 0.2000, item_vector_bytes 1,600, score_cpu_ms 0.7500" in parser.text
+    assert several.as_json()["front"][0]["measured"] == trials[2].measured
