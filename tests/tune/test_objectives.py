@@ -8,7 +8,7 @@ import pytest
 from hbpr.errors import StudyError
 from hbpr.settings.models import TrialSettings
 from tune.answer import ranked
-from tune.journal import JournalTrial, quiet_optuna, read_journal
+from tune.journal import JournalTrial, prune_running, quiet_optuna, read_journal
 from tune.objectives import Goals, Limit, Objective, best_of
 from tune.searcher import OptunaSearcher
 from tune.space import Space
@@ -172,6 +172,17 @@ class TestSearch:
         assert [t.state for t in journal(tmp_path)[5:]] == ["PRUNED", "FAIL", "FAIL"]
         run(searcher, 1, first=5)
         assert len(journal(tmp_path)) == 9
+
+    def test_a_budget_stops_what_runs(self, tmp_path):
+        first = make(tmp_path, EVERYTHING, algorithm="tpe", num_trials=12)
+        run(first, 6)
+        values = measured(first.suggest("ray6")["values"])
+        first.on_trial_result("ray6", {"epoch": 5, **values})
+        assert prune_running(tmp_path) == 1
+        stopped = journal(tmp_path)[6]
+        assert (stopped.state, stopped.at_best) == ("PRUNED", values)
+        run(make(tmp_path, EVERYTHING, algorithm="tpe", num_trials=12), 5, first=7)
+        assert [t.state for t in journal(tmp_path)].count("COMPLETE") == 11
 
     def test_a_running_trial_keeps_what_it_measured(self, tmp_path):
         first = make(tmp_path, num_trials=2)
