@@ -110,7 +110,9 @@ log's. Settings and the number of epochs were chosen so, then the kind of negati
 settings; the last fit learns the whole log for as many epochs. 366 pairs that are rated in both
 parts are left out of training.
 
-The deviation over the seeds says nothing of the 290 people; the interval over the users does.
+The model also reads what is published of the coats (gender, type, colour, front page); EASE and
+popularity read no features. The deviation over the seeds says nothing of the 290 people; the interval
+over the users does.
 """,
     metrics=_METRICS,
     published=(),
