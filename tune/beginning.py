@@ -10,7 +10,7 @@ class EarlierTrial:
     """A trial that an earlier study ran to its end.
 
     Attributes:
-        study: Folder of that study.
+        study: Folder of that study, or its reference in MLflow.
         values: Dotted setting -> value, of the dimensions that are active in it.
         value: Its best value.
     """

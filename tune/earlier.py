@@ -1,9 +1,9 @@
-"""Earlier studies, read from their folders: what a new one starts from."""
+"""Earlier studies, from their folders or from MLflow: what a new one starts from."""
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,34 +15,12 @@ from tune.beginning import Beginning, EarlierTrial
 from tune.dimensions import same, setting_of
 from tune.folder import StudyFolder
 from tune.journal import JournalTrial, read_journal
+from tune.recorded import PREFIX, EarlierStudy, read_recorded
 from tune.settings import StudySettings
 from tune.space import Space
 from tune.starting import PLACE, check_point, plain, settings_point, written_points
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class EarlierStudy:
-    """A study on disk, finished or not.
-
-    Attributes:
-        folder: Its folder.
-        settings: What it searched.
-        trials: Its trials by number.
-    """
-
-    folder: Path
-    settings: StudySettings
-    trials: Sequence[JournalTrial]
-
-    def finished(self) -> list[JournalTrial]:
-        """Return the trials that ran to their end with their own settings, best first.
-
-        Copies of a population did not: other settings trained their first epochs.
-        """
-        ended = [t for t in self.trials if t.state == "COMPLETE" and t.parent is None]
-        return sorted(ended, key=lambda trial: (-(trial.value or 0.0), trial.number))
 
 
 def read_study(folder: str | Path, place: str) -> EarlierStudy:
@@ -63,7 +41,24 @@ def read_study(folder: str | Path, place: str) -> EarlierStudy:
         raise ConfigError(
             f"{place}: {folder} is not the folder of a study that can be read ({error})"
         ) from error
-    return EarlierStudy(path.path, settings, read_journal(path.path, settings.search_space()))
+    return EarlierStudy(str(path.path), settings, read_journal(path.path, settings.search_space()))
+
+
+def read_studies(reference: str, settings: StudySettings, place: str) -> list[EarlierStudy]:
+    """Read the earlier studies that a new one names.
+
+    Args:
+        reference: A study's folder, or ``mlflow:EXPERIMENT`` or ``mlflow:EXPERIMENT/STUDY``.
+        settings: The new study's: where its records are, and what it compares.
+        place: Where the reference was written, for messages.
+
+    Raises:
+        ConfigError: There is none, or all of them compare another metric.
+        TrackingError: MLflow does not answer.
+    """
+    if not reference.startswith(PREFIX):
+        return [read_study(reference, place)]
+    return read_recorded(reference, settings.mlflow.tracking_uri, place)
 
 
 def read_beginning(settings: StudySettings, space: Space) -> Beginning:
@@ -80,7 +75,7 @@ def read_beginning(settings: StudySettings, space: Space) -> Beginning:
         raise SpaceError(
             f"{PLACE}: {len(points)} points for {settings.n_trials()} trials; raise num_trials"
         )
-    earlier = [trial for folder in sweep.start_from for trial in _known(folder, settings, space)]
+    earlier = [trial for name in sweep.start_from for trial in _known(name, settings, space)]
     return Beginning(tuple(points), tuple(earlier))
 
 
@@ -96,51 +91,106 @@ def _points(settings: StudySettings, space: Space) -> list[dict[str, Any]]:
         elif "file" in entry:
             found = [settings_point(space, load_trial(entry["file"]), f"{place}, {entry['file']}")]
         else:
-            found = _best(space, entry["best"], place)
+            found = _best(settings, space, entry["best"], place)
         points += [point for point in found if point not in points]
     return points
 
 
-def _best(space: Space, best: Mapping[str, Any], place: str) -> list[dict[str, Any]]:
-    """Return the points of the best k trials of a study."""
-    study = read_study(best["study"], place)
-    finished = study.finished()[: best.get("k", 1)]
+def _best(
+    settings: StudySettings, space: Space, best: Mapping[str, Any], place: str
+) -> list[dict[str, Any]]:
+    """Return the points of the best k trials of a study, or of the studies of an experiment."""
+    studies = read_studies(best["study"], settings, place)
+    if len(studies) > 1:
+        studies = _comparable(studies, settings.sweep.metric, best["study"], place)
+    finished = [(study, trial) for study in studies for trial in study.finished()]
     if not finished:
         raise SpaceError(f"{place}: no trial of {best['study']} came to its end")
-    base = study.settings.base_trial()
-    return [settings_point(space, with_values(base, t.values), place) for t in finished]
+    finished.sort(key=lambda each: -(each[1].value or 0.0))  # stable: the earlier study first
+    return [
+        settings_point(space, with_values(study.settings.base_trial(), trial.values), place)
+        for study, trial in finished[: best.get("k", 1)]
+    ]
 
 
-def _known(folder: str, settings: StudySettings, space: Space) -> list[EarlierTrial]:
-    """Return the finished trials of a study that the space could have made itself.
+def _known(name: str, settings: StudySettings, space: Space) -> list[EarlierTrial]:
+    """Return the finished trials of earlier studies that the space could have made itself.
+
+    The others are counted, and left out with the reason.
+    """
+    place = "start_from"
+    studies = read_studies(name, settings, place)
+    taken, n_finished = [], 0
+    reasons: Counter[str] = Counter()
+    for study in _comparable(studies, settings.sweep.metric, name, place):
+        for trial in study.finished():
+            n_finished += 1
+            values, reason = _point(study.settings, trial, settings, space)
+            if reason is None:
+                taken.append(EarlierTrial(study.name, values, float(trial.value or 0.0)))
+            else:
+                reasons[reason] += 1
+    told = "; ".join(f"{count}: {reason}" for reason, count in reasons.most_common())
+    if not taken:
+        raise SpaceError(
+            f"{place}: none of the {n_finished} finished trials of {name} is a point of this space "
+            f"on these data ({told or 'there are none'}). Start with its best settings instead: "
+            f"start_with: [{{best: {{study: {name}}}}}]"
+        )
+    logger.info("%s: %d of %d finished trials are known", name, len(taken), n_finished)
+    if reasons:
+        logger.warning(
+            "%s: %d of the %d finished trials of %s are left out (%s)",
+            place,
+            reasons.total(),
+            n_finished,
+            name,
+            told,
+        )
+    return sorted(taken, key=lambda trial: trial.value)
+
+
+def _comparable(
+    studies: list[EarlierStudy], metric: str, name: str, place: str
+) -> list[EarlierStudy]:
+    """Return the studies that compare a metric; the others are left out with a warning.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    fitting = [study for study in studies if study.settings.sweep.metric == metric]
+    if not fitting:
+        others = ", ".join(sorted({study.settings.sweep.metric for study in studies}))
+        raise ConfigError(f"{place}: {name} compares {others}, this study {metric}")
+    for study in studies:
+        if study not in fitting:
+            other = study.settings.sweep.metric
+            logger.warning("%s: %s is left out: it compares %s", place, study.name, other)
+    return fitting
+
+
+def _point(
+    then: StudySettings, trial: JournalTrial, now: StudySettings, space: Space
+) -> tuple[dict[str, Any], str | None]:
+    """Return an earlier trial's values as a point of the space, or why it is none.
 
     Every searched setting must be in its dimension, and every setting that only the earlier study
     searched must be as it is now.
     """
-    place = "start_from"
-    study = read_study(folder, place)
-    then, now = study.settings, settings
-    if then.sweep.metric != now.sweep.metric:
-        raise ConfigError(
-            f"{place}: {folder} compares {then.sweep.metric}, this study {now.sweep.metric}"
-        )
     base = now.base_trial()
-    taken = []
-    for trial in study.finished():
-        had = with_values(then.base_trial(), trial.values)
-        whole = {d.key: plain(setting_of(had, d.key)) for d in space.dimensions}
-        wanted = space.active(whole)
-        values = space.inside(wanted)
-        others = {key: value for key, value in trial.values.items() if key not in space.keys}
-        unlike = [k for k, value in others.items() if not same(value, plain(setting_of(base, k)))]
-        alike = with_values(base, values).data == had.data
-        if values.keys() == wanted.keys() and alike and not unlike and space.allows(values):
-            taken.append(EarlierTrial(str(study.folder), values, float(trial.value or 0.0)))
-    if not taken:
-        raise SpaceError(
-            f"{place}: none of the {len(study.finished())} finished trials of {folder} is a point "
-            "of this space on these data. Start with its best settings instead: "
-            f"start_with: [{{best: {{study: {folder}}}}}]"
-        )
-    logger.info("%s: %d of %d finished trials", folder, len(taken), len(study.finished()))
-    return sorted(taken, key=lambda trial: trial.value)
+    had = with_values(then.base_trial(), trial.values)
+    whole = {d.key: plain(setting_of(had, d.key)) for d in space.dimensions}
+    wanted = space.active(whole)
+    values = space.inside(wanted)
+    outside = [key for key in wanted if key not in values]
+    if outside:
+        return {}, f"{', '.join(outside)} outside of its dimension"
+    others = {key: value for key, value in trial.values.items() if key not in space.keys}
+    unlike = [k for k, value in others.items() if not same(value, plain(setting_of(base, k)))]
+    if unlike:
+        return {}, f"{', '.join(unlike)} is not searched now and had another value"
+    if with_values(base, values).data != had.data:
+        return {}, "other data"
+    if not space.allows(values):
+        return {}, "ruled out by the constraints"
+    return values, None

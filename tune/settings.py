@@ -198,10 +198,14 @@ class SweepSettings(Settings):
         (),
         strict=False,
         description="Points to run first: defaults, {setting: value, ...}, {file: CONFIG} or "
-        "{best: {study: FOLDER, k: 3}}; what a point leaves out is drawn.",
+        "{best: {study: FOLDER or mlflow:EXPERIMENT[/STUDY], k: 3}}; what a point leaves out is "
+        "drawn.",
     )
     start_from: tuple[str, ...] = Field(
-        (), strict=False, description="Folders of earlier studies whose finished trials are known."
+        (),
+        strict=False,
+        description="Earlier studies whose finished trials are known: folders, or "
+        "mlflow:EXPERIMENT[/STUDY].",
     )
     resources: ResourceSettings = Field(
         default_factory=ResourceSettings, description="What one trial occupies."

@@ -41,7 +41,9 @@ def _check_word(place: str, word: str, value: Any) -> None:
     whole = isinstance(count, int) and not isinstance(count, bool) and count >= 1
     if isinstance(best.get("study"), str) and whole and best.keys() <= {"study", "k"}:
         return
-    form = "{file: CONFIG}" if word == "file" else "{best: {study: FOLDER, k: 3}}"
+    form = "{file: CONFIG}"
+    if word == "best":
+        form = "{best: {study: FOLDER or mlflow:EXPERIMENT, k: 3}}"
     raise SpaceError(f"{place}: expected {form}, got {word}: {value!r}")
 
 
