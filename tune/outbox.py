@@ -242,13 +242,13 @@ class Sender:
         """Deliver events; return False where the thread was ended before the store took them."""
         try:
             return self._deliver_when_possible(events)
-        except Exception as error:
-            logger.debug("%d records failed together, each is tried alone: %s", len(events), error)
+        except Exception:
+            logger.debug("%d records failed together", len(events), exc_info=True)
         for event in events:
             try:
                 if not self._deliver_when_possible([event]):
                     return False
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001  it is logged and kept
                 self._outbox.aside.add(event, error)
         return True
 
