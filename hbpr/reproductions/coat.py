@@ -111,8 +111,8 @@ settings; the last fit learns the whole log for as many epochs. 366 pairs that a
 parts are left out of training.
 
 The model also reads what is published of the coats (gender, type, colour, front page); EASE and
-popularity read no features. The deviation over the seeds says nothing of the 290 people; the interval
-over the users does.
+popularity read no features. The deviation over the seeds says nothing of the 290 people; the
+interval over the users does.
 """,
     metrics=_METRICS,
     published=(),
