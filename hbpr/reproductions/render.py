@@ -56,8 +56,8 @@ def to_markdown(result: Result, *, plot: str | None = None) -> str:
         if row.published
         else "",
         f"Settings, chosen on validation ([configs/reproductions/{row.name}.yaml]"
-        f"(../configs/reproductions/{row.name}.yaml) also holds the search that chose them; "
-        "what is not named has its default):",
+        f"(../configs/reproductions/{row.name}.yaml) tells how, and holds a search that chooses "
+        "again; what is not named has its default):",
         f"```yaml\n{_changed(result.settings)}```",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
