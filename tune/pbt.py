@@ -51,8 +51,8 @@ class PopulationSearcher(Searcher):
 
     def suggest(self, trial_id: str) -> Any:
         """Return the next trial, None for not now, or ``Searcher.FINISHED``."""
-        if not self.has_room:
-            return None
+        if self._live and not self.has_room:
+            return None  # without live trials Tune waits in here, and nobody looks for room
         suggestion = self.inner.suggest(trial_id)
         if suggestion == Searcher.FINISHED:
             return None if self._live else Searcher.FINISHED
