@@ -129,7 +129,7 @@ def disturbed(above: Path, whole: int, n_kills: int, rng: random.Random) -> dict
     command = ["tune", "config.yaml", "--cpus", "1", "--no-progress"]
     kills = []
     for moment in sorted(rng.sample(range(whole), n_kills)):
-        where = kill_at(start(above, *command), above, moment, rng.uniform(0.0, 1.0))
+        where = kill_at(start(above, *command), above, moment, rng.uniform(0.0, 0.05))
         if not where:
             break
         kills.append(where)

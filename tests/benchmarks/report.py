@@ -12,6 +12,7 @@ import platform
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,22 @@ PROGRAMS: dict[str, tuple[str, list[str], list[str]]] = {
         ["--dataset", "ml-100k", "--trials", "2", "--seeds", "2", "--max-epochs", "20"],
     ),
     "quality_ml-1m": ("quality.py", ["--dataset", "ml-1m"], []),
+    "search_speed": (
+        "search_speed.py",
+        [],
+        ["--datasets", "tiny", "--pairs", "1", "--trials", "8"],
+    ),
+    "trivial_trials": ("trivial_trials.py", [], ["--trials", "60"]),
+    "asha_vs_random": (
+        "asha_vs_random.py",
+        [],
+        ["--datasets", "ml-100k", "--trials", "6", "--seeds", "1", "--set", "training.n_iter=10"],
+    ),
+    "kill_and_resume": (
+        "kill_and_resume.py",
+        [],
+        ["--studies", "1", "--trials", "6", "--kills", "1"],
+    ),
     "scaling": ("scaling.py", [], ["--most-pairs", "300000", "--points", "3", "--seconds", "0.2"]),
 }
 #: What DESIGN asks of training on one thread, by dataset.
@@ -62,7 +79,7 @@ def versions() -> str:
     """hbpr's commit, and the versions of every side."""
     git = ["git", "-C", str(ROOT)]
     commit = _output([*git, "rev-parse", "--short", "HEAD"]) or "unknown"
-    changed = _output([*git, "status", "--porcelain", "--", "hbpr"])
+    changed = _output([*git, "status", "--porcelain", "--", "hbpr", "tune"])
     own = ("numpy", "numba", "scipy", "torch")
     lines = [
         f"- hbpr: commit {commit}{' with changes' if changed else ''}, Python "
@@ -137,7 +154,42 @@ def against_bars(results: dict[str, Any]) -> str:
             1.0,
             means["hbpr, fused"] / max(peers) if both else None,
         )
+    search_bars(results, row)
     return harness.table(["what", "bar", "measured", "met"], rows)
+
+
+def search_bars(results: dict[str, Any], row: Callable[..., None]) -> None:
+    """The rows of the search."""
+    speed = results.get("search_speed", {}).get("found", {})
+
+    def of(dataset: str, side: str, key: str) -> float | None:
+        return harness.median(harness.values(speed.get(dataset, {}).get(side, []), key))
+
+    for dataset in ("ml-100k", "ml-1m"):
+        ours, plain = (
+            of(dataset, side, "warm_trials_per_h") for side in ("hbpr tune", "plain Ray Tune")
+        )
+        if dataset == "ml-100k":
+            row(f"trials an hour, warm, {dataset}", 8000, ours)
+        else:
+            share = of(dataset, "hbpr tune", "busy_share")
+            row(f"training and evaluation, share of wall × CPUs, {dataset}", 0.8, share)
+        ratio = ours / plain if ours and plain else None
+        row(f"trials an hour, hbpr / plain Ray Tune, {dataset}", 5, ratio)
+    trivial = results.get("trivial_trials", {}).get("found", {})
+    for key, what in (
+        ("added_first_s", "seconds added to a trial, the first hundred"),
+        ("added_last_s", "seconds added to a trial, the last hundred of 1,000"),
+    ):
+        row(what, 0.15, trivial.get(key), at_most=True)
+    row("MB of the driver for ten trials", 1, trivial.get("growth_mb_per_10_trials"), at_most=True)
+    asha = results.get("asha_vs_random", {}).get("found", {})
+    for dataset in ("ml-100k", "ml-1m"):
+        ratio = asha.get(dataset, {}).get("ratio")
+        row(f"training to random's best: ASHA + TPE / random, {dataset}", 0.25, ratio, at_most=True)
+    killed = results.get("kill_and_resume", {}).get("found", [])
+    right = sum(each["ok"] for each in killed) / len(killed) if killed else None
+    row("share of killed and resumed studies with nothing lost", 1, right)
 
 
 def compose(results: dict[str, Any], today: str, quick: bool) -> str:
