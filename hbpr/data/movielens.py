@@ -69,8 +69,9 @@ def load_movielens(
         rating_threshold: A rating at or above it is a positive, one below it an observed negative.
         item_feature: indicator: one feature an item; metadata: genres and the decade of release;
             both. Every feature weighs 1. genome (ml-20m and ml-25m only): one feature an item,
-            and beside it the relevance of every tag of the tag genome, divided by their sum. A
-            film that the genome leaves out has its own feature alone; the log counts them.
+            and beside it the relevance of every tag of the tag genome, scaled so that their
+            squares sum to 1. A film that the genome leaves out has its own feature alone; the log
+            counts them.
         user_feature: indicator; metadata: age band, gender and occupation (ml-100k and ml-1m
             only); both.
         test_fold: A published fold of ml-100k, u1 to u5, ua or ub: its test pairs are held out by
@@ -191,7 +192,10 @@ def _add(
 
 
 def _add_genome(data: UserItemData, folder: Path, rated: np.ndarray[Any, Any]) -> None:
-    """Add the tags of each film, weighed by relevance so that the weights of a film sum to 1.
+    """Add the tags of each film, weighed by relevance, the weights of a film of length 1.
+
+    So a film's tags together start and learn (SGD) at the scale of one feature, however many are
+    relevant; unscaled, a thousand tags would move a film hundreds of steps at once.
 
     Raises:
         DataError: The files cannot be read, or do not fit each other.
@@ -210,12 +214,14 @@ def _add_genome(data: UserItemData, folder: Path, rated: np.ndarray[Any, Any]) -
             f"{data.name}: genome-scores.csv in {folder} has the tag "
             f"{scores['tag'][unknown].iloc[0]}, which genome-tags.csv does not name"
         )
-    weights = scores["relevance"] / scores.groupby("item")["relevance"].transform("sum")
+    relevance = scores["relevance"].to_numpy(np.float64)
+    films = scores["item"].to_numpy()
+    weights = relevance / np.sqrt(np.bincount(films, relevance**2))[films]
     codes, texts = pd.factorize(("tag=" + tags).to_numpy(object))
     labels = pd.Categorical.from_codes(
         codes[tags.index.get_indexer(pd.Index(scores["tag"]))], categories=pd.Index(texts)
     )
-    data.add_item_features(scores["item"].to_numpy(), labels, weights.to_numpy())
+    data.add_item_features(films, labels, weights)
     without = len(rated) - scores["item"].nunique()
     _log.info(
         "%s: %d of %d films are not in the tag genome: they have their own feature alone",
