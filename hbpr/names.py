@@ -22,6 +22,8 @@ MERE_PAGE_SHARE: Final = "mere_page_share"
 LOSS: Final = "train/loss"
 TRAIN_S: Final = "time/train_s"
 EVAL_S: Final = "time/eval_s"
+#: Share of each user's training positives that an epoch visited, where it grows.
+DATA_SHARE: Final = "train/data_share"
 
 #: What serving a model takes, measured once a trial: bytes of all item vectors, and milliseconds of
 #: CPU time to score the whole catalogue for one user. Less is better.

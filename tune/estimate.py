@@ -162,16 +162,18 @@ def mean_epochs(settings: StudySettings, epochs: int) -> float:
     """Return about how many epochs a trial trains under the study's scheduler.
 
     Successive halving keeps one of `reduction_factor` trials at each decision; the other rules are
-    counted as if they stopped nothing.
+    counted as if they stopped nothing. An epoch on a share of the data counts as that share.
     """
     from tune.schedulers import decision_epochs
 
     scheduler = settings.sweep.scheduler
     if scheduler.kind != "asha":
         return float(epochs)
+    growth = settings.base_trial().training.growth
     total, alive, last = 0.0, 1.0, 0
     for decision in [*decision_epochs(scheduler, epochs), epochs]:
-        total += alive * (decision - last)
+        share = growth.at(decision) if growth else 1.0
+        total += alive * share * (decision - last)
         alive, last = alive / scheduler.reduction_factor, decision
     return total
 

@@ -1,7 +1,7 @@
 """Whether early values tell which trials will be good: what stopping early rests on."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,11 +21,20 @@ class RankCorrelation:
         tau: Kendall's tau-b of the values there and the final ones, -1 to 1; NaN where too few
             trials went further, or all had the same value.
         n_trials: Finished trials that went further than this epoch.
+        data_share: Share of the training positives that they had seen by then; 1: all.
     """
 
     epoch: int
     tau: float
     n_trials: int
+    data_share: float = 1.0
+
+    @property
+    def place(self) -> str:
+        """Where, in words, such as ``epoch 5 on 11 % of the data``."""
+        if self.data_share >= 1.0:
+            return f"epoch {self.epoch}"
+        return f"epoch {self.epoch} on {100 * self.data_share:.0f} % of the data"
 
     @property
     def misleading(self) -> bool:
@@ -34,7 +43,9 @@ class RankCorrelation:
 
 
 def rank_correlations(
-    curves: Sequence[Mapping[int, float]], epochs: Sequence[int]
+    curves: Sequence[Mapping[int, float]],
+    epochs: Sequence[int],
+    share_at: Callable[[int], float] = lambda epoch: 1.0,
 ) -> list[RankCorrelation]:
     """Compare the order of trials at some epochs with their order at the end.
 
@@ -44,6 +55,7 @@ def rank_correlations(
     Args:
         curves: Of each finished trial: epoch -> value, higher is better. NaN is no value.
         epochs: Where to look, such as `tune.schedulers.decision_epochs` names.
+        share_at: Share of the training positives that an epoch visits.
 
     Returns:
         One entry an epoch. A trial's value there is its first from that epoch on, as a scheduler
@@ -65,7 +77,7 @@ def rank_correlations(
                 final.append(max(v for _, v in points))
         varied = len(set(early)) > 1 and len(set(final)) > 1
         tau = float(kendalltau(early, final).statistic) if varied else math.nan
-        found.append(RankCorrelation(epoch, tau, len(early)))
+        found.append(RankCorrelation(epoch, tau, len(early), share_at(epoch)))
     return found
 
 
@@ -82,6 +94,6 @@ below 0.5): raise scheduler.grace_period
         return None
     last = bad[-1]
     return (
-        f"at epoch {last.epoch} the order of {last.n_trials} trials says little about their final "
+        f"at {last.place} the order of {last.n_trials} trials says little about their final "
         f"order (Kendall tau {last.tau:.2f}, below {MISLEADING}): raise scheduler.grace_period"
     )

@@ -135,7 +135,7 @@ def comparison_lines(result: StudyResult) -> list[str]:
 def early_line(result: StudyResult) -> str | None:
     """Return how much the early order of the trials said about the final one, in words."""
     told = [
-        f"{each.tau:.2f} at epoch {each.epoch} ({each.n_trials} trials)"
+        f"{each.tau:.2f} at {each.place} ({each.n_trials} trials)"
         for each in result.early
         if math.isfinite(each.tau) and each.n_trials >= _FEWEST
     ]

@@ -15,7 +15,7 @@ from weakref import WeakValueDictionary
 from ray.tune import Callback
 
 from hbpr.mlflow_log import as_text, mask_uri
-from hbpr.names import COSTS, EVAL_S, LOSS, TRAIN_S, baseline_name, best_name
+from hbpr.names import COSTS, DATA_SHARE, EVAL_S, LOSS, TRAIN_S, baseline_name, best_name
 from tune.delivery import STUDY, Delivery, settings_text
 from tune.journal import Parent
 from tune.outbox import Event, Outbox, Sender
@@ -34,7 +34,7 @@ _STATUS: Final[dict[str, Status]] = {
     "PRUNED": "KILLED",
     "FAIL": "FAILED",
 }
-_ALWAYS: Final = frozenset({LOSS, TRAIN_S, EVAL_S, *COSTS})
+_ALWAYS: Final = frozenset({LOSS, TRAIN_S, EVAL_S, DATA_SHARE, *COSTS})
 
 
 class MlflowRecorder(Callback):

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from hbpr.errors import ConfigError, SpaceError
 from hbpr.names import COSTS, parse_metric_name
 from hbpr.settings.load import apply_overrides, resolve_paths, validate
-from hbpr.settings.models import Seed, Settings, TrialSettings
+from hbpr.settings.models import GrowthSettings, Seed, Settings, TrialSettings
 from hbpr.settings.yaml import Document, load_yaml
 from tune.dimensions import Choice
 from tune.objectives import Goals, Limit, Objective
@@ -81,6 +81,11 @@ class SchedulerSettings(Settings):
     )
     reduction_factor: float = Field(
         3.0, gt=1.0, le=100.0, description="One of this many trials goes on (asha, hyperband)."
+    )
+    fidelity: Literal["epochs", "data"] = Field(
+        "epochs",
+        description="What a trial that goes on gets more of (asha, hyperband): epochs, or with them "
+        "data: a share of each user's positives that grows by reduction_factor, up to all.",
     )
     interval: int = Field(
         10, ge=1, description="Epochs between two comparisons of all trials (pbt)."
@@ -345,6 +350,23 @@ class StudySettings(TrialSettings):
         return {**raw, "training": training, "sweep": sweep}
 
     @model_validator(mode="after")
+    def _data_grow_with_the_halvings(self) -> Self:
+        scheduler = self.sweep.scheduler
+        if scheduler.fidelity == "epochs":
+            return self
+        if scheduler.kind not in {"asha", "hyperband"}:
+            raise ValueError(
+                "sweep.scheduler.fidelity: data grow where asha or hyperband halve the trials, got "
+                f"kind {scheduler.kind}. Take one of these, or leave fidelity out"
+            )
+        if self.training.growth is not None:
+            raise ValueError(
+                "sweep.scheduler.fidelity: data sets training.growth, which is given too. Leave "
+                "one of them out"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _metrics_are_reported(self) -> Self:
         """Refuse a list length that a trial need not evaluate; that of the monitor is checked."""
         for name in self.sweep.goals().metrics[1:]:
@@ -359,7 +381,27 @@ class StudySettings(TrialSettings):
 
     def base_trial(self) -> TrialSettings:
         """Return the settings of a trial in which nothing searched has been replaced yet."""
-        return TrialSettings(**{name: getattr(self, name) for name in TrialSettings.model_fields})
+        plain = TrialSettings(**{name: getattr(self, name) for name in TrialSettings.model_fields})
+        if self.sweep.scheduler.fidelity == "epochs":
+            return plain
+        growth = self._growth(int(self._parsed().largest("training.n_iter", plain)))
+        return plain.model_copy(
+            update={"training": plain.training.model_copy(update={"growth": growth})}
+        )
+
+    def _parsed(self) -> Space:
+        return Space.parse(self.sweep.space, self.sweep.constraints)
+
+    def _growth(self, max_epochs: int) -> GrowthSettings | None:
+        """Return shares that grow at every halving, to all of the data at the last one."""
+        scheduler = self.sweep.scheduler
+        factor, halvings, epoch = scheduler.reduction_factor, 0, float(scheduler.grace_period)
+        while epoch < max_epochs:
+            halvings, epoch = halvings + 1, epoch * factor
+        if not halvings:
+            return None
+        share = factor**-halvings
+        return GrowthSettings(share=share, epochs=scheduler.grace_period, factor=factor)
 
     def search_space(self) -> Space:
         """Return the space, tried against the settings.
@@ -369,7 +411,7 @@ class StudySettings(TrialSettings):
                 starts with its key.
         """
         sweep, base = self.sweep, self.base_trial()
-        space = Space.parse(sweep.space, sweep.constraints).check(base)
+        space = self._parsed().check(base)
         space.data_points(base)
         if sweep.search.algorithm == "grid":
             space.grid()

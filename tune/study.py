@@ -287,9 +287,11 @@ class _Study:
         front = self._goals.front(trials) if self._goals.several else []
         records = [_record(trial) for trial in trials]
         (best,) = (record for record in records if record.number == answer.winner.number)
+        growth = settings.base_trial().training.growth
         early = rank_correlations(
             [trial.reports for trial in trials if trial.state == "COMPLETE"],
             decision_epochs(sweep.scheduler, settings.max_epochs()),
+            *([growth.at] if growth else []),
         )
         warning = warning_of(early)
         self._notes += [warning] if warning else []

@@ -97,6 +97,24 @@ class UserItems:
         weights = None if self.weights is None else self.weights[mask]
         return type(self)(indptr, self.items[mask], self.n_items, weights)
 
+    def thinned(self, share: float, seed: int) -> Self:
+        """Return a share of each user's pairs, drawn at random and rounded up.
+
+        Of the same seed a larger share holds all pairs of a smaller one; a user who has pairs keeps
+        one at least.
+
+        Example:
+            >>> pairs = UserItems.from_pairs([0, 0, 0, 0, 1], [0, 1, 2, 3, 0], n_users=3, n_items=4)
+            >>> pairs.thinned(0.5, seed=0).counts.tolist()
+            [2, 1, 0]
+        """
+        users, counts = self.users(), self.counts
+        order = np.lexsort((np.random.default_rng(seed).random(self.n_pairs), users))
+        kept = np.empty(self.n_pairs, bool)
+        places = np.arange(self.n_pairs) - np.repeat(self.indptr[:-1], counts)
+        kept[order] = places < np.repeat(np.ceil(share * counts - 1e-9), counts)
+        return self.select(kept)
+
     def contains(self, other: Self) -> NDArray[np.bool_]:
         """(other.n_pairs,) whether each pair of `other` is here too."""
         keys = self.users().astype(np.int64) * self.n_items + self.items
@@ -301,6 +319,17 @@ class Interactions:
             digest.update(features.indices.tobytes())
             digest.update(features.values.tobytes())
         return digest.hexdigest()
+
+    def thinned(self, share: float, seed: int) -> Self:
+        """Return the data with a share of each user's training pairs, see `UserItems.thinned`.
+
+        Users, items, features and what is held out stay: only less is known of each user.
+        """
+        return dataclasses.replace(
+            self,
+            train=self.train.thinned(share, seed),
+            train_negatives=self.train_negatives.thinned(share, seed),
+        )
 
     def refit_on_validation(self) -> Self:
         """Return the data of the final fit: validation moved into train, test untouched."""

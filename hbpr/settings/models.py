@@ -326,6 +326,29 @@ class NegativeSettings(Settings):
     )
 
 
+class GrowthSettings(Settings):
+    """Training positives that grow in number: later epochs, larger shares of each user's."""
+
+    share: float = Field(gt=0.0, lt=1.0, description="Share of each user's positives at first.")
+    epochs: int = Field(ge=1, description="Epochs with the first share.")
+    factor: float = Field(
+        gt=1.0, le=100.0, description="The share, and the epoch of the next step, grow by it."
+    )
+
+    def at(self, epoch: int) -> float:
+        """Return the share that an epoch trains on, counted from 1.
+
+        Example:
+            >>> growth = GrowthSettings(share=0.1, epochs=5, factor=4.0)
+            >>> [growth.at(epoch) for epoch in (1, 5, 6, 20, 21)]
+            [0.1, 0.1, 0.4, 0.4, 1.0]
+        """
+        share, end = self.share, float(self.epochs)
+        while share < 1.0 and epoch > end:
+            share, end = share * self.factor, end * self.factor
+        return 1.0 if share > 1.0 - 1e-9 else share
+
+
 class TrainingSettings(Settings):
     """The training loop, its evaluation on the validation part, and when it stops."""
 
@@ -342,6 +365,9 @@ class TrainingSettings(Settings):
         100, ge=1, le=1_000_000, description="Epochs; each visits every training positive once."
     )
     batch_size: int = Field(4096, ge=1, le=2**24, description="Triples a step (autograd).")
+    growth: GrowthSettings | None = Field(
+        None, description="Begin with a share of the training positives; left out: all of them."
+    )
     eval_every: int = Field(5, ge=1, description="Epochs between evaluations.")
     top_k: tuple[Annotated[int, Field(ge=1)], ...] = Field(
         (10, 20), strict=False, min_length=1, description="Lengths of the lists that metrics judge."

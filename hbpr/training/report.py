@@ -20,6 +20,8 @@ class EpochReport:
         best_value: Value of the monitored metric there, None before the first evaluation.
         is_best: Whether this epoch is the best so far.
         done: Whether training ends here.
+        data_share: Share of each user's training positives that it visited, where it grows; None:
+            all of them.
         stopped_early: Whether it ends because the monitored metric no longer rose.
     """
 
@@ -34,6 +36,7 @@ class EpochReport:
     is_best: bool
     done: bool
     stopped_early: bool
+    data_share: float | None = None
 
     def as_result(self) -> dict[str, float]:
         """Values worth recording, by metric name."""
@@ -41,5 +44,6 @@ class EpochReport:
             names.LOSS: self.loss,
             names.TRAIN_S: self.train_s,
             names.EVAL_S: self.eval_s,
+            **({names.DATA_SHARE: self.data_share} if self.data_share is not None else {}),
             **self.metrics,
         }

@@ -13,7 +13,7 @@ from hbpr.models import NeuMF, Recommender, build_model
 from hbpr.models.base import load_arrays, parameters_as_arrays
 from hbpr.settings.models import OptimizerSettings, TrialSettings
 from hbpr.training import checkpoint
-from hbpr.training.engine import State, learning_rate
+from hbpr.training.engine import Engine, State, learning_rate
 from hbpr.training.engines import make_engine
 from hbpr.training.pretrain import pretrain
 from hbpr.training.report import EpochReport
@@ -55,7 +55,8 @@ class Trainer(Iterator[EpochReport]):
         self.settings = settings
         self.model: Recommender = build_model(settings.model, data, seed=settings.training.seed)
         self._threads = threads
-        self._engine, self.engine_reason = make_engine(self.model, data, settings, threads=threads)
+        self._share = self._share_of(1)
+        self._engine, self.engine_reason = self._new_engine()
         self.engine_name = self._engine.name
         _log.debug("engine %s: %s", self.engine_name, self.engine_reason)
         self.epoch = 0
@@ -76,6 +77,9 @@ class Trainer(Iterator[EpochReport]):
             raise StopIteration
         training = self.settings.training
         self.epoch += 1
+        if self._share_of(self.epoch) != self._share:
+            self._share = self._share_of(self.epoch)
+            self._renew_engine()
         lr = learning_rate(self.settings.optimizer, self.epoch, training.n_iter)
         started = perf_counter()
         try:
@@ -84,7 +88,7 @@ class Trainer(Iterator[EpochReport]):
                 and isinstance(self.model, NeuMF)
                 and self.settings.model.pretrain_epochs
             ):
-                pretrain(self.model, self.data, self.settings)
+                pretrain(self.model, self._visited, self.settings)
             loss = self._engine.train_epoch(lr)
         except DivergedError as error:
             raise self._diverged(str(error), lr) from error
@@ -110,7 +114,7 @@ class Trainer(Iterator[EpochReport]):
             epoch=self.epoch,
             loss=loss,
             metrics=metrics,
-            n_positives=self.data.train.n_pairs,
+            n_positives=self._visited.train.n_pairs,
             train_s=train_s,
             eval_s=perf_counter() - started - train_s,
             best_epoch=self.best_epoch,
@@ -118,7 +122,25 @@ class Trainer(Iterator[EpochReport]):
             is_best=is_best,
             done=self._done,
             stopped_early=stopped_early,
+            data_share=self._share if training.growth else None,
         )
+
+    def _share_of(self, epoch: int) -> float:
+        growth = self.settings.training.growth
+        return growth.at(epoch) if growth else 1.0
+
+    def _new_engine(self) -> tuple[Engine, str]:
+        """Return an engine for the model as it is, over the share of the data that is visited."""
+        whole = self._share >= 1.0
+        seed = self.settings.training.seed
+        self._visited = self.data if whole else self.data.thinned(self._share, seed)
+        return make_engine(self.model, self._visited, self.settings, threads=self._threads)
+
+    def _renew_engine(self) -> None:
+        """Let a new engine go on with the old one's state."""
+        state = self._engine.state()
+        self._engine, self.engine_reason = self._new_engine()
+        self._engine.load_state(state)
 
     def _diverged(self, what: str, lr: float) -> DivergedError:
         """End the training; return the error that tells why."""
@@ -166,12 +188,8 @@ class Trainer(Iterator[EpochReport]):
         before = self.settings.optimizer.name
         if optimizer.name != before:
             raise ValueError(f"the update rule cannot change from {before} to {optimizer.name}")
-        state = self._engine.state()
         self.settings = self.settings.model_copy(update={"optimizer": optimizer})
-        self._engine, self.engine_reason = make_engine(
-            self.model, self.data, self.settings, threads=self._threads
-        )
-        self._engine.load_state(state)
+        self._renew_engine()
 
     def save(self, folder: Path | str) -> None:
         """Write all it takes to go on: weights, best weights, optimizer, random state."""

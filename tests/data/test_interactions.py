@@ -1,4 +1,5 @@
 import dataclasses
+import math
 
 import numpy as np
 import pytest
@@ -57,6 +58,33 @@ def test_select_keeps_weights_and_shape():
 def test_union_of_weighted_and_unweighted_counts_one_for_the_unweighted():
     union = build([(0, 1)]).union(build([(0, 1), (1, 1)], [2.0, 5.0]))
     assert union.weights.tolist() == [3.0, 5.0]
+
+
+@given(
+    pairs=st.lists(st.tuples(st.integers(0, 5), st.integers(0, 30)), max_size=80),
+    shares=st.tuples(st.floats(0.01, 1.0), st.floats(0.01, 1.0)),
+    seed=st.integers(0, 9),
+)
+def test_thinned_leaves_a_share_of_each_user_and_smaller_shares_lie_in_larger(pairs, shares, seed):
+    users, items = np.array(pairs, np.int64).reshape(-1, 2).T
+    whole = UserItems.from_pairs(users, items, n_users=7, n_items=31)
+    less, more = (whole.thinned(share, seed) for share in sorted(shares))
+    for share, part in zip(sorted(shares), (less, more), strict=True):
+        assert part.counts.tolist() == [math.ceil(share * n - 1e-9) for n in whole.counts]
+        assert whole.contains(part).all()
+    assert more.contains(less).all()
+    assert np.array_equal(whole.thinned(1.0, seed).items, whole.items)
+
+
+def test_thinned_keeps_weights_with_their_pairs():
+    weights = np.arange(1, 41, dtype=np.float32)
+    whole = UserItems.from_pairs(
+        np.repeat([0, 1], 20), np.tile(np.arange(20), 2), n_users=2, n_items=20, weights=weights
+    )
+    part = whole.thinned(0.3, seed=1)
+    assert part.weights.tolist() == (1 + 20 * part.users() + part.items).tolist()
+    assert part.counts.tolist() == [6, 6]
+    assert not np.array_equal(part.items, whole.thinned(0.3, seed=2).items)
 
 
 def test_empty_has_no_pair():

@@ -57,6 +57,53 @@ def overfit(synthetic, settings_of):
     return make
 
 
+GROWTH = {"share": 0.25, "epochs": 2, "factor": 2.0}
+
+
+class TestGrowth:
+    """Shares of the training positives: a quarter to epoch 2, half to epoch 4, then all."""
+
+    @both_engines
+    def test_an_epoch_visits_its_share(self, synthetic, settings_of, engine: str) -> None:
+        data = synthetic()
+        settings = settings_of(
+            training={"engine": engine, "n_iter": 6, "eval_every": 1, "growth": GROWTH}
+        )
+        reports = list(Trainer(data, settings))
+        seed = settings.training.seed
+        shares = [0.25, 0.25, 0.5, 0.5, 1.0, 1.0]
+        assert [r.data_share for r in reports] == shares
+        assert [r.n_positives for r in reports] == [
+            data.train.thinned(share, seed).n_pairs for share in shares
+        ]
+        assert [r.as_result()["train/data_share"] for r in reports] == shares
+        first = Trainer(data.thinned(0.25, seed), settings_of(training={"engine": engine}))
+        assert next(first).loss == reports[0].loss
+
+    @both_engines
+    @pytest.mark.parametrize("stop", [1, 2, 3, 4, 5])
+    def test_a_checkpoint_goes_on_alike(
+        self, synthetic, settings_of, tmp_path: Path, engine: str, stop: int
+    ) -> None:
+        settings = settings_of(
+            training={"engine": engine, "n_iter": 6, "eval_every": 1, "growth": GROWTH}
+        )
+        whole, begun = Trainer(synthetic(), settings), Trainer(synthetic(), settings)
+        reports = list(whole)
+        for _ in range(stop):
+            next(begun)
+        begun.save(tmp_path)
+        again = Trainer(synthetic(), settings)
+        again.load(tmp_path)
+        assert _without_times(list(again)) == _without_times(reports[stop:])
+        _assert_same_weights(again.model, whole.model)
+
+    def test_without_growth_nothing_is_said_of_it(self, synthetic, settings_of) -> None:
+        report = next(Trainer(synthetic(), settings_of()))
+        assert report.data_share is None
+        assert "train/data_share" not in report.as_result()
+
+
 class TestReports:
     @both_engines
     def test_one_an_epoch_until_the_last(self, synthetic, settings_of, engine: str) -> None:

@@ -1,13 +1,20 @@
 import itertools
+import json
 import math
+import sqlite3
+from typing import ClassVar
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hbpr.data import load_data
+from hbpr.settings.load import with_values
+from hbpr.training.trainer import Trainer
 from tune.fidelity import RankCorrelation, rank_correlations, warning_of
 from tune.schedulers import decision_epochs, make_scheduler
 from tune.settings import SchedulerSettings
+from tune.study import run_study
 
 values = st.lists(st.integers(0, 8), min_size=3, max_size=12)
 
@@ -60,3 +67,76 @@ def test_epochs_of_the_other_rules():
     assert decision_epochs(SchedulerSettings(kind="none"), 100) == []
     assert decision_epochs(SchedulerSettings(kind="median", grace_period=10), 50) == [10, 20, 40]
     assert decision_epochs(SchedulerSettings(kind="asha", grace_period=10), 10) == []
+
+
+class TestShareOfTheData:
+    SWEEP: ClassVar = {
+        "scheduler": {
+            "kind": "asha",
+            "grace_period": 2,
+            "reduction_factor": 2.0,
+            "fidelity": "data",
+        },
+        "search": {"algorithm": "random"},
+        "num_trials": 12,
+        "max_concurrent": 1,
+    }
+    TRAINING: ClassVar = {"n_iter": 12, "eval_every": 2}
+
+    def test_shares_grow_at_the_rungs(self, small_study):
+        settings = small_study(self.SWEEP, training=self.TRAINING)
+        growth = settings.base_trial().training.growth
+        rungs = decision_epochs(settings.sweep.scheduler, 12)
+        assert rungs == [2, 4, 8]
+        assert [growth.at(epoch) for epoch in rungs] == [0.125, 0.25, 0.5]
+        assert [growth.at(epoch + 1) for epoch in rungs] == [0.25, 0.5, 1.0]
+        assert growth.at(12) == 1.0
+        assert settings.base_trial().training.growth == growth
+
+    def test_fewer_epochs_than_the_grace_period(self, small_study):
+        settings = small_study(self.SWEEP, training={"n_iter": 2})
+        assert settings.base_trial().training.growth is None
+
+    @pytest.mark.parametrize(
+        ("scheduler", "training", "message"),
+        [
+            ({"kind": "median"}, {}, "where asha or hyperband halve the trials, got kind median"),
+            ({}, {"growth": {"share": 0.1, "epochs": 2, "factor": 2.0}}, "training.growth, which"),
+        ],
+    )
+    def test_refused(self, small_study, scheduler, training, message):
+        sweep = self.SWEEP | {"scheduler": self.SWEEP["scheduler"] | scheduler}
+        with pytest.raises(ValueError, match=message):
+            small_study(sweep, training=training)
+
+    def test_words(self):
+        assert RankCorrelation(5, 0.1, 9, 0.111).place == "epoch 5 on 11 % of the data"
+        warning = warning_of([RankCorrelation(5, 0.1, 9, 0.111)])
+        assert warning.startswith("at epoch 5 on 11 % of the data the order of 9 trials")
+
+    @pytest.mark.ray
+    def test_a_study(self, small_study, tmp_path):
+        settings = small_study(self.SWEEP, training=self.TRAINING)
+        result = run_study(settings, progress=False)
+        assert [(each.epoch, each.data_share) for each in result.early] == [
+            (2, 0.125),
+            (4, 0.25),
+            (8, 0.5),
+        ]
+        with sqlite3.connect(tmp_path / "mlflow.db") as database:
+            rows = database.execute(
+                "select name, step, value from metrics join runs using (run_uuid) "
+                "where key = 'train/data_share'"
+            ).fetchall()
+        shares = {2: 0.125, 4: 0.25, 6: 0.5, 8: 0.5, 10: 1.0, 12: 1.0}
+        assert {(step, value) for _, step, value in rows} == set(shares.items())
+        for trial in result.trials:
+            own = {step for name, step, _ in rows if name == f"trial-{trial.number:03d}"}
+            assert own == {step for step in shares if step <= trial.epochs}
+        summary = json.loads((result.folder / "summary.json").read_text())
+        assert [each["data_share"] for each in summary["early"]] == [0.125, 0.25, 0.5]
+
+        settings = with_values(settings.base_trial(), result.best.values)
+        reports = list(Trainer(load_data(settings.data), settings))
+        alone = max(r.metrics[result.metric] for r in reports if r.metrics)
+        assert alone == result.best.value
