@@ -84,8 +84,8 @@ class SchedulerSettings(Settings):
     )
     fidelity: Literal["epochs", "data"] = Field(
         "epochs",
-        description="What a trial that goes on gets more of (asha, hyperband): epochs, or with them "
-        "data: a share of each user's positives that grows by reduction_factor, up to all.",
+        description="What a trial that goes on gets more of (asha, hyperband): epochs, or with "
+        "them data: a share of each user's positives that grows by reduction_factor, up to all.",
     )
     interval: int = Field(
         10, ge=1, description="Epochs between two comparisons of all trials (pbt)."
