@@ -196,7 +196,7 @@ def _row(folder: Any) -> tuple[str, str, str]:
 
         settings, _ = read_settings(folder.path)
         trials = read_journal(folder.path, settings.search_space())
-        n_trials = settings.n_trials()
+        n_trials = settings.n_trials() + settings.most_copies()
     except HbprError as error:
         return f"unreadable: {error}", "", ""
     ended = [trial for trial in trials if trial.state != "RUNNING"]
