@@ -1,9 +1,9 @@
 """Kill the driver of whole studies at random moments, resume them, and look for what was lost.
 
-Each study has one worker and a seed. Its driver is sent SIGKILL at random moments, and it is taken
-up again by ``hbpr study resume`` until it comes to its end. Then the journal and MLflow must hold
-each trial exactly once, none of them running and no epoch twice, and trials, values and winner must
-be those of the same study undisturbed.
+Every study has one worker and the same seed. Its driver is sent SIGKILL at random moments, and it
+is taken up again by ``hbpr study resume`` until it comes to its end. Then the journal and MLflow
+must hold each trial exactly once, none of them running and no epoch twice, and trials, values and
+winner must be those of the same study undisturbed.
 """
 
 import argparse
@@ -141,39 +141,40 @@ def disturbed(above: Path, whole: int, n_kills: int, rng: random.Random) -> dict
     return look(above) | {"kills": kills}
 
 
+def prepare(above: Path, options: Any) -> Path:
+    """Make a folder with the study's settings."""
+    above.mkdir()
+    config = CONFIG.format(seed=options.seed, n_trials=options.trials)
+    (above / "config.yaml").write_text(config)
+    return above
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--studies", type=int, default=5)
     parser.add_argument("--trials", type=int, default=24)
     parser.add_argument("--kills", type=int, default=3, help="of each study; default 3")
-    parser.add_argument("--seed", type=int, default=0, help="of the moments, and of the studies")
+    parser.add_argument("--seed", type=int, default=0, help="of the moments, and of all studies")
     parser.add_argument("--output", type=Path, help="JSON file for the report")
     options = parser.parse_args()
     rows, found = [], []
+    rng = random.Random(options.seed)
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
+        above = prepare(Path(scratch) / "undisturbed", options)
+        run(above, ["tune", "config.yaml", "--cpus", "1", "--no-progress"])
+        other, whole = look(above), n_events(above)
+    harness.say(f"undisturbed: {other['journal']} trials, {whole} lines of the journal")
     for number in range(options.studies):
-        seed = options.seed + number
-        rng = random.Random(seed)
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
-            looks = {}
-            for name in ("undisturbed", "killed"):
-                above = Path(scratch) / name
-                above.mkdir()
-                config = CONFIG.format(seed=seed, n_trials=options.trials)
-                (above / "config.yaml").write_text(config)
-                if name == "undisturbed":
-                    run(above, ["tune", "config.yaml", "--cpus", "1", "--no-progress"])
-                    looks[name] = look(above)
-                    whole = n_events(above)
-                else:
-                    looks[name] = disturbed(above, whole, options.kills, rng)
-        told, other = looks["killed"], looks["undisturbed"]
+            above = prepare(Path(scratch) / "killed", options)
+            told = disturbed(above, whole, options.kills, rng)
         same = all(told[key] == other[key] for key in ("told", "winner", "test"))
         right = same and (told["journal"], told["runs"]) == (options.trials, options.trials)
         right = right and not (told["running"] or told["twice"] or told["lost"])
         found.append({k: v for k, v in told.items() if k != "told"} | {"same": same, "ok": right})
         rows.append(
             [
-                f"{number + 1} (seed {seed})",
+                str(number + 1),
                 f"{', '.join(told['kills'])} of {whole}",
                 *(str(told[key]) for key in ("journal", "runs", "lost", "twice", "running")),
                 f"trial {told['winner']}, {'the same' if same else '**another study**'}",
