@@ -69,5 +69,4 @@ are ranked. The two published figures are known here without the address they ca
         Band(_NEUMF, "test/auc", low=0.881, why="the published NeuMF of the same sizes"),
     ),
     measure=_measure,
-    n_seeds=5,
 )
