@@ -2,7 +2,7 @@
 
 import logging
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +29,11 @@ SPACE: dict[str, Any] = {
 
 
 @pytest.fixture
-def recorded(tmp_path: Path, tracking_uri: str) -> Callable[..., tuple[str, list[JournalTrial]]]:
+def recorded(
+    tmp_path: Path, tracking_uri: str
+) -> Iterator[Callable[..., tuple[str, list[JournalTrial]]]]:
     """Record a study of random trials in MLflow, and remove its folder."""
+    before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
 
     def build(count: int = 9, seed: int = 0, **sections: Any) -> tuple[str, list[JournalTrial]]:
@@ -66,7 +69,8 @@ def recorded(tmp_path: Path, tracking_uri: str) -> Callable[..., tuple[str, list
         shutil.rmtree(folder.path)
         return folder.study_id, trials
 
-    return build
+    yield build
+    optuna.logging.set_verbosity(before)
 
 
 def study(uri: str, above: Path, *, seed: int = 0, **sections: Any) -> StudySettings:
