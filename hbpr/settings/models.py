@@ -377,6 +377,10 @@ class TrainingSettings(Settings):
         10, ge=0, description="Evaluations without a new best before the end; 0: never stop."
     )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where autograd runs.")
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32",
+        description="Of autograd's matrix products; weights, losses and sums stay float32.",
+    )
     threads: int = Field(
         1,
         ge=1,

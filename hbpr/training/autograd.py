@@ -151,7 +151,9 @@ class AutogradEngine(Engine):
         """Loss, summed over the batch; L2 acts on its gradients alone. Dropout is active here."""
         model = self.model.train()
         items = torch.cat([items_B.unsqueeze(1), negatives_BN], dim=1)  # one gather, one scatter
-        scores = model.batch_scores(users_B, items, self._l2)
+        halved = self._settings.precision == "bfloat16"
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=halved):
+            scores = model.batch_scores(users_B, items, self._l2).float()
         model.eval()
         positive_B, negative_BN = scores[:, 0], scores[:, 1:]
         if weights_BN is None:

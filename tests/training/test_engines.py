@@ -263,6 +263,22 @@ class TestOneStepIsTheSameInBothEngines:
         return before, moved
 
 
+@pytest.mark.parametrize("kind", ["mf", "neumf"])
+def test_half_precision_learns_as_well(checkerboard_of, build, kind: str) -> None:
+    board = checkerboard_of("identity")
+    model = {"n_latent": 2} if kind == "mf" else {"kind": "neumf", "n_latent": 4}
+    hits = {}
+    for precision in ("float32", "bfloat16"):
+        trained = build(
+            board.data, "autograd", "adam", 0.02, model=model, precision=precision, batch_size=128
+        )
+        for _ in range(30):
+            trained.train_epoch(0.02)
+        hits[precision] = board.hits(trained.model)
+    assert hits["bfloat16"] > max(0.9, hits["float32"] - 0.05)
+    assert {p.dtype for p in trained.model.parameters()} == {torch.float32}
+
+
 @both_features
 @pytest.mark.parametrize("engine", ["fused", "autograd"])
 class TestOddUsers:
@@ -398,6 +414,18 @@ class TestChoice:
         model = build_model(settings.model, synthetic())
         with pytest.raises(EngineError, match=rf"fused does not cover .*optimizer.name {name} "):
             make_engine(model, synthetic(), settings)
+
+    def test_half_precision_is_for_autograd(self, synthetic, settings_of) -> None:
+        for asked in ("auto", "fused"):
+            settings = settings_of(training={"engine": asked, "precision": "bfloat16"})
+            model = build_model(settings.model, synthetic())
+            if asked == "fused":
+                with pytest.raises(EngineError, match="training.precision is bfloat16"):
+                    make_engine(model, synthetic(), settings)
+            else:
+                engine, reason = make_engine(model, synthetic(), settings)
+                assert engine.name == "autograd"
+                assert "bfloat16" in reason
 
     def test_what_was_asked_for_runs(self, synthetic, settings_of) -> None:
         for asked in ("fused", "autograd"):

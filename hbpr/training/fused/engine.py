@@ -244,4 +244,6 @@ def why_not_fused(model: Recommender, settings: TrialSettings) -> str | None:
         return f"optimizer.name {settings.optimizer.name} is neither sgd nor adagrad"
     if settings.training.device == "cuda":
         return "training.device is cuda"
+    if settings.training.precision != "float32":
+        return f"training.precision is {settings.training.precision}"
     return None
