@@ -420,7 +420,7 @@ class TestChoice:
             settings = settings_of(training={"engine": asked, "precision": "bfloat16"})
             model = build_model(settings.model, synthetic())
             if asked == "fused":
-                with pytest.raises(EngineError, match="training.precision is bfloat16"):
+                with pytest.raises(EngineError, match=r"training\.precision is bfloat16"):
                     make_engine(model, synthetic(), settings)
             else:
                 engine, reason = make_engine(model, synthetic(), settings)
