@@ -196,7 +196,7 @@ def reopen(path: Path, settings: StudySettings, fingerprints: Mapping[str, str])
     folder = StudyFolder(path.absolute())
     try:
         before = json.loads(folder.settings.read_text())
-        old, new = flatten(before["settings"]), flatten(_public(settings))
+        old, new = flatten(_with_defaults(before["settings"])), flatten(_public(settings))
     except (OSError, ValueError, KeyError) as error:
         raise StudyError(f"--resume {path}: this is not the folder of a study ({error})") from error
     changed = [key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)]
@@ -265,6 +265,14 @@ def _public(settings: StudySettings) -> dict[str, Any]:
     values: dict[str, Any] = json.loads(settings.model_dump_json())
     values["mlflow"]["tracking_uri"] = mask_uri(settings.mlflow.tracking_uri)
     return values
+
+
+def _with_defaults(stored: Any) -> Any:
+    """Settings as they were written down, and what has become a setting since by its default."""
+    try:
+        return _public(StudySettings.model_validate_json(json.dumps(stored)))
+    except ValidationError:
+        return stored  # a setting is no more, or another rule holds: the comparison will show it
 
 
 def _shown(values: Mapping[str, Any], key: str) -> str:

@@ -39,6 +39,16 @@ def test_a_finished_study_is_taken_up_again_for_more_trials(small_study) -> None
     assert folder.summary.with_name("summary.before.json").exists()
 
 
+def test_a_setting_that_came_later_had_its_default(small_study) -> None:
+    folder = folders.create(small_study(), DATA)
+    stored = json.loads(folder.settings.read_text())
+    del stored["settings"]["training"]["precision"]
+    folder.settings.write_text(json.dumps(stored))
+    assert reopen(folder.path, small_study(), DATA) == folder
+    with pytest.raises(StudyError, match=r'training\.precision: was "float32", is now "bfloat16"'):
+        reopen(folder.path, small_study(training={"precision": "bfloat16"}), DATA)
+
+
 def test_settings_come_back_and_may_be_overridden(small_study) -> None:
     settings = small_study(model={"hidden": [8, 4]})
     folder = folders.create(settings, DATA)
