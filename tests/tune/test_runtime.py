@@ -19,6 +19,20 @@ def test_one_trial_lies_on_one_node() -> None:
     assert [runtime.slots(1, gpu) for gpu in (0.5, 1.0, 2.0)] == [4, 2, 1]
 
 
+def test_a_private_ray_that_takes_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    import ray
+
+    def too_long(**_: object) -> None:
+        raise Exception("The current node timed out during startup.")  # as Ray does
+
+    monkeypatch.setattr(ray, "init", too_long)
+    with (
+        pytest.raises(ClusterError, match=r"did not start on this machine: .*timed out"),
+        ray_runtime(None, cpus=1),
+    ):
+        pass
+
+
 @pytest.mark.parametrize("by", ["argument", "RAY_ADDRESS"])
 def test_no_cluster_at_the_address(monkeypatch: pytest.MonkeyPatch, by: str) -> None:
     with socket.socket() as free:
