@@ -48,11 +48,13 @@ fix: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# Tests that start Ray run one after another: two Rays at once would wait for each other's cores.
 test: check
-	$(PYTEST)
+	$(PYTEST) -m "not ray" -n 2
+	$(PYTEST) -m ray
 
 test-fast: check
-	$(PYTEST) -m "not ray and not slow"
+	$(PYTEST) -m "not ray and not slow" -n 2
 
 # Each peer gets an environment of its own in .venv-bench; one that cannot be installed is reported.
 bench: $(VENV)/.installed-dev
