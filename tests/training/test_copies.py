@@ -70,5 +70,5 @@ def test_a_failing_thread_is_reported_and_holds_nobody_up(failing: int) -> None:
 
 
 def test_merges_are_rare_enough_to_pay() -> None:
-    assert rounds_of(800_000, 3_700, 2) == 7
+    assert rounds_of(800_000, 3_700, 2) == 4
     assert rounds_of(1_000, 3_700, 2) == 0

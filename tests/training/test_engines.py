@@ -14,6 +14,7 @@ from hbpr.models.base import load_arrays, parameters_as_arrays
 from hbpr.settings.models import TrialSettings
 from hbpr.training.engine import Engine
 from hbpr.training.engines import make_engine
+from hbpr.training.fused import copies
 
 LOSSES = ["bpr_loss", "bpr_loss_v2", "hinge_loss", "softmax_loss", "warp_loss"]
 #: Engine, optimizer and a learning rate that suits it.
@@ -336,7 +337,10 @@ def test_the_mean_loss_is_over_the_positives_that_teach(data_of, build, engine: 
 
 @both_features
 @pytest.mark.parametrize("rule", ["sgd", "adagrad"])
-def test_two_threads_learn_as_one_does(checkerboard_of, build, features: str, rule: str) -> None:
+def test_two_threads_learn_as_one_does(
+    checkerboard_of, build, monkeypatch, features: str, rule: str
+) -> None:
+    monkeypatch.setattr(copies, "_POSITIVES_PER_ROW", 2)  # the board is small
     board = checkerboard_of("both" if features == "both" else "identity", n_users=450)
     lr = 0.05 if rule == "sgd" else 0.1
     final = []
@@ -350,7 +354,10 @@ def test_two_threads_learn_as_one_does(checkerboard_of, build, features: str, ru
 
 @both_features
 @pytest.mark.parametrize("rule", ["sgd", "adagrad"])
-def test_two_threads_repeat_bit_for_bit(checkerboard_of, build, features: str, rule: str) -> None:
+def test_two_threads_repeat_bit_for_bit(
+    checkerboard_of, build, monkeypatch, features: str, rule: str
+) -> None:
+    monkeypatch.setattr(copies, "_POSITIVES_PER_ROW", 2)  # the board is small
     board = checkerboard_of("both" if features == "both" else "identity", n_users=2000)
     found = []
     for _ in range(2):

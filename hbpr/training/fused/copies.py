@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 #: Positives that a thread visits between two merges, for each shared row: a merge costs a row
 #: about what training on one positive does.
-_POSITIVES_PER_ROW: Final = 16
+_POSITIVES_PER_ROW: Final = 32
 #: What a step of length 1 takes of a row's way: the loss's curvature times a squared entry.
 _CURVATURE: Final = np.float32(0.1)
 
