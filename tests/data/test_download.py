@@ -107,7 +107,11 @@ def test_a_wrong_checksum_is_fetched_again_and_then_refused(site, home):
     assert list(home.iterdir()) == []
 
 
-@pytest.mark.parametrize("text", [f"MD5 (ds.zip) = {MD5}\n", f"{MD5}  ds.zip\n", MD5.upper()])
+@pytest.mark.parametrize(
+    "text",
+    [f"MD5 (ds.zip) = {MD5}\n", f"{MD5}  ds.zip\n", MD5.upper()],
+    ids=["BSD", "coreutils", "alone"],
+)
 def test_the_publisher_is_asked_for_a_checksum_that_may_change(site, home, text):
     site.files |= {"/ds.zip": ZIP, "/ds.zip.md5": text.encode()}
     assert content(get(site, home, None)) == FILES

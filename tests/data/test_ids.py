@@ -17,6 +17,10 @@ KINDS = {
 }
 
 
+def _kind(column: object) -> str:
+    return f"{type(column).__name__}-{getattr(column, 'dtype', '')}"
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @given(data=st.data())
 def test_catalogue_gives_every_row_its_id_back(kind, data):
@@ -44,7 +48,7 @@ def test_catalogue_gives_every_row_its_id_back(kind, data):
         (i for i in (3, 1, 3)),
         [np.int32(3), 1, np.int64(3)],
     ],
-    ids=str,
+    ids=_kind,
 )
 def test_every_width_and_container_of_integers_is_one_kind(column):
     coded = encode(column, "ids")
@@ -56,7 +60,7 @@ def test_every_width_and_container_of_integers_is_one_kind(column):
 @pytest.mark.parametrize(
     "column",
     [["b", "a"], np.array(["b", "a"]), pd.Series(["b", "a"]), pd.Series(["b", "a"], dtype=object)],
-    ids=lambda c: f"{type(c).__name__}-{getattr(c, 'dtype', '')}",
+    ids=_kind,
 )
 def test_every_container_of_strings_is_one_kind(column):
     ids, [rows] = catalogue([encode(column, "ids")])
@@ -73,7 +77,7 @@ def test_other_hashables_keep_first_appearance():
 
 
 @pytest.mark.parametrize(
-    "column", [[], np.array([]), pd.Series([], dtype=object), iter(())], ids=repr
+    "column", [[], np.array([]), pd.Series([], dtype=object), iter(())], ids=_kind
 )
 def test_a_column_without_rows_has_no_kind(column):
     assert encode(column, "ids") is None
