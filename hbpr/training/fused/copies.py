@@ -19,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, NamedTuple
 
 import numpy as np
+import torch
 from numba import njit
 from numpy.typing import NDArray
 
@@ -59,8 +60,8 @@ class Copies:
         self._adagrad = adagrad
         self._pool = ThreadPoolExecutor(threads - 1)  # the caller's thread is the first
         self._shared = shared
-        self._rows = [np.empty((threads, *part.rows.shape), np.float32) for part in shared]
-        self._sums = [np.empty((threads, *part.sums.shape), np.float32) for part in shared]
+        self._rows = [torch.empty((threads, *part.rows.shape)).numpy() for part in shared]
+        self._sums = [torch.empty((threads, *part.sums.shape)).numpy() for part in shared]
 
     def rows_of(self, thread: int) -> list[NDArray[np.float32]]:
         """The thread's copies of the rows, in the order of the shared ones."""

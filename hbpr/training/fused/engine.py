@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, Final
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from hbpr.data.interactions import Interactions
@@ -56,7 +57,7 @@ class FusedEngine(Engine):
         self._weights = [p.detach().numpy() for p in (model.U, model.V, model.b)]
         self._adagrad = adagrad = optimizer.name == "adagrad"
         self._sums: list[NDArray[np.float32]] = [
-            np.zeros_like(w) if adagrad else np.zeros((1,) * w.ndim, np.float32)
+            torch.zeros(w.shape if adagrad else (1,) * w.ndim).numpy()  # aligned as the weights
             for w in self._weights
         ]
         users, items = data.user_features, data.item_features
