@@ -104,14 +104,14 @@ class Outbox:
 
     def acknowledge(self, position: int) -> None:
         """Remember that everything before `position` has been sent."""
-        with self._lock:
-            self._in_flight = 0
         try:
             fresh = self.folder / "sent.new"
             fresh.write_text(str(position))
             os.replace(fresh, self.folder / "sent")
         except OSError as error:
             logger.debug("%s: %s; events may be sent twice, which is harmless", self.folder, error)
+        with self._lock:
+            self._in_flight = 0  # last: who sees an empty outbox finds the position on disk
 
     @property
     def is_empty(self) -> bool:
