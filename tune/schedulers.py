@@ -95,7 +95,8 @@ class _ToldOnce(FIFOScheduler):
 
     The rule knows trials by their numbers in the study, which a trial keeps when a fault or a
     resumed study starts it again; Ray's ids change. A report that such a trial repeats, because its
-    checkpoint is older than its last report, is not told again: the decision about it was taken.
+    checkpoint is older than its last report, is not told again: the decision about it was taken. A
+    trial that was to stop when its driver was killed stops when it comes there again.
 
     Args:
         rule: A scheduler that stops trials and pauses none.
@@ -113,6 +114,7 @@ class _ToldOnce(FIFOScheduler):
         self.rule = rule
         self._watched = metric
         self._last: dict[int, int] = {}
+        self._decided: dict[int, str] = {}
         for trial in before:
             self._replay(trial)
 
@@ -125,7 +127,7 @@ class _ToldOnce(FIFOScheduler):
         # Ray does not ask a scheduler about the result that ends a trial.
         for result in results[:-1] if trial.state == "COMPLETE" else results:
             self._last[trial.number] = result[CLOCK]
-            self.rule.remember(bare, result)
+            self._decided[trial.number] = self.rule.remember(bare, result)
         if results and trial.state in {"COMPLETE", "PRUNED"}:
             self.on_trial_complete(_NO_RAY, bare, results[-1])
 
@@ -139,10 +141,15 @@ class _ToldOnce(FIFOScheduler):
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         """Ask the rule about a report that is new."""
         number = int(trial.config["trial"])
-        if self._watched not in result or result[CLOCK] <= self._last[number]:
+        if self._watched not in result or result[CLOCK] < self._last[number]:
             return TrialScheduler.CONTINUE
+        decided = self._decided.get(number, TrialScheduler.CONTINUE)
+        if result[CLOCK] == self._last[number] or decided == TrialScheduler.STOP:
+            return decided
         self._last[number] = result[CLOCK]
-        return self.rule.on_trial_result(tune_controller, _bare(trial), result)
+        decided = self.rule.on_trial_result(tune_controller, _bare(trial), result)
+        self._decided[number] = decided
+        return decided
 
     def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
         """Tell the rule that a trial ended."""
@@ -173,9 +180,9 @@ class _Halving(AsyncHyperBandScheduler):
         bracket = bracket_of(trial.config["trial"], len(self._brackets), self._reduction_factor)
         self._trial_info[trial.trial_id] = self._brackets[bracket]
 
-    def remember(self, trial: Any, result: dict[str, Any]) -> None:
-        """Enter a report of an earlier sitting into its rung."""
-        self.on_trial_result(_NO_RAY, trial, result)
+    def remember(self, trial: Any, result: dict[str, Any]) -> str:
+        """Enter a report of an earlier sitting into its rung; return what is decided on it."""
+        return str(self.on_trial_result(_NO_RAY, trial, result))
 
 
 def bracket_of(number: int, n_brackets: int, reduction_factor: float) -> int:
@@ -208,9 +215,10 @@ class _MedianRule(MedianStoppingRule):
     the last result of a stopped trial twice.
     """
 
-    def remember(self, trial: Any, result: dict[str, Any]) -> None:
-        """Keep a report of an earlier sitting."""
+    def remember(self, trial: Any, result: dict[str, Any]) -> str:
+        """Keep a report of an earlier sitting; the median of that moment is not known any more."""
         self._results[trial].append(result)
+        return str(TrialScheduler.CONTINUE)
 
     def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
         """Keep the last result of a trial if it holds a value that is not kept yet."""
