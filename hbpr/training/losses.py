@@ -70,8 +70,8 @@ def softmax_loss(positive_B: Tensor, negative_BN: Tensor) -> Tensor:
         >>> softmax_loss(torch.tensor([0.0]), torch.zeros(1, 3))
         tensor([1.3863])
     """
-    scores = torch.cat([positive_B.unsqueeze(1), negative_BN], dim=1)
-    return torch.logsumexp(scores, dim=1) - positive_B
+    # Relative to the positive: a small loss keeps its digits, which a difference of scores loses.
+    return softplus(torch.logsumexp(negative_BN - positive_B.unsqueeze(1), dim=1))
 
 
 def warp_loss(positive_B: Tensor, negative_BN: Tensor, weights_BN: Tensor) -> Tensor:

@@ -84,7 +84,7 @@ class TestContract:
         negative = torch.tensor([negatives])
         low = _loss(name, torch.tensor([positive]), negative)
         high = _loss(name, torch.tensor([positive + step]), negative)
-        assert high <= low
+        assert high <= low * (1 + 1e-6)  # single precision: the last digit may go either way
         if positive < min(0.0, *negatives):
             assert high < low
 
