@@ -29,6 +29,8 @@ Event = dict[str, Any]
 Deliver = Callable[[list[Event]], None]
 
 _CHUNK: Final = 500
+#: Bytes of the journal that are read at a time; a line may be longer.
+_BLOCK: Final = 1 << 20
 _PAUSE_S: Final = 0.5
 _LONGEST_PAUSE_S: Final = 10.0
 #: How long the end of a study waits for a store that does not answer.
@@ -90,13 +92,8 @@ class Outbox:
     def take(self, limit: int = _CHUNK) -> tuple[list[Event], int]:
         """Return the next events, at most `limit`, and the position to `acknowledge` for them."""
         with self._lock:
-            lines: list[bytes] = []
-            if self._position < self._size:
-                block = os.pread(
-                    self._journal, min(self._size - self._position, 1 << 20), self._position
-                )
-                lines = block[: block.rfind(b"\n") + 1].splitlines(keepends=True)[:limit]
-                self._position += sum(map(len, lines))
+            lines = self._next_lines()[:limit]
+            self._position += sum(map(len, lines))
             while self._position == self._size and self._unwritten and len(lines) < limit:
                 lines.append(self._unwritten.popleft())
             self._in_flight = len(lines)
@@ -165,14 +162,27 @@ class Outbox:
             raise
         self._size += len(line)
 
+    def _next_lines(self) -> list[bytes]:
+        """Read whole lines from the position on: a block of them, at least one if there is one."""
+        left, length = self._size - self._position, _BLOCK
+        while True:
+            block = os.pread(self._journal, min(left, length), self._position)
+            end = block.rfind(b"\n") + 1
+            if end or length >= left:
+                return block[:end].splitlines(keepends=True)
+            length *= 2
+
     def _drop_torn_line(self) -> int:
         """Cut what a crash left of a last line; return the size."""
-        size = os.fstat(self._journal).st_size
-        tail = os.pread(self._journal, 1 << 20, max(0, size - (1 << 20)))
-        torn = len(tail) - (tail.rfind(b"\n") + 1)
-        if torn:
-            os.ftruncate(self._journal, size - torn)
-        return size - torn
+        size = end = os.fstat(self._journal).st_size
+        whole = 0
+        while end and not whole:
+            begin = max(0, end - _BLOCK)
+            newline = os.pread(self._journal, end - begin, begin).rfind(b"\n")
+            whole, end = (begin + newline + 1 if newline >= 0 else 0), begin
+        if whole < size:
+            os.ftruncate(self._journal, whole)
+        return whole
 
     def _read_sent(self) -> int:
         try:

@@ -76,6 +76,23 @@ def test_a_line_torn_by_a_crash_is_dropped(tmp_path: Path) -> None:
     assert numbers(outbox) == [0, 1]
 
 
+def test_a_line_longer_than_a_block_is_handed_out(tmp_path: Path) -> None:
+    outbox = Outbox(tmp_path)
+    long = "x" * (5 << 20)  # the settings of a grid of very many values
+    for n, text in enumerate(("", long, "")):
+        outbox.append({"n": n, "text": text})
+    assert numbers(outbox) == [0]
+    assert numbers(outbox) == [1, 2]
+    assert outbox.is_empty
+
+
+def test_a_long_line_torn_by_a_crash_is_dropped_whole(tmp_path: Path) -> None:
+    (tmp_path / "events.jsonl").write_bytes(b'{"n":0}\n{"text":"' + b"x" * (5 << 20))
+    outbox = Outbox(tmp_path)
+    outbox.append({"n": 1})
+    assert numbers(outbox) == [0, 1]
+
+
 def test_an_unreadable_line_is_skipped_and_told(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
