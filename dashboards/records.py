@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from hbpr.errors import ConfigError, TrackingError
-from hbpr.mlflow_log import find_experiment, open_client, tracking_error
+from hbpr.mlflow_store import find_experiment, open_client, tracking_error
 from hbpr.names import best_name
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from hbpr import mlflow_log
+from hbpr import mlflow_runs
 from hbpr.data import Interactions, UserItemData, load_data
 from hbpr.errors import ConfigError
 from hbpr.recommender import RecommendationSystem
@@ -79,11 +79,11 @@ class TrainingPipeline:
         interactions = self._interactions(data)
         trainer = Trainer(interactions, self.settings, threads=self.settings.training.threads)
         _log.info("engine %s: %s", trainer.engine_name, trainer.engine_reason)
-        with mlflow_log.start_run(
+        with mlflow_runs.start_run(
             self.settings.mlflow.tracking_uri,
             self.settings.mlflow.experiment_name,
             run_name=interactions.name,
-            params=mlflow_log.flatten_settings(self.settings),
+            params=mlflow_runs.flatten_settings(self.settings),
             tags={
                 "hbpr.kind": "train",
                 "hbpr.data": interactions.name,

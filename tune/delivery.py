@@ -12,17 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from hbpr.errors import StudyError, TrackingError
-from hbpr.mlflow_log import (
-    Registered,
-    as_text,
-    content_key,
+from hbpr.mlflow_log import Registered, content_key, log_system, register_model
+from hbpr.mlflow_runs import as_text, log_batch
+from hbpr.mlflow_store import (
     default_tracking_uri,
     ensure_experiment,
     is_permanent,
-    log_batch,
-    log_system,
     open_client,
-    register_model,
     tracking_error,
 )
 from tune.outbox import Event, Outbox, Sender

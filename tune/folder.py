@@ -26,7 +26,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from hbpr.errors import ConfigError, StudyError
-from hbpr.mlflow_log import flatten, mask_uri
+from hbpr.mlflow_runs import flatten
+from hbpr.mlflow_store import mask_uri
 from hbpr.settings.load import apply_overrides
 from hbpr.settings.problems import describe
 from tune.settings import DEFAULT_TRIALS, StudySettings

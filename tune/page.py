@@ -6,7 +6,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from hbpr.mlflow_log import mask_uri
+from hbpr.mlflow_store import mask_uri
 from tune.front import front_chart, front_head, front_rows, front_title, limits_line
 from tune.journal import JournalTrial
 from tune.progress import STATES, duration

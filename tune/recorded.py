@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import ValidationError
 
 from hbpr.errors import ConfigError, SpaceError
-from hbpr.mlflow_log import mask_uri, open_client, tracking_error
+from hbpr.mlflow_store import mask_uri, open_client, tracking_error
 from hbpr.names import best_name
 from tune.dimensions import nearest
 from tune.journal import JournalTrial, Parent

@@ -14,7 +14,8 @@ from weakref import WeakValueDictionary
 
 from ray.tune import Callback
 
-from hbpr.mlflow_log import as_text, mask_uri
+from hbpr.mlflow_runs import as_text
+from hbpr.mlflow_store import mask_uri
 from hbpr.names import COSTS, DATA_SHARE, EVAL_S, LOSS, TRAIN_S, baseline_name, best_name
 from tune.delivery import STUDY, Delivery, settings_text
 from tune.journal import Parent

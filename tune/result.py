@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hbpr.mlflow_log import Registered, mask_uri
+from hbpr.mlflow_log import Registered
+from hbpr.mlflow_store import mask_uri
 from hbpr.recommender import RecommendationSystem
 from tune.fidelity import RankCorrelation
 from tune.finalists import Comparison, Finalist

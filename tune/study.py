@@ -16,7 +16,7 @@ from typing import Any
 
 from hbpr.data.interactions import Interactions
 from hbpr.errors import StudyError
-from hbpr.mlflow_log import open_client
+from hbpr.mlflow_store import open_client
 from hbpr.settings.load import resolve_paths
 from tune import folder as folders
 from tune.answer import Answer, find_answer

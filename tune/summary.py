@@ -10,7 +10,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from hbpr.mlflow_log import Registered, mask_uri
+from hbpr.mlflow_log import Registered
+from hbpr.mlflow_store import mask_uri
 from tune.front import front_head, front_rows, front_title, limits_line
 from tune.page import (
     as_cell,

@@ -41,7 +41,8 @@ def test_a_study_and_its_model_are_the_same(study: Path) -> None:
 
 
 def test_a_model_in_mlflow_is_served(study: Path) -> None:
-    from hbpr.mlflow_log import ensure_experiment, log_system, open_client
+    from hbpr.mlflow_log import log_system
+    from hbpr.mlflow_store import ensure_experiment, open_client
 
     uri = f"sqlite:///{study.parent}/mlflow.db"
     client = open_client(uri)

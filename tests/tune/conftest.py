@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from hbpr.errors import TrackingError
-from hbpr.mlflow_log import open_client
+from hbpr.mlflow_store import open_client
 from tune.settings import StudySettings
 
 SMALL_DATA = {"source": "synthetic", "synthetic": {"n_users": 80, "n_items": 50, "n_shown": 25}}

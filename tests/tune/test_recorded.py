@@ -167,7 +167,7 @@ def test_studies_of_another_metric_are_left_out(
     ],
 )
 def test_what_is_not_there_is_told(recorded, tracking_uri: str, reference, words) -> None:
-    from hbpr.mlflow_log import open_client
+    from hbpr.mlflow_store import open_client
 
     recorded(count=2)
     open_client(tracking_uri).create_experiment("empty")
@@ -183,7 +183,7 @@ def test_a_server_that_is_away_is_told() -> None:
 def test_a_study_of_another_version_is_left_out_of_an_experiment(
     recorded, tracking_uri: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from hbpr.mlflow_log import open_client
+    from hbpr.mlflow_store import open_client
 
     kept, _ = recorded(seed=1, count=2)
     broken, _ = recorded(seed=2, count=2)

@@ -14,7 +14,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from hbpr.errors import StudyError, TrackingError
-from hbpr.mlflow_log import open_client
+from hbpr.mlflow_store import open_client
 from tune.delivery import _Change, sync
 from tune.journal import JournalTrial
 from tune.recorder import MlflowRecorder

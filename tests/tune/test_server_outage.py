@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import tune.study
-from hbpr.mlflow_log import open_client
+from hbpr.mlflow_store import open_client
 from tune.settings import StudySettings
 from tune.study import run_study
 

@@ -1,0 +1,96 @@
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from hbpr.errors import ConfigError, TrackingError
+from hbpr.mlflow_store import (
+    EXPERIMENT_TAGS,
+    ensure_experiment,
+    find_experiment,
+    mask_uri,
+    open_client,
+)
+
+
+@pytest.mark.parametrize(
+    ("uri", "masked"),
+    [
+        ("http://ann:secret@host:5000/a", "http://host:5000/a"),
+        ("https://token@host", "https://host"),
+        ("https://a:p@ss@host", "https://host"),
+        ("sqlite:////tmp/a@b.db", "sqlite:////tmp/a@b.db"),
+        ("http://host/x@y", "http://host/x@y"),
+    ],
+)
+def test_user_and_password_are_masked(uri: str, masked: str) -> None:
+    assert mask_uri(uri) == masked
+
+
+@pytest.mark.parametrize("uri", ["file:///tmp/mlruns", "mlruns", "sqlite:///:memory:", "ftp://x"])
+def test_a_store_that_cannot_be_used_is_refused(uri: str) -> None:
+    with pytest.raises(ConfigError, match="sqlite:///"):
+        open_client(uri)
+
+
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(TrackingError, match=r"there is no folder .*nowhere"):
+        open_client(f"sqlite:///{tmp_path}/nowhere/mlflow.db")
+
+
+def test_a_file_that_is_no_database_is_told_at_once(tmp_path: Path) -> None:
+    (tmp_path / "x.db").write_text("this is not a database, " * 100)
+    with pytest.raises(TrackingError, match="not a database"):
+        open_client(f"sqlite:///{tmp_path}/x.db")
+
+
+def test_a_reader_makes_no_file(tmp_path: Path) -> None:
+    with pytest.raises(TrackingError, match="there is no file"):
+        open_client(f"sqlite:///{tmp_path}/x.db", create=False)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_server_that_is_away_is_told_in_seconds_without_its_password() -> None:
+    start = time.monotonic()
+    with pytest.raises(TrackingError, match=r"http://127.0.0.1:9 .*does not answer") as caught:
+        open_client("http://ann:secret@127.0.0.1:9")
+    assert "secret" not in str(caught.value)
+    assert time.monotonic() - start < 10
+
+
+def test_processes_may_create_one_database_at_once(tmp_path: Path) -> None:
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    program = (
+        "import sys, hbpr.mlflow_store as m; "
+        "c = m.open_client(sys.argv[1]); print(m.ensure_experiment(c, 'same', sys.argv[1]))"
+    )
+    children = [
+        subprocess.Popen(
+            [sys.executable, "-c", program, uri], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        for _ in range(2)
+    ]
+    results = [child.communicate() for child in children]
+    assert [child.returncode for child in children] == [0, 0], results
+    assert results == [(b"1\n", b"")] * 2, "quiet, and one experiment"
+
+
+def test_an_experiment_is_made_once_with_the_view_of_training_runs(tracking_uri: str) -> None:
+    client = open_client(tracking_uri)
+    first = ensure_experiment(client, "films and/or more", tracking_uri)
+    assert ensure_experiment(client, "films and/or more", tracking_uri) == first
+    found = find_experiment(client, "films and/or more", tracking_uri)
+    assert found.tags.items() >= EXPERIMENT_TAGS.items()
+    assert found.artifact_location.startswith("file:///")
+    client.delete_experiment(first)
+    with pytest.raises(TrackingError, match=r"was deleted.*mlflow experiments restore"):
+        ensure_experiment(client, "films and/or more", tracking_uri)
+
+
+def test_an_unknown_experiment_names_the_nearest(tracking_uri: str) -> None:
+    client = open_client(tracking_uri)
+    ensure_experiment(client, "ml-100k", tracking_uri)
+    with pytest.raises(ConfigError, match=r"'ml-10k'.*Did you mean 'ml-100k'"):
+        find_experiment(client, "ml-10k", tracking_uri)
