@@ -21,7 +21,8 @@ from hbpr.mlflow_store import (
     open_client,
     tracking_error,
 )
-from tune.outbox import Event, Outbox, Sender
+from tune.outbox import Event, Outbox
+from tune.sender import Sender
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -19,7 +19,8 @@ from hbpr.mlflow_store import mask_uri
 from hbpr.names import COSTS, DATA_SHARE, EVAL_S, LOSS, TRAIN_S, baseline_name, best_name
 from tune.delivery import STUDY, Delivery, settings_text
 from tune.journal import Parent
-from tune.outbox import Event, Outbox, Sender
+from tune.outbox import Event, Outbox
+from tune.sender import Sender
 from tune.views import study_view, view_path
 
 if TYPE_CHECKING:
