@@ -7,12 +7,20 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from hbpr.errors import ConfigError, SpaceError
-from hbpr.names import COSTS, parse_metric_name
+from hbpr.names import COSTS
 from hbpr.settings.load import apply_overrides, resolve_paths, validate
 from hbpr.settings.models import GrowthSettings, Seed, Settings, TrialSettings
 from hbpr.settings.yaml import Document, load_yaml
-from tune.dimensions import Choice
+from tune.forms import complete, with_one_metric
 from tune.objectives import Goals, Limit, Objective
+from tune.rules import (
+    check_fidelity,
+    check_goals,
+    check_grid,
+    check_ranges,
+    check_recorded,
+    check_reported,
+)
 from tune.space import Space
 from tune.starting import check_point, written_points
 
@@ -49,7 +57,7 @@ class ObjectiveSettings(Settings):
 
     @model_validator(mode="after")
     def _metric_is_recorded(self) -> Self:
-        _check_recorded(self.metric)
+        check_recorded(self.metric)
         return self
 
 
@@ -232,82 +240,12 @@ class SweepSettings(Settings):
     @model_validator(mode="before")
     @classmethod
     def _long_form(cls, raw: Any) -> Any:
-        """Turn the short form into the long one, and let a grid run to its end by default."""
-        if not isinstance(raw, Mapping) or not raw:
-            return raw
-        dotted = [key for key in raw if "." in str(key)]
-        if _is_short(raw):
-            raw = {"search": {"algorithm": "grid"}, "space": dict(raw)}
-        elif dotted:
-            raise ValueError(
-                f"a dimension stands beside settings of the search, got {dotted[0]!r}. Put "
-                "dimensions under sweep.space."
-            )
-        search = raw.get("search")
-        algorithm = search.get("algorithm") if isinstance(search, Mapping) else None
-        to_the_end = algorithm == "grid" or raw.get("objectives") or raw.get("limits")
-        if to_the_end and "scheduler" not in raw:
-            raw = {**raw, "scheduler": {"kind": "none"}}
-        return raw
+        return complete(raw) if isinstance(raw, Mapping) else raw
 
     @model_validator(mode="after")
-    def _metric_is_a_validation_metric(self) -> Self:
-        if parse_metric_name(self.metric).part != "val":
-            raise ValueError(f"metric must be a validation metric (val/...), got {self.metric!r}")
-        if self.search.algorithm != "grid":
-            return self
-        for name in ("num_trials", "start_with", "start_from"):
-            if getattr(self, name):
-                raise ValueError(
-                    f"a grid runs all its points, got {name}={getattr(self, name)}. Leave {name} "
-                    "out, or search with tpe or random."
-                )
-        return self
-
-    @model_validator(mode="after")
-    def _goals_can_be_searched_for(self) -> Self:
-        goals = self.goals()
-        first, names = goals.objectives[0], [each.metric for each in goals.objectives]
-        if first.metric in COSTS or first.mode == "min":
-            raise ValueError(
-                "objectives: the first picks each trial's best epoch, so it must be a validation "
-                f"metric with mode max, got {first.metric} with mode {first.mode}"
-            )
-        if first.metric != self.metric:
-            raise ValueError(
-                f"metric is the first of objectives, got {self.metric} beside {first.metric}; "
-                "leave metric out"
-            )
-        twice = [name for name in names if names.count(name) > 1]
-        if twice:
-            raise ValueError(f"objectives: {twice[0]} is named twice")
-        for name in self.limits:
-            _check_recorded(name, "limits: ")
-        if goals.plain:
-            return self
-        what = "several objectives" if goals.several else "limits"
-        if self.scheduler.kind != "none":
-            raise ValueError(
-                f"scheduler.kind {self.scheduler.kind} compares trials by one metric, so with "
-                f"{what} it would stop trials that can win. Leave scheduler out, or set kind: none"
-            )
-        if self.search.algorithm == "cmaes":
-            raise ValueError(
-                f"search.algorithm: cmaes knows one objective and no limits, got {what}. Search "
-                "with tpe, nsga2 or gp"
-            )
-        if self.start_from:
-            raise ValueError(
-                f"start_from: with {what} earlier trials are not learnt from, since their studies "
-                "need not have measured the same. Start with the best settings instead: "
-                f"start_with: [{{best: {{study: {self.start_from[0]}}}}}]"
-            )
-        for name in ("target", "plateau"):
-            if goals.several and getattr(self.budget, name) is not None:
-                raise ValueError(
-                    f"budget.{name} looks at one value, and several objectives have no best one. "
-                    "Use wall_s, train_s or num_trials"
-                )
+    def _can_be_searched(self) -> Self:
+        check_goals(self)
+        check_grid(self)
         return self
 
     def goals(self) -> Goals:
@@ -327,56 +265,12 @@ class StudySettings(TrialSettings):
     @model_validator(mode="before")
     @classmethod
     def _one_metric(cls, raw: Any) -> Any:
-        """Let trials watch the metric that the study compares.
-
-        ``sweep.metric`` wins, or the first of ``sweep.objectives``; where both are left out, a
-        given ``training.monitor`` is taken.
-        """
-        sweep = raw.get("sweep") if isinstance(raw, Mapping) else None
-        training = raw.get("training", {}) if isinstance(raw, Mapping) else None
-        if not isinstance(sweep, Mapping) or not isinstance(training, Mapping):
-            return raw
-        metric = (
-            sweep.get("metric")
-            or _first_objective(sweep)
-            or training.get("monitor")
-            or _DEFAULT_METRIC
-        )
-        if not isinstance(metric, str):
-            return raw
-        if _is_short(sweep):
-            sweep = {"search": {"algorithm": "grid"}, "space": dict(sweep)}
-        training, sweep = {**training, "monitor": metric}, {**sweep, "metric": metric}
-        return {**raw, "training": training, "sweep": sweep}
+        return with_one_metric(raw, _DEFAULT_METRIC) if isinstance(raw, Mapping) else raw
 
     @model_validator(mode="after")
-    def _data_grow_with_the_halvings(self) -> Self:
-        scheduler = self.sweep.scheduler
-        if scheduler.fidelity == "epochs":
-            return self
-        if scheduler.kind not in {"asha", "hyperband"}:
-            raise ValueError(
-                "sweep.scheduler.fidelity: data grow where asha or hyperband halve the trials, got "
-                f"kind {scheduler.kind}. Take one of these, or leave fidelity out"
-            )
-        if self.training.growth is not None:
-            raise ValueError(
-                "sweep.scheduler.fidelity: data sets training.growth, which is given too. Leave "
-                "one of them out"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _metrics_are_reported(self) -> Self:
-        """Refuse a list length that a trial need not evaluate; that of the monitor is checked."""
-        for name in self.sweep.goals().metrics[1:]:
-            k = None if name in COSTS else parse_metric_name(name).k
-            if k is not None and "training.top_k" in self.sweep.space:
-                raise ValueError(f"sweep: {name} needs a fixed training.top_k, which is searched")
-            if k is not None and k not in self.training.top_k:
-                raise ValueError(
-                    f"sweep: {name} needs {k} in training.top_k, got {list(self.training.top_k)}"
-                )
+    def _can_be_searched(self) -> Self:
+        check_fidelity(self)
+        check_reported(self)
         return self
 
     def base_trial(self) -> TrialSettings:
@@ -416,7 +310,7 @@ class StudySettings(TrialSettings):
         if sweep.search.algorithm == "grid":
             space.grid()
         if sweep.search.algorithm == "cmaes":
-            _check_ranges(space)
+            check_ranges(space)
         if sweep.scheduler.kind == "pbt":
             from tune.population import check_population
 
@@ -468,54 +362,6 @@ def load_study(path: str | Path, overrides: Sequence[str] = ()) -> StudySettings
     except SpaceError as error:
         raise SpaceError(f"{_place(document, overrides, str(error))}{error}") from None
     return settings
-
-
-def _check_ranges(space: Space) -> None:
-    """Refuse a space in which CMA-ES has nothing to do.
-
-    Raises:
-        SpaceError: Fewer than two ranges are searched in every trial.
-    """
-    ranges = [d.key for d in space.dimensions if not d.when and not isinstance(d.domain, Choice)]
-    if len(ranges) < 2:
-        raise SpaceError(
-            "search.algorithm: cmaes needs two or more ranges ({low, high}) without `when`, got "
-            f"{', '.join(ranges) or 'none'}; lists of values are drawn at random. Search with tpe."
-        )
-
-
-def _check_recorded(name: str, place: str = "") -> None:
-    """Refuse what a trial does not record of its model.
-
-    Raises:
-        ConfigError: It is neither a validation metric nor a cost.
-    """
-    if name in COSTS:
-        return
-    costs = " or ".join(COSTS)
-    try:
-        part = parse_metric_name(name).part
-    except ConfigError as error:
-        raise ConfigError(f"{place}{error}, or {costs}") from None
-    if part != "val":
-        raise ConfigError(
-            f"{place}metric must be a validation metric (val/...), {costs}, got {name!r}"
-        )
-
-
-def _first_objective(sweep: Mapping[str, Any]) -> Any:
-    objectives = sweep.get("objectives")
-    first = objectives[0] if isinstance(objectives, Sequence) and objectives else None
-    metric = first.get("metric") if isinstance(first, Mapping) else None
-    try:
-        return parse_metric_name(str(metric)) and metric
-    except ConfigError:
-        return None  # it is refused where it stands
-
-
-def _is_short(sweep: Mapping[str, Any]) -> bool:
-    """Whether a sweep section is a grid in the short form."""
-    return bool(sweep) and all("." in str(key) for key in sweep)
 
 
 def _place(document: Document, overrides: Sequence[str], message: str) -> str:
