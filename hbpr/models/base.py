@@ -1,7 +1,7 @@
 """What every trained model offers to training, evaluation and serving.
 
-Shapes: B users in a batch, N items each, U users, I items; p and q sizes of the vectors of users
-and of items, d both where they agree.
+Shapes: B users in a batch, N items each, U users, I items, P user features, Q item features, d size
+of the vectors of users and of items.
 """
 
 from abc import ABC, abstractmethod
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hbpr.data.interactions import Features
+from hbpr.models.features import FeatureSums, combine
 from hbpr.models.gathered import L2
 from hbpr.models.l2 import add_l2
 
@@ -20,27 +21,59 @@ from hbpr.models.l2 import add_l2
 BlockScorer = Callable[[NDArray[np.integer]], NDArray[np.float32]]
 #: (n,) user and (n,) item indices to (n,) float32 scores.
 PairScorer = Callable[[NDArray[np.integer], NDArray[np.integer]], NDArray[np.float32]]
-#: (B, p) float32 user vectors to (B, I) float32 scores; the caller may overwrite the result.
+#: (B, d) float32 user vectors to (B, I) float32 scores; the caller may overwrite the result.
 VectorScorer = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 
 class Recommender(nn.Module, ABC):
-    """A model that gives any user a score for any item; higher is better."""
+    """A model that gives any user a score for any item; higher is better.
 
-    n_users: int
-    n_items: int
+    Users and items are sums of the vectors of their features; what a model makes of two such
+    vectors is its own.
 
-    @abstractmethod
+    Args:
+        user_features: (U, P) features of the users.
+        item_features: (I, Q) features of the items.
+        first_U: (P, d) first vectors of the user features, kept as the parameter ``U``.
+        first_V: (Q, d) first vectors of the item features, kept as the parameter ``V``.
+        item_bias: Learn a bias for every item feature, from 0: the parameter ``b``.
+    """
+
+    def __init__(
+        self,
+        user_features: Features,
+        item_features: Features,
+        first_U: Tensor,
+        first_V: Tensor,
+        *,
+        item_bias: bool,
+    ) -> None:
+        super().__init__()
+        self.n_users = user_features.n_rows
+        self.n_items = item_features.n_rows
+        self.item_bias = item_bias
+        self.user_features = user_features
+        self.item_features = item_features
+        self.U = nn.Parameter(first_U)
+        self.V = nn.Parameter(first_V)
+        self.b = nn.Parameter(torch.zeros(item_features.n_features), requires_grad=item_bias)
+        self._users = FeatureSums(user_features)
+        self._items = FeatureSums(item_features)
+
     def embed_users(self, users: Tensor) -> Tensor:
-        """(*users.shape, p) vectors of user indices."""
+        """(*users.shape, d) vectors of user indices."""
+        return self._users.sum(self.U, users)
 
-    @abstractmethod
     def embed_items(self, items: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Vectors (*items.shape, q) of item indices, and biases (*items.shape,) or None."""
+        """Vectors (*items.shape, d) of item indices, and biases (*items.shape,) or None."""
+        vectors = self._items.sum(self.V, items)
+        if not self.item_bias:
+            return vectors, None
+        return vectors, self._items.sum(self.b.unsqueeze(1), items).squeeze(-1)
 
     @abstractmethod
     def score(self, users: Tensor, items: Tensor, biases: Tensor | None) -> Tensor:
-        """Scores (...,) of embedded users (..., p) and items (..., q); shapes broadcast."""
+        """Scores (...,) of vectors of users and items (..., d); shapes broadcast."""
 
     def forward(self, users_B: Tensor, items: Tensor) -> Tensor:
         """Score items for users.
@@ -82,16 +115,28 @@ class Recommender(nn.Module, ABC):
 
     def block_scorer(self) -> BlockScorer:
         """Return a function that scores the whole catalogue for a block of users."""
-        users_Up, score = self.user_vectors(), self.vector_scorer()
-        return lambda users_B: score(users_Up[users_B])
+        users_Ud, score = self.user_vectors(), self.vector_scorer()
+        return lambda users_B: score(users_Ud[users_B])
 
-    @abstractmethod
     def user_vectors(self, features: Features | None = None) -> NDArray[np.float32]:
-        """(U, p) vectors of all users, as `embed_users` gives them.
+        """(U, d) float32 vectors ``Fu @ U``; a view of the parameter with indicators alone.
 
         Args:
             features: (U, P) features of other users, by the same P columns; None: the model's own.
         """
+        features = self.user_features if features is None else features
+        return combine(features, self.U.detach().cpu().numpy())
+
+    def item_vectors(self) -> NDArray[np.float32]:
+        """(I, d) float32 vectors ``Fi @ V``; a view of the parameter with indicators alone.
+
+        Their directions tell which items are alike; biases are left out.
+        """
+        return combine(self.item_features, self.V.detach().cpu().numpy())
+
+    def item_biases(self) -> NDArray[np.float32]:
+        """(I,) float32 biases ``Fi @ b``; a view of the parameter with indicators alone."""
+        return combine(self.item_features, self.b.detach().cpu().numpy())
 
     def pair_scorer(self) -> PairScorer:
         """Return a function that scores single pairs of user and item."""
@@ -111,10 +156,6 @@ class Recommender(nn.Module, ABC):
                 self.train(training)
 
         return score
-
-    @abstractmethod
-    def item_vectors(self) -> NDArray[np.float32]:
-        """(I, d) vectors whose directions tell which items are alike; biases are left out."""
 
 
 def parameters_as_arrays(model: nn.Module) -> dict[str, NDArray[np.generic]]:

@@ -1,17 +1,15 @@
 """Hybrid matrix factorization: users and items are sums of the vectors of their features.
 
-Shapes: B users in a batch, N items each, U users, I items, P user features, Q item features,
-d latent size.
+Shapes: B users in a batch, U users, I items, P user features, Q item features, d latent size.
 """
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from hbpr.data.interactions import Features
 from hbpr.models.base import PairScorer, Recommender, VectorScorer
-from hbpr.models.features import FeatureSums, combine
 from hbpr.models.gathered import L2, GatheredScores
 from hbpr.models.pairs import inner_products
 
@@ -43,38 +41,23 @@ class MatrixFactorization(Recommender):
         init_std: float = 0.1,
         seed: int = 0,
     ) -> None:
-        super().__init__()
-        self.n_users = user_features.n_rows
-        self.n_items = item_features.n_rows
-        self.n_latent = n_latent
-        self.item_bias = item_bias
-        self.sparse_gradients = False  # an engine whose optimizer takes them may ask for them
-        self.user_features = user_features
-        self.item_features = item_features
         rng = np.random.default_rng(seed)
         scale = np.float32(init_std / np.sqrt(n_latent))
 
-        def first(n_rows: int) -> nn.Parameter:
+        def first(n_rows: int) -> Tensor:
             weights = rng.standard_normal((n_rows, n_latent), dtype=np.float32) * scale
             # torch's own memory begins where a cache line does; rows that straddle two cost a tenth
-            return nn.Parameter(torch.from_numpy(weights).clone())
+            return torch.from_numpy(weights).clone()
 
-        self.U = first(user_features.n_features)
-        self.V = first(item_features.n_features)
-        self.b = nn.Parameter(torch.zeros(item_features.n_features), requires_grad=item_bias)
-        self._users = FeatureSums(user_features)
-        self._items = FeatureSums(item_features)
-
-    def embed_users(self, users: Tensor) -> Tensor:
-        """(*users.shape, d) vectors of users."""
-        return self._users.sum(self.U, users)
-
-    def embed_items(self, items: Tensor) -> tuple[Tensor, Tensor | None]:
-        """(*items.shape, d) vectors of items and their biases."""
-        vectors = self._items.sum(self.V, items)
-        if not self.item_bias:
-            return vectors, None
-        return vectors, self._items.sum(self.b.unsqueeze(1), items).squeeze(-1)
+        super().__init__(
+            user_features,
+            item_features,
+            first(user_features.n_features),
+            first(item_features.n_features),
+            item_bias=item_bias,
+        )
+        self.n_latent = n_latent
+        self.sparse_gradients = False  # an engine whose optimizer takes them may ask for them
 
     def score(self, users: Tensor, items: Tensor, biases: Tensor | None) -> Tensor:
         """Inner products, plus the biases."""
@@ -90,19 +73,6 @@ class MatrixFactorization(Recommender):
             self.U, self.V, self.b, users_B, items_BM, l2, self.sparse_gradients
         )
         return scores
-
-    def user_vectors(self, features: Features | None = None) -> NDArray[np.float32]:
-        """(U, d) float32 vectors ``Fu @ U``; a view of the parameter with indicators alone."""
-        features = self.user_features if features is None else features
-        return combine(features, self.U.detach().cpu().numpy())
-
-    def item_vectors(self) -> NDArray[np.float32]:
-        """(I, d) float32 vectors ``Fi @ V``; a view of the parameter with indicators alone."""
-        return combine(self.item_features, self.V.detach().cpu().numpy())
-
-    def item_biases(self) -> NDArray[np.float32]:
-        """(I,) float32 biases ``Fi @ b``."""
-        return combine(self.item_features, self.b.detach().cpu().numpy())
 
     def pair_scorer(self) -> PairScorer:
         """Return a scorer of single pairs, which costs nothing for the rest of the catalogue."""

@@ -16,7 +16,6 @@ from torch.nn.functional import linear, relu
 
 from hbpr.data.interactions import Features
 from hbpr.models.base import Recommender, VectorScorer
-from hbpr.models.features import FeatureSums, combine
 
 #: Pairs of user and item that the network scores at a time: bounds the memory of `vector_scorer`
 #: (2 MiB a layer of width 128 on a CPU), whatever the number of items.
@@ -64,30 +63,26 @@ class NeuMF(Recommender):
         init_std: float = 0.1,
         seed: int = 0,
     ) -> None:
-        super().__init__()
-        self.n_users = user_features.n_rows
-        self.n_items = item_features.n_rows
-        self.n_latent = n_latent
-        self.n_latent_mlp = n_latent_mlp if hidden else 0
-        self.hidden = tuple(hidden)
-        self.item_bias = item_bias
-        self.user_features = user_features
-        self.item_features = item_features
-        self._users = FeatureSums(user_features)
-        self._items = FeatureSums(item_features)
+        sizes = [size for size in (n_latent, n_latent_mlp if hidden else 0) if size]
         rng = np.random.default_rng(seed)
 
         def normal(std: float, *shape: int) -> Tensor:
             return torch.from_numpy(rng.standard_normal(shape, dtype=np.float32) * np.float32(std))
 
-        def towers(n_rows: int) -> nn.Parameter:
-            sizes = [size for size in (self.n_latent, self.n_latent_mlp) if size]
+        def towers(n_rows: int) -> Tensor:
             parts = [normal(init_std / np.sqrt(size), n_rows, size) for size in sizes]
-            return nn.Parameter(torch.cat(parts, dim=1))
+            return torch.cat(parts, dim=1)
 
-        self.U = towers(user_features.n_features)
-        self.V = towers(item_features.n_features)
-        self.b = nn.Parameter(torch.zeros(item_features.n_features), requires_grad=item_bias)
+        super().__init__(
+            user_features,
+            item_features,
+            towers(user_features.n_features),
+            towers(item_features.n_features),
+            item_bias=item_bias,
+        )
+        self.n_latent = n_latent
+        self.n_latent_mlp = n_latent_mlp if hidden else 0
+        self.hidden = tuple(hidden)
         self.g = nn.Parameter(torch.ones(n_latent))
         self.dropout = nn.Dropout(dropout)
         if self.hidden:
@@ -102,17 +97,6 @@ class NeuMF(Recommender):
             )
             self.biases = nn.ParameterList(torch.zeros(n_out) for n_out, _ in shapes)
             self.f = nn.Parameter(normal(np.sqrt(1.0 / self.hidden[-1]), self.hidden[-1]))
-
-    def embed_users(self, users: Tensor) -> Tensor:
-        """(*users.shape, d + m) vectors of users, both towers' side by side."""
-        return self._users.sum(self.U, users)
-
-    def embed_items(self, items: Tensor) -> tuple[Tensor, Tensor | None]:
-        """(*items.shape, d + m) vectors of items, and their biases."""
-        vectors = self._items.sum(self.V, items)
-        if not self.item_bias:
-            return vectors, None
-        return vectors, self._items.sum(self.b.unsqueeze(1), items).squeeze(-1)
 
     def score(self, users: Tensor, items: Tensor, biases: Tensor | None) -> Tensor:
         """Logits (...,) of vectors (..., d + m) of users and items; shapes broadcast."""
@@ -131,15 +115,6 @@ class NeuMF(Recommender):
             active = self.dropout(relu(linear(active, weight, bias)))
         return active @ self.f
 
-    def user_vectors(self, features: Features | None = None) -> NDArray[np.float32]:
-        """(U, d + m) float32 vectors ``Fu @ U``; a view of the parameter with indicators alone."""
-        features = self.user_features if features is None else features
-        return combine(features, self.U.detach().cpu().numpy())
-
-    def item_vectors(self) -> NDArray[np.float32]:
-        """(I, d + m) float32 vectors ``Fi @ V``; a view of the parameter with indicators alone."""
-        return combine(self.item_features, self.V.detach().cpu().numpy())
-
     def vector_scorer(self) -> VectorScorer:
         """Return a scorer of blocks of user vectors.
 
@@ -151,8 +126,7 @@ class NeuMF(Recommender):
         tile = _TILE.get(device.type, _TILE["cpu"])
         with torch.no_grad():
             items = torch.from_numpy(self.item_vectors()).to(device)
-            biases = combine(self.item_features, self.b.detach().cpu().numpy())
-            biases_I = torch.from_numpy(biases).to(device, copy=True)
+            biases_I = torch.from_numpy(self.item_biases()).to(device, copy=True)
             gmf_dI = (items[:, :d] * self.g).T.contiguous()
             item_parts = items[:, d:] @ self.first_item.T + self.first_bias if self.hidden else None
 
