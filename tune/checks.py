@@ -10,6 +10,7 @@ from tune import folder as folders
 from tune.runtime import Runtime
 from tune.settings import StudySettings
 from tune.space import Space
+from tune.space_check import data_points, data_settings
 
 
 def load_datasets(
@@ -31,9 +32,9 @@ def load_datasets(
     """
     base = settings.base_trial()
     if data is None:
-        datasets = {each.model_dump_json(): load_data(each) for each in space.data_settings(base)}
+        datasets = {each.model_dump_json(): load_data(each) for each in data_settings(space, base)}
     else:
-        if space.data_points(base) != [{}]:
+        if data_points(space, base) != [{}]:
             raise ConfigError(
                 "sweep.space: data.* is searched but the data were given in memory; leave these "
                 "dimensions out, or name a source in data"

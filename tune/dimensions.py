@@ -214,6 +214,20 @@ class Dimension:
     domain: Domain
     when: tuple[tuple[str, tuple[Any, ...]], ...] = ()
 
+    def is_active(self, values: Mapping[str, Any]) -> bool:
+        """Whether a trial with these values, those of its parents among them, has it."""
+        return all(
+            key in values and any(same(values[key], value) for value in allowed)
+            for key, allowed in self.when
+        )
+
+    @property
+    def ends(self) -> str:
+        """The ends of a range in words, for messages; empty for a choice."""
+        if isinstance(self.domain, Choice):
+            return ""
+        return f"low={self.domain.low}, high={self.domain.high}"
+
 
 def parse_dimension(key: str, raw: Any) -> Dimension:
     """Read one dimension.

@@ -14,6 +14,7 @@ import numpy as np
 
 from hbpr.errors import SpaceError
 from tune.dimensions import Choice, IntRange, same
+from tune.space_check import largest
 
 if TYPE_CHECKING:
     from tune.dimensions import Domain
@@ -134,7 +135,7 @@ def check_population(settings: "StudySettings", space: "Space") -> None:
     """
     sweep, training = settings.sweep, settings.training
     interval = sweep.scheduler.interval
-    largest = int(space.largest("training.n_iter", settings.base_trial()))
+    epochs = int(largest(space, "training.n_iter", settings.base_trial()))
     changeable = ", ".join(CHANGEABLE)
     if sweep.search.algorithm == "grid":
         raise SpaceError(
@@ -167,10 +168,10 @@ def check_population(settings: "StudySettings", space: "Space") -> None:
             "scheduler.interval: pbt compares trials at evaluations, so it must be a multiple of "
             f"training.eval_every, got {interval} and {training.eval_every}."
         )
-    if interval >= largest:
+    if interval >= epochs:
         raise SpaceError(
             "scheduler.interval: it must be below the epochs of the longest trial, or nothing is "
-            f"ever compared, got {interval} and {largest}. Lower it, or raise training.n_iter."
+            f"ever compared, got {interval} and {epochs}. Lower it, or raise training.n_iter."
         )
     if settings.n_trials() < 2:
         raise SpaceError(

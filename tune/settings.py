@@ -22,6 +22,7 @@ from tune.rules import (
     check_reported,
 )
 from tune.space import Space
+from tune.space_check import check_space, data_points, largest
 from tune.starting import check_point, written_points
 
 _DEFAULT_METRIC = "val/ndcg_at_10"
@@ -278,7 +279,7 @@ class StudySettings(TrialSettings):
         plain = TrialSettings(**{name: getattr(self, name) for name in TrialSettings.model_fields})
         if self.sweep.scheduler.fidelity == "epochs":
             return plain
-        growth = self._growth(int(self._parsed().largest("training.n_iter", plain)))
+        growth = self._growth(int(largest(self._parsed(), "training.n_iter", plain)))
         return plain.model_copy(
             update={"training": plain.training.model_copy(update={"growth": growth})}
         )
@@ -305,8 +306,8 @@ class StudySettings(TrialSettings):
                 starts with its key.
         """
         sweep, base = self.sweep, self.base_trial()
-        space = self._parsed().check(base)
-        space.data_points(base)
+        space = check_space(self._parsed(), base)
+        data_points(space, base)
         if sweep.search.algorithm == "grid":
             space.grid()
         if sweep.search.algorithm == "cmaes":
@@ -335,7 +336,7 @@ class StudySettings(TrialSettings):
 
     def max_epochs(self) -> int:
         """Return the most epochs that a trial can train."""
-        return int(self.search_space().largest("training.n_iter", self.base_trial()))
+        return int(largest(self.search_space(), "training.n_iter", self.base_trial()))
 
 
 def load_study(path: str | Path, overrides: Sequence[str] = ()) -> StudySettings:

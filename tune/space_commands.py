@@ -55,7 +55,7 @@ def lines_of(settings: "StudySettings", searched: "Space") -> list[str]:
         settings: The study's.
         searched: Its space.
     """
-    from tune.space import allowed_sample
+    from tune.space_check import allowed_sample
 
     sweep = settings.sweep
     width = max(len(dimension.key) for dimension in searched.dimensions)

@@ -51,7 +51,7 @@ def check_point(space: Space, point: Mapping[str, Any], place: str) -> dict[str,
     """Check a point that may leave dimensions out.
 
     Args:
-        space: What `Space.check` returned.
+        space: What `tune.space_check.check_space` returned.
         point: Dotted key -> value.
         place: Where it was written.
 

@@ -14,6 +14,7 @@ from tune.journal import read_journal
 from tune.searcher import OptunaSearcher
 from tune.settings import StudySettings
 from tune.space import Space
+from tune.space_check import check_space
 from tune.starting import check_point
 
 METRIC = "val/ndcg_at_10"
@@ -36,7 +37,7 @@ def _quiet():
 
 
 def make(folder, *, raw=RAW, constraints=(), num_trials=14, **options):
-    space = Space.parse(raw, constraints).check(TrialSettings())
+    space = check_space(Space.parse(raw, constraints), TrialSettings())
     return OptunaSearcher(
         space, folder=folder, study_id="s", metric=METRIC, num_trials=num_trials, **options
     )
@@ -144,7 +145,7 @@ class TestStartWith:
         assert words in str(caught.value)
 
     def test_what_a_value_depends_on_is_filled_in(self):
-        space = Space.parse(RAW).check(TrialSettings())
+        space = check_space(Space.parse(RAW), TrialSettings())
         point = check_point(space, {"optimizer.reg_bias": 0.1}, "here")
         assert point == {"model.n_latent": 32, "optimizer.reg_bias": 0.1}
 

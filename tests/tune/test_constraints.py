@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from hbpr.errors import SpaceError
 from hbpr.settings.models import TrialSettings
 from tune.constraints import Constraint
-from tune.space import Space, allowed_sample
+from tune.space import Space
+from tune.space_check import allowed_sample, check_space, data_settings
 
 BASE = TrialSettings()
 PRODUCT = "model.n_latent * training.batch_size <= 100000"
@@ -81,8 +82,8 @@ class TestSpace:
     }
 
     def test_a_grid_leaves_refused_points_out(self):
-        whole = Space.parse(self.RAW).check(BASE).grid()
-        left = Space.parse(self.RAW, [PRODUCT]).check(BASE).grid()
+        whole = check_space(Space.parse(self.RAW), BASE).grid()
+        left = check_space(Space.parse(self.RAW, [PRODUCT]), BASE).grid()
         assert left == [
             point
             for point in whole
@@ -96,7 +97,7 @@ class TestSpace:
 
     def test_a_space_of_next_to_nothing_is_refused(self):
         with pytest.raises(SpaceError, match="leave 0 of 10,000 points"):
-            Space.parse(self.RAW, ["model.n_latent < 3"]).check(BASE)
+            check_space(Space.parse(self.RAW, ["model.n_latent < 3"]), BASE)
 
     def test_holes_that_the_settings_have_are_sampled_around(self):
         raw = {
@@ -104,15 +105,17 @@ class TestSpace:
             "data.split.validation": {"low": 0.05, "high": 0.3},
         }
         with pytest.raises(SpaceError, match="is refused"):
-            Space.parse(raw).check(BASE)
-        Space.parse(raw, ["data.split.train + data.split.validation < 1"]).check(BASE)
+            check_space(Space.parse(raw), BASE)
+        check_space(Space.parse(raw, ["data.split.train + data.split.validation < 1"]), BASE)
         with pytest.raises(SpaceError, match="is refused"):
-            Space.parse(raw, ["data.split.train + data.split.validation < 1.1"]).check(BASE)
+            check_space(Space.parse(raw, ["data.split.train + data.split.validation < 1.1"]), BASE)
 
     def test_datasets_that_are_refused_are_not_prepared(self):
         raw = {"data.split.train": [0.5, 0.8], "data.split.validation": [0.1, 0.3]}
-        space = Space.parse(raw, ["data.split.train + data.split.validation < 1"]).check(BASE)
-        assert len(space.data_settings(BASE)) == 3
+        space = check_space(
+            Space.parse(raw, ["data.split.train + data.split.validation < 1"]), BASE
+        )
+        assert len(data_settings(space, BASE)) == 3
 
     def test_an_inactive_dimension_has_its_base_setting(self):
         raw = {
@@ -123,9 +126,9 @@ class TestSpace:
                 "when": {"training.loss_function": "hinge_loss"},
             },
         }
-        space = Space.parse(raw, ["optimizer.lr > 0.2"]).check(BASE)
+        space = check_space(Space.parse(raw, ["optimizer.lr > 0.2"]), BASE)
         assert {p["training.loss_function"] for p in allowed_sample(space)} == {"hinge_loss"}
 
     def test_pickles(self):
-        space = Space.parse(self.RAW, [PRODUCT]).check(BASE)
+        space = check_space(Space.parse(self.RAW, [PRODUCT]), BASE)
         assert pickle.loads(pickle.dumps(space)) == space  # noqa: S301

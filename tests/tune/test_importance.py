@@ -4,19 +4,23 @@ from hbpr.settings.models import TrialSettings
 from tune.importance import importance
 from tune.journal import JournalTrial
 from tune.space import Space
+from tune.space_check import check_space
 
-SPACE = Space.parse(
-    {
-        "optimizer.lr": {"low": 0.01, "high": 1.0, "log": True},
-        "model.n_latent": [8, 16, 32],
-        "training.negatives.kind": ["uniform", "mixed"],
-        "training.negatives.observed": {
-            "low": 0.1,
-            "high": 0.9,
-            "when": {"training.negatives.kind": "mixed"},
-        },
-    }
-).check(TrialSettings())
+SPACE = check_space(
+    Space.parse(
+        {
+            "optimizer.lr": {"low": 0.01, "high": 1.0, "log": True},
+            "model.n_latent": [8, 16, 32],
+            "training.negatives.kind": ["uniform", "mixed"],
+            "training.negatives.observed": {
+                "low": 0.1,
+                "high": 0.9,
+                "when": {"training.negatives.kind": "mixed"},
+            },
+        }
+    ),
+    TrialSettings(),
+)
 
 
 def trials(count: int) -> list[JournalTrial]:

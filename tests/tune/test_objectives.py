@@ -12,6 +12,7 @@ from tune.journal import JournalTrial, prune_running, quiet_optuna, read_journal
 from tune.objectives import Goals, Limit, Objective, best_of
 from tune.searcher import OptunaSearcher
 from tune.space import Space
+from tune.space_check import check_space
 
 NDCG, BYTES = "val/ndcg_at_10", "item_vector_bytes"
 BOTH = Goals((Objective(NDCG, "max"), Objective(BYTES, "min")))
@@ -83,13 +84,13 @@ class TestFront:
 
 
 def make(folder, goals=BOTH, **options):
-    space = Space.parse(RAW).check(TrialSettings())
+    space = check_space(Space.parse(RAW), TrialSettings())
     options = {"num_trials": 60, "seed": 1, "algorithm": "nsga2", **options}
     return OptunaSearcher(space, folder=folder, study_id="s", metric=NDCG, goals=goals, **options)
 
 
 def journal(folder):
-    return read_journal(folder, Space.parse(RAW).check(TrialSettings()))
+    return read_journal(folder, check_space(Space.parse(RAW), TrialSettings()))
 
 
 def measured(values):

@@ -15,15 +15,19 @@ from tune.pbt import PopulationScheduler, PopulationSearcher
 from tune.searcher import OptunaSearcher
 from tune.settings import SchedulerSettings
 from tune.space import Space
+from tune.space_check import check_space
 from tune.trainable import checkpoint_at, trial_folder
 
 METRIC = "val/ndcg_at_10"
-SPACE = Space.parse(
-    {
-        "model.n_latent": [8, 16],
-        "optimizer.lr": {"low": 0.01, "high": 1.0, "log": True},
-    }
-).check(TrialSettings())
+SPACE = check_space(
+    Space.parse(
+        {
+            "model.n_latent": [8, 16],
+            "optimizer.lr": {"low": 0.01, "high": 1.0, "log": True},
+        }
+    ),
+    TrialSettings(),
+)
 N_ITER, PERIOD, INTERVAL, SIZE = 20, 2, 4, 8
 
 

@@ -8,6 +8,7 @@ from tune.journal import JournalTrial, Parent
 from tune.population import CHANGEABLE, decide, explore
 from tune.settings import StudySettings
 from tune.space import Space
+from tune.space_check import check_space
 
 RAW = {
     "model.n_latent": [8, 16, 32],
@@ -18,7 +19,7 @@ RAW = {
 
 
 def space(raw=RAW, constraints=()):
-    return Space.parse(raw, constraints).check(TrialSettings())
+    return check_space(Space.parse(raw, constraints), TrialSettings())
 
 
 def trial(number, value, *, at=10, state="RUNNING", n_latent=8, parent=None):

@@ -15,6 +15,7 @@ from tune.schedulers import bracket_of, make_scheduler
 from tune.searcher import OptunaSearcher
 from tune.settings import SchedulerSettings
 from tune.space import Space
+from tune.space_check import check_space
 
 METRIC = "val/ndcg_at_10"
 PERIOD = 5
@@ -273,7 +274,7 @@ def ray_two_cpus():
 @pytest.mark.parametrize("kind", ["asha", "median", "hyperband", "none"])
 def test_in_ray(tmp_path, kind):
     heights = [0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.15, 0.1, 0.05, 0.01]
-    space = Space.parse({"optimizer.lr": heights}).check(TrialSettings())
+    space = check_space(Space.parse({"optimizer.lr": heights}), TrialSettings())
     searcher = OptunaSearcher(
         space, folder=tmp_path / "study", study_id="s", metric=METRIC, algorithm="grid"
     )

@@ -9,6 +9,7 @@ from hbpr.settings.models import TrialSettings
 from tune.journal import JOURNAL, read_journal
 from tune.searcher import OptunaSearcher
 from tune.space import Space
+from tune.space_check import check_space
 
 METRIC = "val/ndcg_at_10"
 FLAT = {
@@ -32,13 +33,13 @@ def _quiet():
 
 
 def make(folder, raw=FLAT, **options):
-    space = Space.parse(raw).check(TrialSettings())
+    space = check_space(Space.parse(raw), TrialSettings())
     options = {"num_trials": 20, "seed": 1, **options}
     return OptunaSearcher(space, folder=folder, study_id="s", metric=METRIC, **options)
 
 
 def journal(folder, raw=FLAT):
-    return read_journal(folder, Space.parse(raw).check(TrialSettings()))
+    return read_journal(folder, check_space(Space.parse(raw), TrialSettings()))
 
 
 def value_of(values):

@@ -11,7 +11,9 @@ from hbpr.errors import SpaceError
 from hbpr.settings.load import with_values
 from hbpr.settings.models import TrialSettings
 from tune.dimensions import Choice, FloatRange, IntRange, parse_dimension, same
-from tune.space import Space, searchable_keys
+from tune.space import Space
+from tune.space_check import check_space, data_points, data_settings, largest
+from tune.space_parsing import searchable_keys
 
 BASE = TrialSettings()
 #: Losses stand in for a tree of conditions: two levels below training.loss_function.
@@ -25,7 +27,7 @@ TREE = {
 
 def refusal(raw, base=BASE):
     with pytest.raises(SpaceError) as caught:
-        Space.parse(raw).check(base)
+        check_space(Space.parse(raw), base)
     return str(caught.value)
 
 
@@ -186,11 +188,11 @@ class TestCheck:
         assert words in refusal(raw)
 
     def test_whole_steps_over_a_fraction_are_allowed(self):
-        Space.parse({"optimizer.reg_user": {"low": 0, "high": 2, "step": 1}}).check(BASE)
+        check_space(Space.parse({"optimizer.reg_user": {"low": 0, "high": 2, "step": 1}}), BASE)
 
     def test_values_that_only_the_base_refuses_are_allowed(self):
         raw = {"data.split.train": [0.9, 0.5], "data.split.validation": [0.01, 0.05]}
-        Space.parse(raw).check(BASE)
+        check_space(Space.parse(raw), BASE)
 
     def test_values_refused_together_are_named(self):
         raw = {"data.split.train": [0.5, 0.75], "data.split.validation": [0.1, 0.3]}
@@ -204,9 +206,9 @@ class TestCheck:
             "optimizer.reg_user": {"choices": [0.1], "when": {"optimizer.lr": 0.1}},
         }
         space = Space.parse(raw)
-        assert [d.key for d in space.check(BASE).dimensions] == ["model.n_latent"]
+        assert [d.key for d in check_space(space, BASE).dimensions] == ["model.n_latent"]
         hinge = with_values(BASE, {"training.loss_function": "hinge_loss"})
-        assert len(space.check(hinge).dimensions) == 3
+        assert len(check_space(space, hinge).dimensions) == 3
         del raw["model.n_latent"]
         assert "no dimension can be active" in refusal(raw)
 
@@ -250,7 +252,7 @@ class TestPoints:
 
     def test_data_points(self):
         lr = {"low": 0.1, "high": 0.2}
-        assert Space.parse({"optimizer.lr": lr}).data_points(BASE) == [{}]
+        assert data_points(Space.parse({"optimizer.lr": lr}), BASE) == [{}]
         space = Space.parse(
             {
                 "optimizer.lr": lr,
@@ -262,20 +264,20 @@ class TestPoints:
                 "data.split.seed": {"low": 0, "high": 1},
             }
         )
-        points = space.data_points(BASE)
+        points = data_points(space, BASE)
         assert len(points) == 2 + 2 * 2
         assert {"data.split.seed": 0} in points
         # item_feature: indicator is the base setting, so two of the six are the same data
-        assert len(space.data_settings(BASE)) == 4
+        assert len(data_settings(space, BASE)) == 4
 
     def test_data_points_must_be_finite(self):
         with pytest.raises(SpaceError, match=r"data\.rating_threshold: dimensions that change"):
-            Space.parse({"data.rating_threshold": {"low": 3.0, "high": 4.0}}).data_points(BASE)
+            data_points(Space.parse({"data.rating_threshold": {"low": 3.0, "high": 4.0}}), BASE)
 
     def test_largest(self):
         space = Space.parse({"training.n_iter": {"low": 10, "high": 40, "log": True}})
-        assert space.largest("training.n_iter", BASE) == 40
-        assert space.largest("model.n_latent", BASE) == BASE.model.n_latent
+        assert largest(space, "training.n_iter", BASE) == 40
+        assert largest(space, "model.n_latent", BASE) == BASE.model.n_latent
 
 
 class TestSuggest:
@@ -306,7 +308,7 @@ class TestSuggest:
             "training.batch_size": {"low": 256, "high": 4096, "log": True},
             "training.top_k": [[10], [10, 20]],
         }
-        space = Space.parse(raw).check(BASE)
+        space = check_space(Space.parse(raw), BASE)
         study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
         for _ in range(5):
             trial = study.ask()
@@ -314,7 +316,7 @@ class TestSuggest:
             with_values(BASE, values)
             assert space.decode(trial.params) == values
             point = {k: v for k, v in values.items() if k.startswith("data.")}
-            assert point in space.data_points(BASE)
+            assert point in data_points(space, BASE)
 
 
 DOMAINS = [
@@ -357,7 +359,7 @@ class TestPlaces:
             "optimizer.name": ["adam", "sgd"],
             "optimizer.reg_bias": {"low": 0.0, "high": 1.0, "when": {"optimizer.name": "sgd"}},
         }
-        space = Space.parse(raw).check(BASE)
+        space = check_space(Space.parse(raw), BASE)
         point = {"optimizer.lr": 0.1, "model.n_latent": 10, "optimizer.name": "adam"}
         assert space.distance(point, point) == 0.0
         assert space.distance(point, {**point, "optimizer.lr": 1.0}) == pytest.approx(0.25)
