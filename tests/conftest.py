@@ -5,6 +5,11 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+#: How long one example takes says how busy the machine is, not whether the code is right.
+settings.register_profile("hbpr", deadline=None, print_blob=True)
+settings.load_profile("hbpr")
 
 
 @pytest.fixture(autouse=True)

@@ -40,9 +40,7 @@ def datasets(draw) -> UserItemData:
 
 
 @given(datasets())
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_what_is_saved_comes_back(tmp_path, data):
     data.save(tmp_path / "d.npz")
     back = UserItemData.load(tmp_path / "d.npz")

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import csv, parquet
 
@@ -180,7 +180,6 @@ def test_parquet_gives_what_csv_gives(shop, tmp_path):
     st.integers(1, 3),
     st.integers(1, 3),
 )
-@settings(deadline=None)  # it writes and reads files
 def test_k_core_is_the_largest_table_in_which_both_minima_hold(tmp_path_factory, rows, n, m):
     path = tmp_path_factory.mktemp("core") / "t.csv"
     frame = pd.DataFrame(rows, columns=["user", "item"])

@@ -16,7 +16,7 @@ def _pairs(dense: np.ndarray) -> UserItems:
 
 
 @given(st.integers(0, 10_000), st.floats(0.05, 50.0))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_each_column_is_a_ridge_regression_on_the_other_items(seed: int, l2: float) -> None:
     rng = np.random.default_rng(seed)
     x = (rng.random((rng.integers(1, 30), rng.integers(2, 9))) < 0.4).astype(float)

@@ -89,7 +89,7 @@ cases = st.fixed_dictionaries(
 lengths = st.integers(1, 20)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(cases, lengths)
 def test_values_lie_between_0_and_1(case, shape, k):
     c = case(**shape)
@@ -99,7 +99,7 @@ def test_values_lie_between_0_and_1(case, shape, k):
         assert ((value >= 0) & (value <= 1 + 1e-12)).all(), name
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(cases, lengths)
 def test_only_the_order_of_scores_counts(case, shape, k):
     c = case(**shape)
@@ -109,7 +109,7 @@ def test_only_the_order_of_scores_counts(case, shape, k):
         np.testing.assert_array_equal(stretched[name], value)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(cases, lengths)
 def test_the_order_of_the_catalogue_does_not_count(case, shape, k):
     c = case(**shape)
@@ -126,7 +126,7 @@ def test_the_order_of_the_catalogue_does_not_count(case, shape, k):
         np.testing.assert_array_equal(permuted[name], value)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(cases, lengths)
 def test_ranking_by_the_truth_gives_1(case, shape, k):
     c = case(**shape)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hbpr.errors import ConfigError
@@ -234,7 +234,6 @@ def test_with_values_replaces_and_checks() -> None:
         with_values(base, {"optimizer.reg_usr": 1})
 
 
-@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(known_keys(TrialSettings)), st.integers() | st.text()))
 def test_wrong_values_are_always_config_errors(values: dict[str, object]) -> None:
     try:

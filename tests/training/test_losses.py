@@ -72,7 +72,7 @@ class TestContract:
         rise, falls, loss = _compiled(name, gap, np.zeros(2), np.ones(2, np.float32))
         assert np.isfinite([rise, *falls, loss]).all()
 
-    @settings(max_examples=30, deadline=None)
+    @settings(max_examples=30)
     @given(
         positive=st.floats(-20, 20, width=32),
         step=st.floats(0.125, 10, width=32),
