@@ -4,7 +4,6 @@ Runs are found again by their tags, so a resumed study, or a `sync` after a cras
 runs that exist. Runs carry no parent: MLflow's table would fold them away and show no charts.
 """
 
-import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from hbpr.mlflow_store import (
     tracking_error,
 )
 from tune.outbox import Event, Outbox
+from tune.runs import find_runs
 from tune.sender import Sender
 
 if TYPE_CHECKING:
@@ -105,6 +105,7 @@ class Delivery:
             changes.setdefault(event.get("trial", STUDY), _Change()).add(event)
         try:
             client = self._client or self._connect()
+            self._client = None  # a call that breaks half-way: look the runs up again
             for trial, change in changes.items():
                 try:
                     self._apply(client, trial, change)
@@ -112,35 +113,22 @@ class Delivery:
                     if not is_permanent(error):
                         raise
                     logger.warning("MLflow refused records of run %s: %s", trial, error)
-        except (MlflowException, OSError) as error:
-            # What was done of a call that broke is unknown: look the runs up again.
-            self._client = None
-            if isinstance(error, TrackingError):
-                raise
-            raise tracking_error(self.tracking_uri, error) from error
-        except Exception:
-            self._client = None
+            self._client = client
+        except TrackingError:
             raise
+        except (MlflowException, OSError) as error:
+            raise tracking_error(self.tracking_uri, error) from error
 
     def _connect(self) -> "MlflowClient":
         client = open_client(self.tracking_uri)
         self.experiment_id = ensure_experiment(client, self.experiment_name, self.tracking_uri)
-        runs, statuses, token = {}, {}, None
-        while True:
-            page = client.search_runs(
-                [self.experiment_id],
-                f"tags.`hbpr.study_id` = '{self.study_id}'",
-                max_results=1000,
-                order_by=["attributes.start_time DESC"],
-                page_token=token,
-            )
-            for run in page:
-                trial = int(run.data.tags.get("hbpr.trial", STUDY))
-                runs[trial], statuses[trial] = run.info.run_id, run.info.status
-            token = page.token
-            if not token:
-                break
-        self.runs, self._statuses, self._client = runs, statuses, client
+        runs, statuses = {}, {}
+        for run in find_runs(
+            client, self.experiment_id, f"tags.`hbpr.study_id` = '{self.study_id}'"
+        ):
+            trial = int(run.data.tags.get("hbpr.trial", STUDY))
+            runs[trial], statuses[trial] = run.info.run_id, run.info.status
+        self.runs, self._statuses = runs, statuses
         return client
 
     def _apply(self, client: "MlflowClient", trial: int, change: _Change) -> None:
@@ -238,8 +226,3 @@ def sync(
         return {"sent": before - left, "left": left}
     finally:
         outbox.close()
-
-
-def settings_text(settings: Mapping[str, Any]) -> str:
-    """Return settings as indented JSON."""
-    return json.dumps(settings, indent=2, default=str)

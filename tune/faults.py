@@ -161,6 +161,20 @@ def disk_problem(error: BaseException) -> str | None:
     return None
 
 
+def error_of(trial: Any) -> str:
+    """Return the last line of the traceback of a trial that crashed.
+
+    Args:
+        trial: Ray's. Its ``get_error`` looks where Tune copies the file later.
+    """
+    try:
+        text = Path(trial.error_file).read_text()
+    except (OSError, TypeError):  # there is none, or not even a name for it
+        text = ""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1] if lines else "the trial's process ended without a message"
+
+
 def _chain(error: BaseException) -> Iterator[BaseException]:
     found: BaseException | None = error
     while found is not None:

@@ -7,7 +7,7 @@ import json
 import logging
 import re
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -19,6 +19,7 @@ from hbpr.mlflow_store import mask_uri, open_client, tracking_error
 from hbpr.names import best_name
 from tune.dimensions import nearest
 from tune.journal import JournalTrial, Parent
+from tune.runs import STATUS_OF, find_runs
 from tune.settings import StudySettings
 from tune.space import Space
 
@@ -30,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 #: What a reference to records begins with; anything else is a folder.
 PREFIX: Final = "mlflow:"
-_STATES: Final = {"FINISHED": "COMPLETE", "KILLED": "PRUNED", "FAILED": "FAIL"}
+_STATES: Final = {status: state for state, status in STATUS_OF.items()}
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def read_recorded(reference: str, tracking_uri: str, place: str) -> list[Earlier
     try:
         experiment, experiment_id, wanted = _find(client, reference, tracking_uri, place)
         studies: dict[str, list[Run]] = {}
-        for run in _runs(client, experiment_id):
+        for run in find_runs(client, experiment_id):
             study_id = run.data.tags.get("hbpr.study_id")
             if study_id is not None and wanted in (None, study_id):
                 studies.setdefault(study_id, []).append(run)
@@ -113,16 +114,6 @@ def _find(
         f"{place}: {reference}: MLflow at {mask_uri(tracking_uri)} has no experiment "
         f"{name!r}{nearest(name, known)}"
     )
-
-
-def _runs(client: "MlflowClient", experiment_id: str) -> Iterator["Run"]:
-    token = None
-    while True:
-        page = client.search_runs([experiment_id], max_results=1000, page_token=token)
-        yield from page
-        token = page.token
-        if not token:
-            return
 
 
 def _study(client: "MlflowClient", name: str, runs: "Sequence[Run]") -> EarlierStudy:

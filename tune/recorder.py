@@ -9,7 +9,7 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakValueDictionary
 
 from ray.tune import Callback
@@ -17,11 +17,22 @@ from ray.tune import Callback
 from hbpr.mlflow_runs import as_text
 from hbpr.mlflow_store import mask_uri
 from hbpr.names import COSTS, DATA_SHARE, EVAL_S, LOSS, TRAIN_S, baseline_name, best_name
-from tune.delivery import STUDY, Delivery, settings_text
+from tune.delivery import STUDY, Delivery
+from tune.events import (
+    History,
+    finite,
+    study_start,
+    trial_end,
+    trial_start,
+    winner_note,
+    without_passwords,
+)
+from tune.faults import error_of
 from tune.journal import Parent
 from tune.outbox import Event, Outbox
+from tune.runs import STATUS_OF, Status
 from tune.sender import Sender
-from tune.views import study_view, view_path
+from tune.views import view_path
 
 if TYPE_CHECKING:
     from hbpr.mlflow_log import Registered
@@ -29,13 +40,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-Status = Literal["FINISHED", "KILLED", "FAILED"]
 _OPEN: "WeakValueDictionary[str, MlflowRecorder]" = WeakValueDictionary()
-_STATUS: Final[dict[str, Status]] = {
-    "COMPLETE": "FINISHED",
-    "PRUNED": "KILLED",
-    "FAIL": "FAILED",
-}
 _ALWAYS: Final = frozenset({LOSS, TRAIN_S, EVAL_S, DATA_SHARE, *COSTS})
 
 
@@ -57,7 +62,6 @@ class MlflowRecorder(Callback):
         study_name: Name of the study's run in MLflow's table.
         settings: All settings of the study, as plain data.
         monitor: Metric that the study maximises.
-        mode: Whether the best value is the largest.
         others: Metrics that it looks at besides.
     """
 
@@ -71,7 +75,6 @@ class MlflowRecorder(Callback):
         study_name: str,
         settings: Mapping[str, Any],
         monitor: str = "val/ndcg_at_10",
-        mode: Literal["max", "min"] = "max",
         others: Sequence[str] = (),
     ) -> None:
         self.folder = Path(folder).absolute()
@@ -81,18 +84,13 @@ class MlflowRecorder(Callback):
         self.study_name = study_name
         self.settings = dict(settings)
         self.monitor = monitor
-        self.mode: Literal["max", "min"] = mode
         self.others = tuple(others)
         self._delivery = Delivery(tracking_uri, experiment_name, study_id)
         self._outbox: Outbox | None = None
         self._sender: Sender | None = None
-        self._last_step: dict[int, int] = {}
-        self._best: dict[int, float] = {}
+        self._history = History(monitor)
         self._running: set[int] = set()
-        self._started: set[int] = set()
-        self._ended: set[int] = set()
         self._finished: set[int] = set()
-        self._final: Event | None = None
         self._away_s = 0.0
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -102,9 +100,8 @@ class MlflowRecorder(Callback):
             "experiment_name": self.experiment_name,
             "study_id": self.study_id,
             "study_name": self.study_name,
-            "settings": _without_passwords(self.settings),
+            "settings": without_passwords(self.settings),
             "monitor": self.monitor,
-            "mode": self.mode,
             "others": self.others,
         }
         return _revive, (arguments,)
@@ -121,34 +118,17 @@ class MlflowRecorder(Callback):
             return
         self._outbox = Outbox(self.folder / "outbox")
         for event in self._outbox.events():
-            self._recall(event)
+            self._history.note(event)
         _OPEN[str(self.folder)] = self
-        searched = self.settings.get("sweep", {}).get("space", {})
         self._append(
-            {
-                "event": "start",
-                "name": self.study_name,
-                "study": {
-                    "study_id": self.study_id,
-                    "experiment_name": self.experiment_name,
-                    "tracking_uri": mask_uri(self.tracking_uri),
-                },
-                "tags": {
-                    "hbpr.study": self.study_name,
-                    "hbpr.monitor": self.monitor,
-                    "hbpr.settings": as_text(_without_passwords(self.settings)),
-                    "mlflow.source.name": "hbpr tune",
-                },
-                "texts": {"settings.json": settings_text(_without_passwords(self.settings))},
-                "view": study_view(
-                    self.study_id,
-                    self.study_name,
-                    self.monitor,
-                    list(searched),
-                    created_at=int(time.time() * 1000),
-                    others=self.others,
-                ),
-            }
+            study_start(
+                self.study_id,
+                name=self.study_name,
+                experiment_name=self.experiment_name,
+                tracking_uri=self.tracking_uri,
+                settings=self.settings,
+                metrics=(self.monitor, *self.others),
+            )
         )
         self._sender = Sender(self._outbox, self._delivery, mask_uri(self.tracking_uri))
 
@@ -159,14 +139,16 @@ class MlflowRecorder(Callback):
         not know as ended are left alone: they run again.
         """
         for trial in trials:
-            number, status = trial.number, _STATUS.get(trial.state)
-            if status is None or number in self._ended:
+            number, status = trial.number, STATUS_OF.get(trial.state)
+            if status is None or number in self._history.ended:
                 continue
-            if number not in self._started:
+            if number not in self._history.started:
                 self._start(number, trial.values, trial.parent)
             for epoch, value in sorted(trial.reports.items()):
                 if math.isfinite(value):
-                    self._report(number, epoch, {self.monitor: value} | _of(trial, epoch))
+                    self._report(
+                        number, epoch, {self.monitor: value} | finite(trial.measured.get(epoch, {}))
+                    )
             self._end(number, status)
 
     def metrics_at(self, number: int, epoch: int) -> dict[str, float]:
@@ -218,7 +200,7 @@ class MlflowRecorder(Callback):
 
     def record_front(self, numbers: Sequence[int]) -> None:
         """Tag each trial that has ended with whether it is on the Pareto front."""
-        for number in sorted(self._ended):
+        for number in sorted(self._history.ended):
             on_front = "true" if number in numbers else "false"
             self._append({"event": "tag", "trial": number, "tags": {"hbpr.front": on_front}})
 
@@ -252,20 +234,21 @@ class MlflowRecorder(Callback):
             metrics: More metrics.
             register: Register the model, with these tags of its version; see `Delivery`.
         """
+        test, baseline = test or {}, baseline or {}
+        metrics = finite(test) | finite(metrics or {})
+        for name, value in finite(baseline).items():
+            if name.startswith("test/"):
+                metrics[baseline_name(name)] = value
         event: Event = {
             "event": "final",
-            "metrics": _finite(test or {})
-            | {
-                baseline_name(name): value
-                for name, value in _finite(baseline or {}).items()
-                if name.startswith("test/")
-            }
-            | _finite(metrics or {}),
+            "metrics": metrics,
             "tags": {
                 "hbpr.best_trial": str(best_trial),
                 "hbpr.best_value": f"{best_value:.6g}",
                 "hbpr.best_values": as_text(dict(values)),
-                "mlflow.note.content": self._note(best_trial, best_value, values, test, baseline),
+                "mlflow.note.content": winner_note(
+                    self.monitor, best_trial, best_value, values, test, baseline
+                ),
             }
             | dict(tags or {}),
             "files": [str(Path(path).absolute()) for path in files],
@@ -274,9 +257,8 @@ class MlflowRecorder(Callback):
             event["model"] = str(Path(model_folder).absolute())
             if register is not None:
                 event["register"] = {key: as_text(value) for key, value in register.items()}
-        if self._final is not None and _without_time(self._final) == event:
-            event["at"] = self._final["at"]  # a driver was killed just then: the same once more
-        self._append(event)
+        at = self._history.time_of(event)  # a driver was killed just then: the same once more
+        self._append(event if at is None else event | {"at": at})
 
     def finish(self, status: Status = "FINISHED", timeout_s: float = 30.0) -> bool:
         """Close every run that is still open, send all, and let the study's folder go.
@@ -288,7 +270,7 @@ class MlflowRecorder(Callback):
         """
         if self._outbox is None:
             return True
-        for trial in sorted(self._started - self._ended):
+        for trial in self._history.open:
             self._end(trial, "KILLED")
         self._append({"event": "end", "status": status})
         complete = self.flush(timeout_s)
@@ -341,154 +323,63 @@ class MlflowRecorder(Callback):
             for name, value in result.items()
             if name in _ALWAYS or name.startswith("val/")
         }
-        self._report(number, step, _finite(metrics))
+        self._report(number, step, finite(metrics))
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Close the run of a trial that ended, was stopped, or gave up with a reason."""
         reason = (trial.last_result or {}).get("failed")
         if reason:
-            self._end(_number(trial), "FAILED", as_text(reason, 500))
+            self._end(_number(trial), "FAILED", str(reason))
         else:
             self._end(_number(trial), self._outcome(trial))
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Close the run of a trial that raised and is not tried again."""
-        self._end(_number(trial), "FAILED", _error_of(trial))
+        self._end(_number(trial), "FAILED", error_of(trial))
 
     def on_experiment_end(self, trials: list[Any], **info: Any) -> None:
         """Close runs whose end was lost with a driver that was killed just then."""
         for trial in trials:
             number = _number(trial)
-            if number in self._ended or number not in self._started:
+            if number not in self._history.open:
                 continue
             if trial.status == "TERMINATED":
                 self._end(number, self._outcome(trial))
             elif trial.status == "ERROR":
-                self._end(number, "FAILED", _error_of(trial))
+                self._end(number, "FAILED", error_of(trial))
 
     # Inside.
 
     def _append(self, event: Event) -> None:
         if self._outbox is None:
             raise RuntimeError("the recorder is not open")
-        self._outbox.append({"at": int(time.time() * 1000)} | event)
+        event = {"at": int(time.time() * 1000)} | event
+        self._outbox.append(event)
+        self._history.note(event)
 
     def _start(self, number: int, values: Mapping[str, Any], parent: Parent | None = None) -> None:
-        self._started.add(number)
-        self._ended.discard(number)
-        self._append(
-            {
-                "event": "start",
-                "trial": number,
-                "name": f"trial-{number:03d}",
-                "params": {key: as_text(value) for key, value in values.items()},
-                "tags": {"hbpr.study": self.study_name, "mlflow.source.name": "hbpr tune"}
-                | ({} if parent is None else _origin(parent)),
-            }
-        )
+        self._append(trial_start(number, values, self.study_name, parent))
 
     def _report(self, number: int, step: int, metrics: dict[str, float]) -> None:
-        if step <= self._last_step.get(number, 0):
+        if step <= self._history.last_step(number):
             return  # done again after a restart from a checkpoint
-        self._last_step[number] = step
         value = metrics.get(self.monitor)
-        if value is not None and self._improves(number, value):
-            self._best[number] = metrics[best_name(self.monitor)] = value
+        if value is not None and value > self._history.best(number):
+            metrics[best_name(self.monitor)] = value
         self._append({"event": "result", "trial": number, "step": step, "metrics": metrics})
 
     def _end(self, number: int, status: Status, error: str | None = None) -> None:
         self._running.discard(number)
-        self._ended.add(number)
-        event: Event = {"event": "end", "trial": number, "status": status}
-        if error:
-            event["tags"] = {"hbpr.error": error}
-        self._append(event)
+        self._append(trial_end(number, status, error))
 
     def _outcome(self, trial: Any) -> Status:
         done = _number(trial) in self._finished or (trial.last_result or {}).get("finished")
         return "FINISHED" if done else "KILLED"
-
-    def _improves(self, number: int, value: float) -> bool:
-        best = self._best.get(number)
-        return best is None or (value > best if self.mode == "max" else value < best)
-
-    def _recall(self, event: Event) -> None:
-        number = event.get("trial")
-        if number is None:
-            self._final = event if event["event"] == "final" else self._final
-            return
-        if event["event"] == "result":
-            self._last_step[number] = max(event["step"], self._last_step.get(number, 0))
-            if best_name(self.monitor) in event["metrics"]:
-                self._best[number] = event["metrics"][best_name(self.monitor)]
-        elif event["event"] == "end":
-            self._ended.add(number)
-        elif event["event"] == "start":
-            self._started.add(number)
-            self._ended.discard(number)
-
-    def _note(
-        self,
-        best_trial: int,
-        best_value: float,
-        values: Mapping[str, Any],
-        test: Mapping[str, float] | None,
-        baseline: Mapping[str, float] | None,
-    ) -> str:
-        lines = [f"**Best: trial {best_trial}**, {self.monitor} = {best_value:.4f}", ""]
-        lines += [f"- `{key}`: {as_text(value)}" for key, value in values.items()]
-        if test:
-            lines += ["", "| | winner | popularity |", "|---|---:|---:|"]
-            for name, value in test.items():
-                other = (baseline or {}).get(name)
-                lines.append(
-                    f"| {name} | {value:.4f} | {'' if other is None else f'{other:.4f}'} |"
-                )
-        return "\n".join(lines)
 
 
 def _revive(arguments: dict[str, Any]) -> MlflowRecorder:
     return _OPEN.get(arguments["folder"]) or MlflowRecorder(**arguments)
 
 
-def _origin(parent: Parent) -> dict[str, str]:
-    """Return tags that say where a copy's first weights come from."""
-    return {
-        "hbpr.parent": str(parent.trial),
-        "hbpr.parent_epoch": str(parent.epoch),
-        "hbpr.replaces": str(parent.replaces),
-    }
-
-
 def _number(trial: Any) -> int:
     return int(trial.config["trial"])
-
-
-def _of(trial: "JournalTrial", epoch: int) -> dict[str, float]:
-    return _finite(trial.measured.get(epoch, {}))
-
-
-def _error_of(trial: Any) -> str:
-    # Tune writes the file beside the driver at once, and copies it to where get_error looks later.
-    try:
-        error = Path(getattr(trial, "error_file", None) or "").read_text()
-    except OSError:
-        error = trial.get_error()
-    lines = [line.strip() for line in str(error or "").splitlines() if line.strip()]
-    return as_text(lines[-1], 500) if lines else "the trial failed without a message"
-
-
-def _without_time(event: Event) -> Event:
-    return {key: value for key, value in event.items() if key != "at"}
-
-
-def _finite(values: Mapping[str, Any]) -> dict[str, float]:
-    return {name: float(value) for name, value in values.items() if math.isfinite(value)}
-
-
-def _without_passwords(settings: Mapping[str, Any]) -> dict[str, Any]:
-    plain = dict(settings)
-    if isinstance(plain.get("mlflow"), Mapping):
-        uri = mask_uri(str(plain["mlflow"].get("tracking_uri", "")))
-        plain["mlflow"] = dict(plain["mlflow"]) | {"tracking_uri": uri}
-    return plain

@@ -2,12 +2,12 @@
 
 import shutil
 import time
-from pathlib import Path
 from typing import Any
 
 from ray import tune as ray_tune
 
 from hbpr.names import EVAL_S, TRAIN_S
+from tune.faults import error_of
 from tune.folder import StudyFolder
 from tune.trainable import FAILED, trial_folder
 
@@ -64,14 +64,4 @@ class Watch(ray_tune.Callback):
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Keep the reason of the first failure."""
         self._last = time.monotonic()
-        self.failure = self.failure or last_line(trial)
-
-
-def last_line(trial: Any) -> str:
-    """Return the last line of the traceback of a trial that crashed."""
-    try:
-        text = Path(trial.error_file).read_text()
-    except (OSError, TypeError):
-        text = ""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1] if lines else "the trial's process ended without a message"
+        self.failure = self.failure or error_of(trial)

@@ -29,15 +29,12 @@ class FakeTrial:
     number: int
     status: str = "RUNNING"
     last_result: dict[str, Any] = field(default_factory=dict)
-    error: str | None = None
+    error_file: str | None = None
 
     @property
     def config(self) -> dict[str, Any]:
         values = {"optimizer.lr": 0.1 / (self.number + 1), "model.hidden": [8, 4]}
         return {"trial": self.number, "values": values}
-
-    def get_error(self) -> str | None:
-        return self.error
 
 
 def make(tmp_path: Path, uri: str, **changes: Any) -> MlflowRecorder:
@@ -105,7 +102,8 @@ def test_a_study_becomes_flat_runs_with_true_statuses(tmp_path: Path, tracking_u
     recorder.setup()
     play(recorder, 0, [0.1, 0.3, 0.2], finished=True)
     play(recorder, 1, [0.05], finished=False)
-    failed = FakeTrial(2, error="Traceback ...\n  File x\nDivergedError: the loss is nan\n")
+    (tmp_path / "error.txt").write_text("Traceback ...\n  File x\nDivergedError: the loss is nan\n")
+    failed = FakeTrial(2, error_file=str(tmp_path / "error.txt"))
     recorder.on_trial_start(0, [], failed)
     recorder.on_trial_error(0, [], failed)
     recorder.on_experiment_end([failed])

@@ -1,0 +1,188 @@
+"""What a study's records say: one event for each thing that happens, and what follows from them.
+
+An event is a mapping of JSON values with ``event`` (start, result, tag, end or final), ``at``
+(milliseconds since 1970), and ``trial`` where it is about one and not about the study. What else it
+carries, `tune.delivery` writes to the run as it stands: ``params``, ``tags``, ``metrics`` at
+``step``, ``texts``, ``files``, ``model``, ``status``.
+"""
+
+import json
+import math
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from hbpr.mlflow_runs import as_text
+from hbpr.mlflow_store import mask_uri
+from hbpr.names import best_name
+from tune.journal import Parent
+from tune.outbox import Event
+from tune.runs import Status
+from tune.views import study_view
+
+#: The program that MLflow's table names beside a run.
+_SOURCE: Final = {"mlflow.source.name": "hbpr tune"}
+
+
+def study_start(
+    study_id: str,
+    *,
+    name: str,
+    experiment_name: str,
+    tracking_uri: str,
+    settings: Mapping[str, Any],
+    metrics: Sequence[str],
+) -> Event:
+    """Return the event of a study that begins, or goes on: its settings and its view in MLflow.
+
+    Args:
+        study_id: Tag of all its runs.
+        name: Name of its own run.
+        experiment_name: MLflow experiment.
+        tracking_uri: Where it is recorded; the password is left out.
+        settings: All of its settings, as plain data.
+        metrics: What it looks at, the metric that it maximises first.
+    """
+    settings = without_passwords(settings)
+    monitor, *others = metrics
+    view = study_view(
+        study_id,
+        name,
+        monitor,
+        list(settings.get("sweep", {}).get("space", {})),
+        created_at=int(time.time() * 1000),
+        others=others,
+    )
+    return {
+        "event": "start",
+        "name": name,
+        "study": {
+            "study_id": study_id,
+            "experiment_name": experiment_name,
+            "tracking_uri": mask_uri(tracking_uri),
+        },
+        "tags": {
+            "hbpr.study": name,
+            "hbpr.monitor": monitor,
+            "hbpr.settings": as_text(settings),
+            **_SOURCE,
+        },
+        "texts": {"settings.json": json.dumps(settings, indent=2, default=str)},
+        "view": view,
+    }
+
+
+def trial_start(
+    number: int, values: Mapping[str, Any], study_name: str, parent: Parent | None
+) -> Event:
+    """Return the event of a trial that begins, or goes on: its settings and where it comes from."""
+    tags = {"hbpr.study": study_name, **_SOURCE}
+    if parent is not None:
+        tags |= {
+            "hbpr.parent": str(parent.trial),
+            "hbpr.parent_epoch": str(parent.epoch),
+            "hbpr.replaces": str(parent.replaces),
+        }
+    return {
+        "event": "start",
+        "trial": number,
+        "name": f"trial-{number:03d}",
+        "params": {key: as_text(value) for key, value in values.items()},
+        "tags": tags,
+    }
+
+
+def trial_end(number: int, status: Status, error: str | None = None) -> Event:
+    """Return the event of a trial that ended, with the reason where it failed."""
+    event: Event = {"event": "end", "trial": number, "status": status}
+    return event | {"tags": {"hbpr.error": as_text(error, 500)}} if error else event
+
+
+def winner_note(
+    monitor: str,
+    best_trial: int,
+    best_value: float,
+    values: Mapping[str, Any],
+    test: Mapping[str, float],
+    baseline: Mapping[str, float],
+) -> str:
+    """Return the description of a study's run, in Markdown: the winner beside popularity."""
+    lines = [f"**Best: trial {best_trial}**, {monitor} = {best_value:.4f}", ""]
+    lines += [f"- `{key}`: {as_text(value)}" for key, value in values.items()]
+    if test:
+        lines += ["", "| | winner | popularity |", "|---|---:|---:|"]
+        for name, value in test.items():
+            other = baseline.get(name)
+            lines.append(f"| {name} | {value:.4f} | {'' if other is None else f'{other:.4f}'} |")
+    return "\n".join(lines)
+
+
+def finite(values: Mapping[str, Any]) -> dict[str, float]:
+    """Return the values that are finite numbers."""
+    return {name: float(value) for name, value in values.items() if math.isfinite(value)}
+
+
+def without_passwords(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a study's settings without the password of the tracking server."""
+    plain = dict(settings)
+    if isinstance(plain.get("mlflow"), Mapping):
+        uri = mask_uri(str(plain["mlflow"].get("tracking_uri", "")))
+        plain["mlflow"] = dict(plain["mlflow"]) | {"tracking_uri": uri}
+    return plain
+
+
+class History:
+    """What the events so far say of each trial and of the study's end.
+
+    Args:
+        monitor: Metric that the study maximises.
+
+    Attributes:
+        started: Numbers of the trials that have a run.
+        ended: Those whose run is closed.
+    """
+
+    def __init__(self, monitor: str) -> None:
+        self.started: set[int] = set()
+        self.ended: set[int] = set()
+        self._best_name = best_name(monitor)
+        self._best: dict[int, float] = {}
+        self._last_step: dict[int, int] = {}
+        self._final: Event | None = None
+
+    @property
+    def open(self) -> list[int]:
+        """Trials whose run is open, by number."""
+        return sorted(self.started - self.ended)
+
+    def note(self, event: Event) -> None:
+        """Take in one event; they come in the order of the journal."""
+        number = event.get("trial")
+        if event["event"] == "final":
+            self._final = event
+        if number is None:
+            return
+        if event["event"] == "start":
+            self.started.add(number)
+            self.ended.discard(number)
+        elif event["event"] == "result":
+            self._last_step[number] = max(event["step"], self.last_step(number))
+            if self._best_name in event["metrics"]:
+                self._best[number] = event["metrics"][self._best_name]
+        elif event["event"] == "end":
+            self.ended.add(number)
+
+    def last_step(self, number: int) -> int:
+        """Return the last epoch that a trial has a result of; 0 where it has none."""
+        return self._last_step.get(number, 0)
+
+    def best(self, number: int) -> float:
+        """Return a trial's best value; -inf where it has none."""
+        return self._best.get(number, -math.inf)
+
+    def time_of(self, final: Event) -> int | None:
+        """Return when this very answer of the study was recorded; None where it was not."""
+        before = self._final
+        if before is None or {k: v for k, v in before.items() if k != "at"} != final:
+            return None
+        return int(before["at"])
