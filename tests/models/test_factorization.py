@@ -66,17 +66,9 @@ class TestContract:
         assert model(users, torch.zeros(4, 1, dtype=torch.int64)).shape == (4, 1)
         assert model(users[:0], torch.zeros(0, dtype=torch.int64)).shape == (0,)
 
-    def test_scores_are_those_of_scipy(self, kind: str, item_bias: bool) -> None:
+    def test_scores_are_those_of_scipy(self, kind: str, item_bias: bool, check_scores) -> None:
         model = _model(kind, item_bias)
-        users, items = torch.arange(N_USERS), torch.arange(N_ITEMS).repeat(N_USERS, 1)
-        np.testing.assert_allclose(model(users, items).detach(), _oracle(model), atol=1e-4)
-
-    def test_pairs_score_as_in_rows(self, kind: str, item_bias: bool) -> None:
-        model = _model(kind, item_bias)
-        rng = np.random.default_rng(0)
-        users, items = rng.integers(0, N_USERS, 50), rng.integers(0, N_ITEMS, 50)
-        scores = model(torch.from_numpy(users), torch.from_numpy(items)).detach()
-        np.testing.assert_allclose(scores, _oracle(model)[users, items], atol=1e-4)
+        check_scores(model, _oracle(model))
 
     def test_the_block_scorer_scores_every_pair_alike(self, kind: str, item_bias: bool) -> None:
         model = _model(kind, item_bias)

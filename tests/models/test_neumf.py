@@ -69,17 +69,9 @@ def _oracle(model: NeuMF) -> np.ndarray:
 @pytest.mark.parametrize("sizes", SIZES)
 @pytest.mark.parametrize("kind", ["identity", "both"])
 class TestScores:
-    def test_are_those_of_the_formula(self, kind: str, sizes: str) -> None:
+    def test_are_those_of_the_formula(self, kind: str, sizes: str, check_scores) -> None:
         model = _model(kind, sizes)
-        users, items = torch.arange(N_USERS), torch.arange(N_ITEMS).repeat(N_USERS, 1)
-        np.testing.assert_allclose(model(users, items).detach(), _oracle(model), atol=1e-4)
-
-    def test_of_pairs_are_those_of_rows(self, kind: str, sizes: str) -> None:
-        model = _model(kind, sizes)
-        rng = np.random.default_rng(0)
-        users, items = rng.integers(0, N_USERS, 50), rng.integers(0, N_ITEMS, 50)
-        scores = model(torch.from_numpy(users), torch.from_numpy(items)).detach()
-        np.testing.assert_allclose(scores, _oracle(model)[users, items], atol=1e-4)
+        check_scores(model, _oracle(model))
 
     @pytest.mark.parametrize("tile", [1, 5, 17, 40, 4096])
     def test_of_the_block_scorer_are_the_same(

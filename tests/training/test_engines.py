@@ -1,6 +1,7 @@
 """What both engines must do for every loss and optimizer they cover."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -92,10 +93,8 @@ class TestContract:
         self, synthetic, build, features, engine, rule, lr, loss
     ) -> None:
         data = synthetic(features)
-        one, two, other = (
-            build(data, engine, rule, lr, loss_function=loss, batch_size=1024, seed=seed)
-            for seed in (7, 7, 8)
-        )
+        made = partial(build, data, engine, rule, lr, loss_function=loss, batch_size=1024)
+        one, two, other = (made(seed=seed) for seed in (7, 7, 8))
         load_arrays(other.model, _weights(one))  # only the draws differ
         losses = [(one.train_epoch(lr), two.train_epoch(lr), other.train_epoch(lr)) for _ in "ab"]
         assert all(a == b for a, b, _ in losses)
@@ -106,10 +105,8 @@ class TestContract:
         self, synthetic, build, features, engine, rule, lr, loss
     ) -> None:
         data = synthetic(features)
-        whole, first, second = (
-            build(data, engine, rule, lr, loss_function=loss, batch_size=1024, seed=seed)
-            for seed in (3, 3, 4)
-        )
+        made = partial(build, data, engine, rule, lr, loss_function=loss, batch_size=1024)
+        whole, first, second = (made(seed=seed) for seed in (3, 3, 4))
         expected = [whole.train_epoch(lr) for _ in range(5)]
         losses = [first.train_epoch(lr) for _ in range(2)]
         second.train_epoch(lr)  # whatever it did before is forgotten
@@ -337,36 +334,35 @@ def test_the_mean_loss_is_over_the_positives_that_teach(data_of, build, engine: 
 
 @both_features
 @pytest.mark.parametrize("rule", ["sgd", "adagrad"])
-def test_two_threads_learn_as_one_does(
-    checkerboard_of, build, monkeypatch, features: str, rule: str
-) -> None:
-    monkeypatch.setattr(copies, "_POSITIVES_PER_ROW", 2)  # the board is small
-    board = checkerboard_of("both" if features == "both" else "identity", n_users=450)
-    lr = 0.05 if rule == "sgd" else 0.1
-    final = []
-    for threads in (1, 2):
-        trained = build(board.data, "fused", rule, lr, threads=threads)
-        losses = [trained.train_epoch(lr) for _ in range(12)]
-        assert board.hits(trained.model) > 0.95
-        final.append(losses[-1])
-    assert final[1] == pytest.approx(final[0], rel=0.15)
+class TestTwoThreads:
+    @pytest.fixture
+    def board_of(self, checkerboard_of, monkeypatch, features: str) -> Callable[[int], Any]:
+        """A board of so many users, small for two threads."""
+        monkeypatch.setattr(copies, "_POSITIVES_PER_ROW", 2)
+        return partial(checkerboard_of, "both" if features == "both" else "identity")
 
+    def test_learn_as_one_does(self, board_of, build, rule: str) -> None:
+        board = board_of(450)
+        lr = 0.05 if rule == "sgd" else 0.1
+        final = []
+        for threads in (1, 2):
+            trained = build(board.data, "fused", rule, lr, threads=threads)
+            losses = [trained.train_epoch(lr) for _ in range(12)]
+            assert board.hits(trained.model) > 0.95
+            final.append(losses[-1])
+        assert final[1] == pytest.approx(final[0], rel=0.15)
 
-@both_features
-@pytest.mark.parametrize("rule", ["sgd", "adagrad"])
-def test_two_threads_repeat_bit_for_bit(
-    checkerboard_of, build, monkeypatch, features: str, rule: str
-) -> None:
-    monkeypatch.setattr(copies, "_POSITIVES_PER_ROW", 2)  # the board is small
-    board = checkerboard_of("both" if features == "both" else "identity", n_users=2000)
-    found = []
-    for _ in range(2):
-        trained = build(board.data, "fused", rule, 0.05, threads=2)
-        assert trained.n_threads == 2
-        losses = [trained.train_epoch(0.05) for _ in range(3)]
-        found.append((losses, *(p.detach().numpy().copy() for p in trained.model.parameters())))
-    for one, other in zip(*found, strict=True):
-        np.testing.assert_array_equal(one, other)
+    def test_repeat_bit_for_bit(self, board_of, build, rule: str) -> None:
+        board = board_of(2000)
+        found = []
+        for _ in range(2):
+            trained = build(board.data, "fused", rule, 0.05, threads=2)
+            assert trained.n_threads == 2
+            losses = [trained.train_epoch(0.05) for _ in range(3)]
+            weights = [p.detach().numpy().copy() for p in trained.model.parameters()]
+            found.append((losses, *weights))
+        for one, other in zip(*found, strict=True):
+            np.testing.assert_array_equal(one, other)
 
 
 def test_little_data_is_trained_by_one_thread(data_of, build) -> None:
