@@ -4,7 +4,9 @@ Ids are read as Arrow dictionaries: a code for every row and each distinct value
 million rows of text cost 40 MB a column.
 """
 
+import re
 from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -19,10 +21,18 @@ from hbpr.errors import DataError, DatasetMissingError
 
 #: What a column is read as: ids by their distinct values, numbers, or times (numbers or dates).
 Role = Literal["id", "number", "time"]
+#: A column as it is read: ids as categoricals, numbers and times as arrays.
+Column = pd.Categorical | NDArray[Any]
 
 #: Bytes of a CSV file, or rows of a Parquet file, that are handled at a time.
 _CSV_BLOCK: Final = 1 << 24
 _PARQUET_ROWS: Final = 1 << 20
+
+_NEEDED: Final[dict[Role, str]] = {
+    "id": "ids",
+    "number": "numbers",
+    "time": "numbers or ISO dates, such as 2026-01-31",
+}
 
 
 def read_columns(
@@ -31,7 +41,7 @@ def read_columns(
     *,
     delimiter: str = ",",
     may_be_missing: Collection[str] = (),
-) -> tuple[dict[str, pd.Categorical | NDArray[Any]], dict[str, int]]:
+) -> tuple[dict[str, Column], dict[str, int]]:
     """Read some columns of a table, leaving out rows in which one of them is missing.
 
     Args:
@@ -62,9 +72,9 @@ def read_columns(
     except (pa.ArrowException, OSError, ValueError) as error:
         if isinstance(error, DataError):
             raise
-        raise DataError(f"{path}: the table cannot be read: {error}") from error
+        raise DataError(f"{path}: {_unread(path, roles, delimiter, str(error))}") from error
     del batches
-    found: dict[str, pd.Categorical | NDArray[Any]] = {}
+    found: dict[str, Column] = {}
     for name, role in roles.items():
         column = table.column(name)
         found[name] = _ids(column) if role == "id" else _numbers(path, name, column, role)
@@ -103,8 +113,25 @@ def check_columns(path: Path, wanted: Sequence[str], *, delimiter: str = ",") ->
     if missing:
         raise DataError(
             f"{path}: there is no column {', '.join(map(repr, missing))}; the columns are "
-            f"{', '.join(map(repr, names))}"
+            f"{', '.join(map(repr, names))}{_other_delimiter(names)}"
         )
+
+
+def _other_delimiter(names: Sequence[str]) -> str:
+    """Advice where the whole header was read as one name."""
+    if len(names) != 1:
+        return ""
+    found = next((mark for mark in ";\t|," if mark in names[0]), None)
+    return "" if found is None else f". Set data.table.delimiter to {found!r}"
+
+
+def _unread(path: Path, roles: dict[str, Role], delimiter: str, problem: str) -> str:
+    """What stopped Arrow, which counts columns of a CSV file and does not name them."""
+    found = re.search(r"In CSV column #(\d+).*invalid value '(.*)'", problem, re.DOTALL)
+    if found is None:
+        return f"the table cannot be read: {problem}"
+    name = column_names(path, delimiter=delimiter)[int(found[1])]
+    return f"column {name!r} must hold {_NEEDED[roles[name]]}, got {found[2]!r}"
 
 
 def _batches(path: Path, roles: dict[str, Role], delimiter: str) -> Iterator[pa.RecordBatch]:
@@ -182,8 +209,19 @@ def _numbers(path: Path, name: str, column: pa.ChunkedArray, role: Role) -> NDAr
         return np.asarray(column.cast(pa.timestamp("us")).to_numpy())
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         return np.asarray(column.cast(pa.float64()).to_numpy())
-    needed = "numbers or ISO dates" if role == "time" else "numbers"
-    raise DataError(f"{path}: column {name!r} must hold {needed}, got {kind}")
+    texts = (str(value) for chunk in column.chunks for value in chunk)
+    wrong = next((repr(text) for text in texts if not _readable(text, role)), str(kind))
+    raise DataError(f"{path}: column {name!r} must hold {_NEEDED[role]}, got {wrong}")
+
+
+def _readable(text: str, role: Role) -> bool:
+    for read in (float, datetime.fromisoformat)[: 1 if role == "number" else 2]:
+        try:
+            read(text)
+        except ValueError:
+            continue
+        return True
+    return False
 
 
 def _is_parquet(path: Path) -> bool:

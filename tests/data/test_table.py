@@ -260,15 +260,33 @@ def test_many_batches_equal_one(tmp_path, monkeypatch):
     ("change", "words"),
     [
         ({"user": "nobody"}, "there is no column 'nobody'; the columns are 'who', 'what'"),
-        ({"value": "kind"}, "cannot be read: .*buy"),
-        ({"time": "kind"}, "column 'kind' must hold numbers or ISO dates, got string"),
+        ({"value": "kind"}, "column 'kind' must hold numbers, got 'buy'"),
+        ({"time": "kind"}, "column 'kind' must hold numbers or ISO dates, .*, got 'buy'"),
         ({"value": "what"}, "the column 'what' is named twice"),
+        ({"item": "who"}, "the column 'who' is named twice"),
         ({"event": "kind", "positive_events": ("sell",)}, "has no 'sell'; it has 'buy', 'view'"),
     ],
 )
 def test_what_does_not_fit_the_file_is_named(shop, change, words):
     with pytest.raises(DataError, match=words):
         load_table(TableSettings(**{"path": shop, **COLUMNS, **change}))
+
+
+@pytest.mark.parametrize("mark", [";", "\t", "|"])
+def test_another_delimiter_is_named(tmp_path, mark):
+    path = tmp_path / "t.csv"
+    path.write_text(f"user{mark}item\n1{mark}a\n")
+    with pytest.raises(DataError) as error:
+        load_table(TableSettings(path=str(path)))
+    assert str(error.value).endswith(f"Set data.table.delimiter to {mark!r}")
+
+
+@pytest.mark.parametrize("first", ["7", "2026-01-31"])
+def test_the_value_that_is_no_time_is_named(tmp_path, first):
+    path = tmp_path / "t.csv"
+    path.write_text(f"user,item,at\n1,a,{first}\n1,b,31.01.2026\n")
+    with pytest.raises(DataError, match=r"column 'at' must hold .*, got '31\.01\.2026'"):
+        load_table(TableSettings(path=str(path), time="at"))
 
 
 def test_a_file_that_is_not_there():
