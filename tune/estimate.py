@@ -99,7 +99,7 @@ class Estimate:
             f"{self.by_memory} by memory)",
             f"Wall time    about {duration(self.wall_s(self.mean_epochs))} for {self.n_trials} "
             f"trials, at most {duration(self.wall_s(self.epochs))} if none is stopped early; "
-            "start-up of about 10 s comes before",
+            "start-up of about 10 s comes before, finalists and the last training after",
         ]
         if self.by_memory < self.by_cpu:
             lines.append(

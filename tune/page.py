@@ -93,7 +93,8 @@ def as_cell(value: Any) -> str:
 def metric_heads(result: StudyResult) -> tuple[str, ...]:
     """Return the headings of `metric_rows`, the metric's own left out."""
     others = ("popularity", "EASE") if result.ease_metrics else ("popularity",)
-    return ("validation", *others, "test", *others)
+    parts = ("validation", "test")
+    return tuple(f"{who} {part}".lstrip() for part in parts for who in ("", *others))
 
 
 def metric_rows(result: StudyResult) -> list[tuple[str, ...]]:

@@ -135,8 +135,8 @@ def _settings(result: StudyResult) -> Table:
 
 def _metrics(result: StudyResult) -> Table:
     """One row a metric; validation is the winning trial's, test the refitted winner's."""
-    table = Table(title="Metrics", title_justify="left")
-    table.add_column("metric")
+    table = Table(title="Metrics", title_justify="left", padding=(0, 0), pad_edge=False)
+    table.add_column("metric", no_wrap=True)
     for heading in metric_heads(result):
         table.add_column(heading, justify="right")
     for row in metric_rows(result):

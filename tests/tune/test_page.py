@@ -1,8 +1,10 @@
 import dataclasses
+import io
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from hbpr.mlflow_log import Registered
 from tune.fidelity import RankCorrelation
@@ -11,7 +13,9 @@ from tune.journal import JournalTrial
 from tune.objectives import Goals, Limit, Objective
 from tune.page import early_line, render, write_page
 from tune.result import StudyResult, TrialRecord
-from tune.summary import write_text
+from tune.summary import show, write_text
+
+METRICS = ("precision", "recall", "ndcg")
 
 TRIALS = [
     JournalTrial(0, {"optimizer.lr": 0.1}, "COMPLETE", 0.2, {2: 0.2}, None),
@@ -156,3 +160,22 @@ def test_a_front_and_its_limits(result: StudyResult, tmp_path: Path) -> None:
         assert words in said, words
     assert "trial 0: val/auc 0.2000, item_vector_bytes 1,600, score_cpu_ms 0.7500" in parser.text
     assert several.as_json()["front"][0]["measured"] == trials[2].measured
+
+
+def test_the_metrics_fit_a_terminal_of_80_columns(result: StudyResult) -> None:
+    names = [
+        f"{part}/{name}_at_{k}" for part in ("val", "test") for name in METRICS for k in (10, 20)
+    ]
+    metrics = dict.fromkeys(names, 0.25)
+    result = dataclasses.replace(
+        result,
+        validation_metrics=metrics,
+        test_metrics=metrics,
+        baseline_metrics=metrics,
+        ease_metrics=metrics,
+    )
+    console = Console(width=80, file=io.StringIO(), record=True)
+    show(result, console)
+    text = console.export_text()
+    assert all(f"{name}_at_{k}" in text for name in METRICS for k in (10, 20))
+    assert "…" not in text
