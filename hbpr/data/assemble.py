@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import Any, Literal
 
 import numpy as np
@@ -15,6 +16,7 @@ _log = logging.getLogger(__name__)
 
 Side = Literal["user", "item"]
 Indices = list[NDArray[np.int64]]
+_Times = NDArray[np.float64] | None
 
 
 @dataclass(frozen=True)
@@ -96,36 +98,38 @@ def assemble(
         shown: Calls with what was shown together.
     """
     seen = [each.pairs for each in shown]
-    pairs = [*positives, *negatives, *test, *candidates, *seen]
-    n = len(positives)
-    m = n + len(negatives)
-    t, c, e = m + len(test), m + len(test) + len(candidates), len(pairs)
-    user_ids, users = catalogue([*(p.users for p in pairs), *(t.ids for t in user_triples)])
-    item_ids, items = catalogue([*(p.items for p in pairs), *(t.ids for t in item_triples)])
+    groups = (positives, negatives, test, candidates, seen)
+    user_ids, users, described_users = _numbered(
+        [[chunk.users for chunk in group] for group in groups], [t.ids for t in user_triples]
+    )
+    item_ids, items, described_items = _numbered(
+        [[chunk.items for chunk in group] for group in groups], [t.ids for t in item_triples]
+    )
     shape = (len(user_ids), len(item_ids))
-    liked = _merge(positives, users[:n], items[:n], shape)
-    disliked = _merge(negatives, users[n:m], items[n:m], shape)
+    liked, disliked, held_out, listed, met = (
+        _merge(*rows, shape) for rows in zip(groups, users, items, strict=True)
+    )
+    liked_times, disliked_times, _, _, met_times = (
+        _times(*rows, shape[1]) for rows in zip(groups, users, items, strict=True)
+    )
     both = liked.contains(disliked)
-    met = _merge(seen, users[c:e], items[c:e], shape)
     passed = ~liked.contains(met) & ~disliked.contains(met)
-    user_features, user_labels = _matrix(name, "user", user_triples, users[e:], shape[0])
-    item_features, item_labels = _matrix(name, "item", item_triples, items[e:], shape[1])
+    user_features, user_labels = _matrix(name, "user", user_triples, described_users, shape[0])
+    item_features, item_labels = _matrix(name, "item", item_triples, described_items, shape[1])
     for count, what in (
-        (_n_rows(users[:n]) - liked.n_pairs, "repeated positive rows"),
-        (_n_rows(users[n:m]) - disliked.n_pairs, "repeated negative rows"),
+        (_n_rows(users[0]) - liked.n_pairs, "repeated positive rows"),
+        (_n_rows(users[1]) - disliked.n_pairs, "repeated negative rows"),
         (int(both.sum()), "pairs both positive and negative, kept as positive"),
         (int(passed.sum()), "pairs shown on a page and never chosen, kept as negative"),
     ):
         if count:
             _log.info("%s: %d %s", name, count, what)
-    rejected = disliked.select(~both)
-    rejected_times = _where(_times(negatives, users[n:m], items[n:m], shape[1]), ~both)
+    rejected, rejected_times = disliked.select(~both), _where(disliked_times, ~both)
     if passed.any():
-        met_times = _times(seen, users[c:e], items[c:e], shape[1])
         rejected, rejected_times = _joined(
             rejected, rejected_times, met.select(passed), _where(met_times, passed)
         )
-    pages, page_ids = _pages(shown, users[c:e], items[c:e], shape[1])
+    pages, page_ids = _pages(shown, users[-1], items[-1], shape[1])
     return Assembled(
         user_ids=user_ids,
         item_ids=item_ids,
@@ -135,13 +139,22 @@ def assemble(
         item_features=item_features,
         user_labels=user_labels,
         item_labels=item_labels,
-        positive_times=_times(positives, users[:n], items[:n], shape[1]),
+        positive_times=liked_times,
         negative_times=rejected_times,
-        test=_merge(test, users[m:t], items[m:t], shape) if test else None,
-        candidates=_merge(candidates, users[t:c], items[t:c], shape) if candidates else None,
+        test=held_out if test else None,
+        candidates=listed if candidates else None,
         pages=pages,
         page_ids=page_ids,
     )
+
+
+def _numbered(
+    groups: Sequence[Sequence[Coded]], described: Sequence[Coded]
+) -> tuple[NDArray[Any], list[Indices], Indices]:
+    """The ids of one side, the index of every row call by call for each group, and for features."""
+    ids, rows = catalogue([*chain.from_iterable(groups), *described])
+    left = iter(rows)
+    return ids, [list(islice(left, len(group))) for group in groups], list(left)
 
 
 def _pages(
@@ -157,9 +170,6 @@ def _pages(
         rows, np.concatenate(items), n_users=len(distinct), n_items=n_items
     )
     return Exposures(distinct // len(ids), shown), ids[distinct % len(ids)]
-
-
-_Times = NDArray[np.float64] | None
 
 
 def _joined(
@@ -179,9 +189,7 @@ def _where(times: _Times, mask: NDArray[np.bool_]) -> _Times:
     return None if times is None else times[mask]
 
 
-def _times(
-    chunks: Sequence[Pairs], users: Indices, items: Indices, n_items: int
-) -> NDArray[np.float64] | None:
+def _times(chunks: Sequence[Pairs], users: Indices, items: Indices, n_items: int) -> _Times:
     """Earliest time of each distinct pair, in the order of the matrix; None if one is missing."""
     given = [chunk.times for chunk in chunks if chunk.times is not None]
     if len(given) < len(chunks):

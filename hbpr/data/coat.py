@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hbpr.data.download import ENV_HOME
-from hbpr.data.download import data_home as default_home
+from hbpr.data.download import data_home as find_home
 from hbpr.data.user_item import UserItemData, add_chosen_features
 from hbpr.errors import DataError, DatasetMissingError
 from hbpr.settings.models import Features as FeatureChoice
@@ -48,7 +48,7 @@ def load_coat(
         DatasetMissingError: A file is not there.
         DataError: A file cannot be read.
     """
-    home = Path(data_home).expanduser() if data_home is not None else default_home()
+    home = find_home(data_home)
     folder = home / "coat"
     train, test = _matrix(folder / "train.ascii"), _matrix(folder / "test.ascii")
     if train.shape != test.shape:

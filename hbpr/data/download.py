@@ -24,10 +24,10 @@ _log = logging.getLogger(__name__)
 ENV_HOME: Final = "HBPR_DATA_HOME"
 
 
-def data_home() -> Path:
-    """Folder that holds the datasets: ``$HBPR_DATA_HOME``, or the user's cache folder."""
-    chosen = os.environ.get(ENV_HOME)
-    if chosen:
+def data_home(chosen: str | Path | None = None) -> Path:
+    """Folder of the datasets: as chosen, else ``$HBPR_DATA_HOME``, else in the user's cache."""
+    chosen = chosen if chosen is not None else os.environ.get(ENV_HOME) or None
+    if chosen is not None:
         return Path(chosen).expanduser()
     if sys.platform == "win32":
         cache = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")

@@ -65,10 +65,13 @@ def encode(values: Iterable[Any], place: str) -> Coded | None:
         return None
     array, kind = _of_one_kind(array, place)
     try:
-        codes, ids = pd.factorize(array)
+        codes, distinct = pd.factorize(array)
     except TypeError as error:
         raise DataError(f"{place}: ids must be hashable, {error}") from error
-    return Coded(codes.astype(np.int64, copy=False), np.asarray(ids), kind)
+    ids = np.asarray(distinct)
+    if kind == "str":
+        _refuse_nul(ids, codes, place)
+    return Coded(codes.astype(np.int64, copy=False), ids, kind)
 
 
 def _encode_categorical(values: pd.Categorical, place: str) -> Coded | None:
@@ -81,6 +84,8 @@ def _encode_categorical(values: pd.Categorical, place: str) -> Coded | None:
     if not used.all():
         codes = (np.cumsum(used) - 1)[codes]
         ids = ids[used]
+    if kind == "str":
+        _refuse_nul(ids, codes, place)
     return Coded(codes, ids, kind)
 
 
@@ -123,14 +128,44 @@ def catalogue(columns: Iterable[Coded]) -> tuple[NDArray[Any], list[NDArray[np.i
     return (distinct.astype(np.str_) if columns[0].kind == "str" else distinct), rows
 
 
+class Lookup:
+    """Finds the index of known ids.
+
+    Args:
+        side: What they are, such as ``user``, for messages.
+        ids: (n,) known ids, in index order.
+        name: Name of the dataset, for messages.
+    """
+
+    def __init__(self, side: str, ids: NDArray[Any], name: str) -> None:
+        self._side, self._name = side, name
+        self._index = pd.Index(ids, tupleize_cols=False)
+
+    def rows(self, ids: Iterable[Any], place: str) -> NDArray[np.int64]:
+        """(n,) index of each of n ids, repeats allowed.
+
+        Raises:
+            DataError: An id is unknown, or is none; `place` begins the message.
+        """
+        coded = encode(ids, f"{place}: {self._side}s")
+        if coded is None:
+            return np.zeros(0, np.int64)
+        rows = self._index.get_indexer(pd.Index(coded.ids, tupleize_cols=False))
+        unknown = coded.ids[rows < 0].tolist()
+        if unknown:
+            shown = ", ".join(map(repr, unknown[:3])) + (", ..." if len(unknown) > 3 else "")
+            raise DataError(
+                f"{place}: {len(unknown)} of {len(coded.ids)} {self._side} ids are not in the data "
+                f"of {self._name}: {shown}; ids look like {self._index[:1].tolist()[0]!r}"
+            )
+        return np.asarray(rows[coded.codes], np.int64)
+
+
 def _as_array(values: Iterable[Any], place: str) -> NDArray[Any]:
     if isinstance(values, str | bytes) or not isinstance(values, Iterable):
         raise DataError(f"{place}: expected a one-dimensional array or list, got {values!r}")
     if not hasattr(values, "__array__"):
-        listed = list(values)
-        array = np.empty(len(listed), dtype=object)
-        array[:] = listed  # keeps tuples as ids: np.asarray would make a table of them
-        return array
+        return _objects(list(values))
     array = np.asarray(values)
     if array.ndim != 1:
         raise DataError(f"{place}: expected a one-dimensional array, got shape {array.shape}")
@@ -145,7 +180,7 @@ def _of_one_kind(array: NDArray[Any], place: str) -> tuple[NDArray[Any], str]:
         _refuse_missing(~np.isfinite(array), array, place)
         return array.astype(np.float64), "float"
     if code in "UT":
-        return _strings(array.astype(object), place), "str"
+        return array.astype(object), "str"
     if code != "O":
         array = _objects(list(array))
     _refuse_missing(pd.isna(array), array, place)
@@ -171,7 +206,7 @@ def _of_one_kind(array: NDArray[Any], place: str) -> tuple[NDArray[Any], str]:
         floats = array.astype(np.float64)
         _refuse_missing(~np.isfinite(floats), array, place)
         return floats, kind
-    return (_strings(array, place) if kind == "str" else array), kind
+    return array, kind
 
 
 def _kind(type_: type) -> str:
@@ -190,16 +225,17 @@ def _int64(array: NDArray[Any], place: str) -> NDArray[np.int64]:
     return array.astype(np.int64, copy=False)
 
 
-def _strings(array: NDArray[Any], place: str) -> NDArray[Any]:
-    for row, value in enumerate(array):
-        if value[-1:] == "\0":
+def _refuse_nul(ids: NDArray[Any], codes: NDArray[np.integer], place: str) -> None:
+    """Refuse texts that numpy would shorten; a look at the distinct ones is enough."""
+    for code, text in enumerate(ids):
+        if text[-1:] == "\0":
+            row = int(np.argmax(codes == code))
             raise DataError(f"{place}: row {row}: an id must not end with a NUL character")
-    return array
 
 
 def _objects(values: list[Any]) -> NDArray[Any]:
     array = np.empty(len(values), dtype=object)
-    array[:] = values
+    array[:] = values  # keeps tuples as ids: np.asarray would make a table of them
     return array
 
 

@@ -92,10 +92,10 @@ class UserItems:
 
     def select(self, mask: NDArray[np.bool_]) -> Self:
         """Pairs where the (n_pairs,) mask is true; users and items keep their numbers."""
-        indptr = np.zeros(self.n_users + 1, np.int64)
-        np.cumsum(np.bincount(self.users()[mask], minlength=self.n_users), out=indptr[1:])
+        kept = np.zeros(self.n_pairs + 1, np.int64)
+        np.cumsum(mask, out=kept[1:])
         weights = None if self.weights is None else self.weights[mask]
-        return type(self)(indptr, self.items[mask], self.n_items, weights)
+        return type(self)(kept[self.indptr], self.items[mask], self.n_items, weights)
 
     def thinned(self, share: float, seed: int) -> Self:
         """Return a share of each user's pairs, drawn at random and rounded up.
@@ -319,6 +319,12 @@ class Interactions:
             digest.update(features.indices.tobytes())
             digest.update(features.values.tobytes())
         return digest.hexdigest()
+
+    def seen(self) -> UserItems:
+        """(U, I) positives of train and validation: what is known before the test."""
+        if self.validation.n_pairs == 0:
+            return self.train
+        return self.train.union(self.validation)
 
     def thinned(self, share: float, seed: int) -> Self:
         """Return the data with a share of each user's training pairs, see `UserItems.thinned`.

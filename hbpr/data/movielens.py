@@ -13,7 +13,7 @@ from typing import Any, Final, Literal, overload
 import numpy as np
 import pandas as pd
 
-from hbpr.data.download import data_home as default_home
+from hbpr.data.download import data_home as find_home
 from hbpr.data.download import find_or_fetch
 from hbpr.data.movielens_files import GENOME, RELEASES, MovieLensTables, read_genome
 from hbpr.data.user_item import UserItemData, add_chosen_features
@@ -99,7 +99,7 @@ def load_movielens(
             f"data.item_feature: genome is published with ml-20m and ml-25m only, {name} has none. "
             "Use indicator, metadata or both."
         )
-    home = Path(data_home).expanduser() if data_home is not None else default_home()
+    home = find_home(data_home)
     folder = _locate(name, home, GENOME if item_feature == "genome" else ())
     tables = _read(name, folder)
     if not preprocess:

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from hbpr.data.download import ENV_HOME
-from hbpr.data.download import data_home as default_home
+from hbpr.data.download import data_home as find_home
 from hbpr.data.movielens import add_movielens_features, load_movielens
 from hbpr.data.user_item import UserItemData
 from hbpr.errors import DataError, DatasetMissingError
@@ -47,7 +47,7 @@ def load_ncf(
         DatasetMissingError: A file is not there.
         DataError: A file cannot be read, or there is no metadata.
     """
-    home = Path(data_home).expanduser() if data_home is not None else default_home()
+    home = find_home(data_home)
     folder = home / "ncf"
     paths = [folder / f"{name}.{part}" for part in _PARTS]
     missing = [path.name for path in paths if not path.is_file()]

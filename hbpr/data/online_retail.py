@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from hbpr.data.download import ENV_HOME
-from hbpr.data.download import data_home as default_home
+from hbpr.data.download import data_home as find_home
 from hbpr.data.user_item import UserItemData, add_chosen_features
 from hbpr.errors import DataError, DatasetMissingError
 from hbpr.settings.models import Features as FeatureChoice
@@ -58,7 +58,7 @@ def load_online_retail(
         DatasetMissingError: The file is not there.
         DataError: The file cannot be read.
     """
-    home = Path(data_home).expanduser() if data_home is not None else default_home()
+    home = find_home(data_home)
     path = next((home / f / _FILE for f in _FOLDERS if (home / f / _FILE).is_file()), None)
     if path is None:
         raise DatasetMissingError(

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hbpr.data.columns import Role, check_columns, column_names, read_columns
+from hbpr.data.columns import Column, Role, check_columns, column_names, read_columns
 from hbpr.data.user_item import UserItemData, add_chosen_features
 from hbpr.errors import DataError
 from hbpr.settings.models import Features as FeatureChoice
@@ -50,61 +50,27 @@ def load_table(
         DatasetMissingError: A file is not there.
         DataError: A column is not there or cannot be read, or nothing is left.
     """
-    path = Path(table.path).expanduser()
-    roles: dict[str, Role] = {table.user: "id", table.item: "id"}
-    for column, role in (
-        (table.event, "id"),
-        (table.page, "id"),
-        (table.value, "number"),
-        (table.time, "time"),
-        (table.weight, "number"),
-    ):
-        if column is not None:
-            if column in roles:
-                raise DataError(f"data.table: the column {column!r} is named twice")
-            roles[column] = role  # type: ignore[assignment]
     columns, counts = read_columns(
-        path,
-        roles,
+        Path(table.path).expanduser(),
+        _roles(table),
         delimiter=table.delimiter,
         may_be_missing=() if table.page is None else (table.page,),
     )
-    users, items = columns.pop(table.user), columns.pop(table.item)
-    assert isinstance(users, pd.Categorical)
-    assert isinstance(items, pd.Categorical)
+    users, items = _categories(columns[table.user]), _categories(columns[table.item])
     positive, known = _meaning(table, columns, len(users), rating_threshold)
-    told = {f"without {column}": n for column, n in counts.items() if column != "rows"}
-    frequent = _frequent(table, users, items, positive)
-    pages = None if table.page is None else columns[table.page]
     shown = np.zeros(len(users), bool)
-    if pages is not None:
-        assert isinstance(pages, pd.Categorical)
-        shown = np.asarray(pages.codes >= 0)
+    if table.page is not None:
+        shown = np.asarray(_categories(columns[table.page]).codes >= 0)
+    frequent = _frequent(table, users, items, positive)
+    told = {f"without {column}": n for column, n in counts.items() if column != "rows"}
     told["of other events"] = int((~known & ~shown).sum())
     told["of rare users or items"] = int(((known | shown) & ~frequent).sum())
-    known &= frequent
-    shown &= frequent
     left_out = ", ".join(f"{n} {what}" for what, n in told.items() if n)
     _log.info("%s: %d rows; left out: %s", name, counts["rows"], left_out or "none")
+    known &= frequent
+    shown &= frequent
     data = UserItemData(name)
-    for add, rows in (
-        (data.add_positive_interactions, known & positive),
-        (data.add_negative_interactions, known & ~positive),
-    ):
-        chosen = slice(None) if rows.all() else rows
-        add(
-            users[chosen],
-            items[chosen],
-            weights=None if table.weight is None else columns[table.weight][chosen],
-            times=None if table.time is None else columns[table.time][chosen],
-        )
-    if pages is not None:
-        data.add_pages(
-            users[shown],
-            items[shown],
-            pages[shown],
-            times=None if table.time is None else columns[table.time][shown],
-        )
+    _add_interactions(data, table, columns, known & positive, known & ~positive, shown)
     met = known | shown
     for side, choice, settings, add_features, ids in (
         ("user", user_feature, table.user_features, data.add_user_features, users[met]),
@@ -121,9 +87,69 @@ def load_table(
     return data
 
 
+def _roles(table: TableSettings) -> dict[str, Role]:
+    """What each column that is named is read as."""
+    named: list[tuple[str | None, Role]] = [
+        (table.user, "id"),
+        (table.item, "id"),
+        (table.event, "id"),
+        (table.page, "id"),
+        (table.value, "number"),
+        (table.time, "time"),
+        (table.weight, "number"),
+    ]
+    roles: dict[str, Role] = {}
+    for column, role in named:
+        if column is None:
+            continue
+        if column in roles:
+            raise DataError(f"data.table: the column {column!r} is named twice")
+        roles[column] = role
+    return roles
+
+
+def _categories(column: Column) -> pd.Categorical:
+    assert isinstance(column, pd.Categorical)  # that is how ids are read
+    return column
+
+
+def _add_interactions(
+    data: UserItemData,
+    table: TableSettings,
+    columns: dict[str, Column],
+    positive: NDArray[np.bool_],
+    negative: NDArray[np.bool_],
+    shown: NDArray[np.bool_],
+) -> None:
+    """Add the rows that each (n_rows,) mask names."""
+
+    def of(column: str | None, rows: NDArray[np.bool_]) -> Any:
+        if column is None:
+            return None
+        return columns[column] if rows.all() else columns[column][rows]
+
+    for add, rows in (
+        (data.add_positive_interactions, positive),
+        (data.add_negative_interactions, negative),
+    ):
+        add(
+            of(table.user, rows),
+            of(table.item, rows),
+            weights=of(table.weight, rows),
+            times=of(table.time, rows),
+        )
+    if table.page is not None:
+        data.add_pages(
+            of(table.user, shown),
+            of(table.item, shown),
+            of(table.page, shown),
+            times=of(table.time, shown),
+        )
+
+
 def _meaning(
     table: TableSettings,
-    columns: dict[str, pd.Categorical | NDArray[Any]],
+    columns: dict[str, Column],
     n_rows: int,
     rating_threshold: float,
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
@@ -132,8 +158,7 @@ def _meaning(
         return np.asarray(columns[table.value]) >= rating_threshold, np.ones(n_rows, bool)
     if table.event is None:
         return np.ones(n_rows, bool), np.ones(n_rows, bool)
-    events = columns[table.event]
-    assert isinstance(events, pd.Categorical)
+    events = _categories(columns[table.event])
     labels = [str(label) for label in events.categories]
     wanted = [str(event) for event in (*table.positive_events, *table.negative_events)]
     unknown = [event for event in wanted if event not in labels]
@@ -192,8 +217,7 @@ def _add_features(
     found, labels = [], []
     for column in wanted:
         columns, _ = read_columns(path, {settings.id: "id", column: "id"}, delimiter=delimiter)
-        values = columns[column]
-        assert isinstance(values, pd.Categorical)
+        values = _categories(columns[column])
         rows = pd.DataFrame({"id": np.asarray(columns[settings.id]), "label": np.asarray(values)})
         if known.dtype == object and rows["id"].dtype != object:
             rows["id"] = rows["id"].astype(str)  # ids that are integers here only

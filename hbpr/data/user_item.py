@@ -101,7 +101,7 @@ class UserItemData:
 
         Chosen items are positives of `add_positive_interactions` as ever; the others become
         observed negatives. What is on a page and what was chosen of it tells neighbours by taste
-        from neighbours by page, see `hbpr.item_to_item`.
+        from neighbours by page, see `hbpr.evaluation.page_shares`.
 
         Args:
             users: (n,) user ids.
