@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from hbpr.data.interactions import UserItems
-from hbpr.item_to_item import popularity_penalty, with_penalty
+from hbpr.item_to_item import cosine_scorer, itself, popularity_penalty, with_penalty
 from hbpr.models.base import BlockScorer
 from hbpr.recommender import RecommendationSystem
 from hbpr.top_k import best_of
@@ -102,15 +102,11 @@ def create_app(system: RecommendationSystem) -> FastAPI:
     app = FastAPI(title="hbpr", summary="Recommendations from a trained hbpr model.")
     data = system.data
     users, items = _Ids("user", data.user_ids), _Ids("item", data.item_ids)
-    score_users, score_items = system.model.block_scorer(), system.cosine_scorer()
+    score_users = system.model.block_scorer()
+    score_items = cosine_scorer(system.model.item_vectors())
     seen = system.seen
     penalty = popularity_penalty(seen, discount=1.0)
-    itself = UserItems.from_pairs(
-        np.arange(data.n_items),
-        np.arange(data.n_items),
-        n_users=data.n_items,
-        n_items=data.n_items,
-    )
+    same_item = itself(data.n_items)
 
     def best(
         scorer: BlockScorer, rows: NDArray[np.int64], k: int, exclude: UserItems | None
@@ -176,7 +172,7 @@ def create_app(system: RecommendationSystem) -> FastAPI:
         scorer = score_items
         if popularity_discount:
             scorer = with_penalty(score_items, np.float32(popularity_discount) * penalty)
-        (found,) = best(scorer, rows, k, itself)
+        (found,) = best(scorer, rows, k, same_item)
         return SimilarList(item=items.values[rows[0]], items=found)
 
     return app

@@ -15,7 +15,7 @@ from hbpr.errors import DataError
 Labels = Iterable[Any] | Mapping[Any, float]
 
 
-def describe(place: str, rows: Sequence[Labels], names: Sequence[str]) -> Features:
+def features_of(place: str, rows: Sequence[Labels], names: Sequence[str]) -> Features:
     """Turn named features into rows that fit a trained model.
 
     Args:
@@ -73,7 +73,7 @@ def with_items(data: Interactions, items: Mapping[Any, Labels]) -> Interactions:
         items: Features of each new item, by its id.
 
     Raises:
-        DataError: An id is there already or of another type, or as for `describe`.
+        DataError: An id is there already or of another type, or as for `features_of`.
     """
     coded = encode(list(items), "with_items: items")
     if coded is None:
@@ -88,7 +88,7 @@ def with_items(data: Interactions, items: Mapping[Any, Labels]) -> Interactions:
     if there:
         raise DataError(f"with_items: item {min(there, key=str)!r} is in the data already")
     old = data.item_features
-    new = describe("with_items", list(items.values()), data.item_feature_names)
+    new = features_of("with_items", list(items.values()), data.item_feature_names)
     features = Features(
         np.concatenate([old.indptr, old.indptr[-1] + new.indptr[1:]]),
         np.concatenate([old.indices, new.indices]),

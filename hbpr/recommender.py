@@ -2,37 +2,31 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
-from hbpr.cold_start import Labels, describe, with_items
-from hbpr.data.ids import encode
+from hbpr import saving
+from hbpr.cold_start import Labels, features_of, with_items
+from hbpr.data.ids import Lookup
 from hbpr.data.interactions import Interactions, UserItems
 from hbpr.errors import ConfigError, DataError
-from hbpr.evaluation import evaluate
+from hbpr.evaluation import evaluate_part
+from hbpr.evaluation.page_shares import page_shares
 from hbpr.fold_in import fold_in
-from hbpr.item_to_item import (
-    popularity_penalty,
-    share_of_page_neighbours,
-    share_on_same_page,
-    with_penalty,
-)
+from hbpr.item_to_item import cosine_scorer, itself, popularity_penalty, with_penalty
 from hbpr.models import Recommender, build_model
-from hbpr.models.base import BlockScorer, load_arrays, parameters_as_arrays
-from hbpr.names import MERE_PAGE_SHARE, PAGE_SHARE, Part, metric_name
-from hbpr.saving import Arrays, pack, read_folder, unpack, write_folder
+from hbpr.models.base import load_arrays, parameters_as_arrays
+from hbpr.names import Part
 from hbpr.settings.models import TrialSettings
-from hbpr.settings.problems import describe as describe_problems
 from hbpr.top_k import best_of
 
-_PREDICT_ROWS = 2**17
+#: Pairs that `predict` scores at a time.
+_PREDICT_ROWS: Final = 2**17
 
 
 class RecommendationSystem:
@@ -94,9 +88,7 @@ class RecommendationSystem:
     @cached_property
     def seen(self) -> UserItems:
         """(U, I) positives of train and validation: known tastes, which a list leaves out."""
-        if self.data.validation.n_pairs == 0:
-            return self.data.train
-        return self.data.train.union(self.data.validation)
+        return self.data.seen()
 
     def recommend(
         self, users: Iterable[Any] | None = None, k: int = 10, *, exclude_seen: bool = True
@@ -119,9 +111,7 @@ class RecommendationSystem:
         """
         _check_k("recommend", k)
         rows = (
-            np.arange(self.data.n_users)
-            if users is None
-            else self._rows("recommend", "user", users)
+            np.arange(self.data.n_users) if users is None else self._users.rows(users, "recommend")
         )
         seen = self.seen if exclude_seen else None
         scorer = self.model.block_scorer()
@@ -180,7 +170,7 @@ class RecommendationSystem:
         """
         place = "recommend_for_history"
         _check_k(place, k)
-        rows = np.unique(self._rows(place, "item", items))
+        rows = np.unique(self._items.rows(items, place))
         if len(rows) == 0:
             raise DataError(f"{place}: at least one item is needed, got none")
         prior = None if user_features is None else self._vector_of(place, user_features)
@@ -212,7 +202,7 @@ class RecommendationSystem:
 
     def _vector_of(self, place: str, user_features: Labels) -> NDArray[np.float32]:
         """(p,) vector of a user with these features."""
-        features = describe(place, [user_features], self.data.user_feature_names)
+        features = features_of(place, [user_features], self.data.user_feature_names)
         return np.asarray(self.model.user_vectors(features)[0])
 
     def _list(
@@ -260,7 +250,7 @@ class RecommendationSystem:
         rows = (
             np.arange(self.data.n_items)
             if items is None
-            else self._rows("similar_items", "item", items)
+            else self._items.rows(items, "similar_items")
         )
         lists, found, scores, ranks = self._neighbours(rows, k, popularity_discount)
         return pd.DataFrame(
@@ -276,24 +266,12 @@ class RecommendationSystem:
         self, rows: NDArray[np.int64], k: int, popularity_discount: float
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
         """What `best_of` finds for item rows, the items themselves left out."""
-        n_items = self.data.n_items
-        itself = UserItems(np.arange(n_items + 1), np.arange(n_items, dtype=np.int32), n_items)
         penalty = popularity_penalty(self.seen, discount=popularity_discount)
-        scorer = self.cosine_scorer()
+        scorer = cosine_scorer(self.model.item_vectors())
         if popularity_discount:
             scorer = with_penalty(scorer, penalty)
-        return best_of(scorer, rows, n_items, k, exclude=itself)
-
-    def cosine_scorer(self) -> BlockScorer:
-        """Return a function from (B,) item indices to (B, I) float32 cosines of item vectors.
-
-        The vectors are computed here, once; an item without features has cosine 0 to all.
-        """
-        vectors = self.model.item_vectors()
-        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-        units = np.asarray(vectors / np.where(lengths > 0, lengths, 1), np.float32)
-        units_dI = np.ascontiguousarray(units.T)
-        return lambda items_B: np.asarray(units[items_B] @ units_dI)
+        n_items = self.data.n_items
+        return best_of(scorer, rows, n_items, k, exclude=itself(n_items))
 
     def predict(self, users: Iterable[Any], items: Iterable[Any]) -> NDArray[np.float32]:
         """Score pairs of user and item.
@@ -308,8 +286,8 @@ class RecommendationSystem:
         Raises:
             DataError: An id is unknown, or the lengths differ.
         """
-        user_rows = self._rows("predict", "user", users)
-        item_rows = self._rows("predict", "item", items)
+        user_rows = self._users.rows(users, "predict")
+        item_rows = self._items.rows(items, "predict")
         if len(user_rows) != len(item_rows):
             raise DataError(
                 f"predict: one item for each user is needed, got {len(user_rows)} users and "
@@ -347,15 +325,8 @@ class RecommendationSystem:
         """
         if part not in ("val", "test"):
             raise ConfigError(f"evaluate: part must be val or test, got {part!r}")
-        held_out, exclude, candidates = (
-            (self.data.test, self.seen, self.data.test_candidates)
-            if part == "test"
-            else (self.data.validation, self.data.train, self.data.validation_candidates)
-        )
         lengths = self.settings.training.top_k if top_k is None else top_k
-        found = evaluate(
-            self.model, held_out, exclude=exclude, top_k=lengths, part=part, candidates=candidates
-        )
+        found = evaluate_part(self.model, self.data, part, lengths)
         return found.metrics | self.evaluate_pages(part, lengths)
 
     def evaluate_pages(self, part: Part, top_k: Sequence[int]) -> dict[str, float]:
@@ -368,28 +339,23 @@ class RecommendationSystem:
             top_k: Numbers of neighbours of an item.
 
         Returns:
-            For every k ``page_share_at_k`` (`hbpr.item_to_item.share_on_same_page`) and, unless
-            everything that was shown was chosen, ``mere_page_share_at_k``
-            (`hbpr.item_to_item.share_of_page_neighbours`), by full name; empty if the data have no
-            pages.
+            Shares by full name, see `hbpr.evaluation.page_shares`; empty if the data have no pages.
         """
         pages = self.data.pages
         if pages is None:
             return {}
-        shown = pages.shown
         known = self.seen.union(self.data.test) if part == "test" else self.seen
-        chosen = pages.chosen(known)
-        rows = np.unique(shown.items).astype(np.int64)
+        rows = np.unique(pages.shown.items).astype(np.int64)
         lists, found, _, ranks = self._neighbours(rows, max(top_k), 0.0)
-        metrics = {}
-        for k in dict.fromkeys(top_k):
-            pairs = rows[lists[ranks <= k]], found[ranks <= k]
-            metrics[metric_name(part, PAGE_SHARE, k)] = share_on_same_page(*pairs, shown=shown)
-            if chosen.n_pairs < shown.n_pairs:
-                metrics[metric_name(part, MERE_PAGE_SHARE, k)] = share_of_page_neighbours(
-                    *pairs, shown=shown, chosen=chosen
-                )
-        return metrics
+        return page_shares(
+            rows[lists],
+            found,
+            ranks,
+            shown=pages.shown,
+            chosen=pages.chosen(known),
+            part=part,
+            top_k=top_k,
+        )
 
     def save(self, folder: Path | str) -> None:
         """Write the system into a folder, all at once; a system saved there before is replaced.
@@ -400,21 +366,7 @@ class RecommendationSystem:
             DataError: Ids are not integers, floats or strings, the settings do not describe the
                 model, or the folder holds something else.
         """
-        arrays, about = pack(self.data)
-        weights = parameters_as_arrays(self.model)
-        self._check_rebuilds(weights)
-        arrays |= {f"model/{name}": weight for name, weight in weights.items()}
-        settings = self.settings.model_dump(mode="json", exclude={"mlflow": {"tracking_uri"}})
-        write_folder(
-            Path(folder),
-            arrays,
-            {
-                "hbpr": _version(),
-                "settings": settings,
-                "metrics": self.metrics,
-                "data": about,
-            },
-        )
+        saving.save(Path(folder), saving.Saved(self.model, self.data, self.settings, self.metrics))
 
     @classmethod
     def load(cls, folder: Path | str) -> Self:
@@ -423,73 +375,17 @@ class RecommendationSystem:
         Raises:
             DataError: The folder holds no whole saved recommender, or one of another version.
         """
-        folder = Path(folder)
-        arrays, about = read_folder(folder)
-        try:
-            settings = TrialSettings.model_validate(about["settings"])
-            data = unpack(arrays, about["data"])
-            model = build_model(settings.model, data, seed=settings.training.seed)
-            load_arrays(model, _weights(arrays))
-            return cls(model, data, settings, about["metrics"])
-        except ValidationError as error:
-            problems = describe_problems(
-                error, TrialSettings, lambda key: f"{folder}: settings.{key}"
-            )
-            raise DataError(problems) from error
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise DataError(f"{folder}: the saved recommender is damaged: {error}") from error
-
-    def _check_rebuilds(self, weights: Arrays) -> None:
-        """Refuse to write what `load` could not put together."""
-        built = build_model(self.settings.model, self.data, seed=self.settings.training.seed)
-        expected = {name: array.shape for name, array in parameters_as_arrays(built).items()}
-        found = {name: array.shape for name, array in weights.items()}
-        if expected != found:
-            raise DataError(
-                "save: the settings must describe the model; model settings "
-                f"{self.settings.model.model_dump()} make {expected}, the model has {found}"
-            )
-
-    def _rows(self, place: str, side: str, ids: Iterable[Any]) -> NDArray[np.int64]:
-        """Index of each id."""
-        known = self._users if side == "user" else self._items
-        coded = encode(ids, f"{place}: {side}s")
-        if coded is None:
-            return np.zeros(0, np.int64)
-        rows = known.get_indexer(pd.Index(coded.ids, tupleize_cols=False))
-        unknown = coded.ids[rows < 0].tolist()
-        if unknown:
-            shown = ", ".join(map(repr, unknown[:3])) + (", ..." if len(unknown) > 3 else "")
-            raise DataError(
-                f"{place}: {len(unknown)} of {len(coded.ids)} {side} ids are not in the data of "
-                f"{self.data.name}: {shown}; ids look like {known[:1].tolist()[0]!r}"
-            )
-        return np.asarray(rows[coded.codes], np.int64)
+        return cls(*saving.load(Path(folder)))
 
     @cached_property
-    def _users(self) -> "pd.Index[Any]":
-        return pd.Index(self.data.user_ids, tupleize_cols=False)
+    def _users(self) -> Lookup:
+        return Lookup("user", self.data.user_ids, self.data.name)
 
     @cached_property
-    def _items(self) -> "pd.Index[Any]":
-        return pd.Index(self.data.item_ids, tupleize_cols=False)
+    def _items(self) -> Lookup:
+        return Lookup("item", self.data.item_ids, self.data.name)
 
 
 def _check_k(place: str, k: int) -> None:
     if k < 1:
         raise ConfigError(f"{place}: k must be at least 1, got {k}")
-
-
-def _weights(arrays: Arrays) -> Arrays:
-    return {
-        name.removeprefix("model/"): array
-        for name, array in arrays.items()
-        if name.startswith("model/")
-    }
-
-
-def _version() -> str:
-    try:
-        return version("hbpr")
-    except PackageNotFoundError:  # a plain checkout, such as the working directory of a Ray job
-        return "unknown"

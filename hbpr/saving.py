@@ -9,21 +9,83 @@ import os
 import shutil
 import tempfile
 import zipfile
+from collections.abc import Mapping
 from dataclasses import fields
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from hbpr.data.interactions import Exposures, Features, Interactions, UserItems
 from hbpr.errors import DataError
+from hbpr.models import Recommender, build_model
+from hbpr.models.base import load_arrays, parameters_as_arrays
+from hbpr.settings.models import TrialSettings
+from hbpr.settings.problems import describe
 
 Arrays = dict[str, NDArray[Any]]
 
 VERSION: Final = 1
 _ARRAYS: Final = "arrays.npz"
 _ABOUT: Final = "system.json"
+
+
+class Saved(NamedTuple):
+    """What a folder holds; `hbpr.recommender.RecommendationSystem` says what each is."""
+
+    model: Recommender
+    data: Interactions
+    settings: TrialSettings
+    metrics: Mapping[str, float]
+
+
+def save(folder: Path, saved: Saved) -> None:
+    """Write a system into a folder, all at once; one saved there before is replaced.
+
+    The address of the MLflow server is not written: it may hold a password.
+
+    Raises:
+        DataError: Ids are not integers, floats or strings, the settings do not describe the
+            model, or the folder holds something else.
+    """
+    arrays, about = pack(saved.data)
+    weights = parameters_as_arrays(saved.model)
+    _check_rebuilds(weights, saved)
+    write_folder(
+        folder,
+        arrays | {f"model/{name}": weight for name, weight in weights.items()},
+        {
+            "hbpr": _version(),
+            "settings": saved.settings.model_dump(
+                mode="json", exclude={"mlflow": {"tracking_uri"}}
+            ),
+            "metrics": dict(saved.metrics),
+            "data": about,
+        },
+    )
+
+
+def load(folder: Path) -> Saved:
+    """Read what `save` wrote.
+
+    Raises:
+        DataError: The folder holds no whole saved recommender, or one of another version.
+    """
+    arrays, about = read_folder(folder)
+    try:
+        settings = TrialSettings.model_validate(about["settings"])
+        data = unpack(arrays, about["data"])
+        model = build_model(settings.model, data, seed=settings.training.seed)
+        load_arrays(model, _part(arrays, "model"))
+        return Saved(model, data, settings, dict(about["metrics"]))
+    except ValidationError as error:
+        problems = describe(error, TrialSettings, lambda key: f"{folder}: settings.{key}")
+        raise DataError(problems) from error
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise DataError(f"{folder}: the saved recommender is damaged: {error}") from error
 
 
 def write_folder(folder: Path, arrays: Arrays, about: dict[str, Any]) -> None:
@@ -188,3 +250,27 @@ def _plain_ids(ids: NDArray[Any], side: str) -> NDArray[Any]:
         f"save: {side} ids must be integers, floats or strings, got {odd!r} "
         f"({type(odd).__name__}); build the data with such ids to save what is trained on them"
     )
+
+
+def _check_rebuilds(weights: Arrays, saved: Saved) -> None:
+    """Refuse to write what `load` could not put together."""
+    settings = saved.settings
+    built = build_model(settings.model, saved.data, seed=settings.training.seed)
+    expected = {name: array.shape for name, array in parameters_as_arrays(built).items()}
+    found = {name: array.shape for name, array in weights.items()}
+    if expected != found:
+        raise DataError(
+            "save: the settings must describe the model; model settings "
+            f"{settings.model.model_dump()} make {expected}, the model has {found}"
+        )
+
+
+def _part(arrays: Arrays, kind: str) -> Arrays:
+    return {k.removeprefix(f"{kind}/"): v for k, v in arrays.items() if k.startswith(f"{kind}/")}
+
+
+def _version() -> str:
+    try:
+        return version("hbpr")
+    except PackageNotFoundError:  # a plain checkout, such as the working directory of a Ray job
+        return "unknown"

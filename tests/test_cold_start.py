@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from hbpr import RecommendationSystem, UserItemData
-from hbpr.cold_start import describe
+from hbpr.cold_start import features_of
 from hbpr.errors import ConfigError, DataError
 from hbpr.models import build_model
 from hbpr.settings.models import SplitSettings, TrialSettings
@@ -129,6 +129,6 @@ def test_what_is_wrong_is_said():
 
 
 def test_described_rows_are_sorted_and_weighted():
-    found = describe("x", [["c", "a", "c"], {"b": 0.5}], ["a", "b", "c"])
+    found = features_of("x", [["c", "a", "c"], {"b": 0.5}], ["a", "b", "c"])
     np.testing.assert_array_equal(found.to_csr().toarray(), [[1, 0, 1], [0, 0.5, 0]])
     assert found.indices.tolist() == [0, 2, 1]

@@ -11,7 +11,7 @@ from hbpr.data import UserItemData
 from hbpr.data.interactions import UserItems
 from hbpr.errors import ConfigError, DataError, DivergedError
 from hbpr.evaluation import Popularity, evaluate
-from hbpr.item_to_item import share_of_page_neighbours, share_on_same_page
+from hbpr.evaluation.page_shares import share_of_page_neighbours, share_on_same_page
 from hbpr.models import MatrixFactorization, build_model
 from hbpr.recommender import RecommendationSystem
 from hbpr.settings.models import ModelSettings, SplitSettings, TrialSettings

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from hbpr.data.interactions import Interactions, UserItems
-from hbpr.evaluation import Ease, Popularity, Scorer, evaluate
+from hbpr.evaluation import Ease, Popularity, Scorer, evaluate_part
 from hbpr.recommender import RecommendationSystem
 from hbpr.settings.models import TrialSettings
 from tune.lineage import Schedule, ScheduledTrainer
@@ -90,17 +90,7 @@ def score(
     scorer: Scorer, data: Interactions, top_k: Sequence[int], part: Literal["val", "test"]
 ) -> dict[str, float]:
     """Return the metrics of a scorer on a part; what earlier parts hold is not ranked."""
-    test = part == "test"
-    return dict(
-        evaluate(
-            scorer,
-            data.test if test else data.validation,
-            exclude=data.train.union(data.validation) if test else data.train,
-            top_k=top_k,
-            part=part,
-            candidates=data.test_candidates if test else data.validation_candidates,
-        ).metrics
-    )
+    return dict(evaluate_part(scorer, data, part, top_k).metrics)
 
 
 def best_ease(data: Interactions, settings: TrialSettings) -> float | None:

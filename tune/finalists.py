@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hbpr.data.interactions import Interactions
-from hbpr.evaluation import Evaluation, Scorer, evaluate
+from hbpr.evaluation import Evaluation, Scorer, evaluate_part
 from hbpr.evaluation.metrics import AT_K_METRICS, WHOLE_METRICS
 from hbpr.names import parse_metric_name
 from hbpr.settings.load import with_values
@@ -129,14 +129,7 @@ def judge(
     scorer: Scorer, data: Interactions, settings: TrialSettings
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], dict[str, float]]:
     """Evaluate on validation; return users, their values of the monitored metric, all metrics."""
-    evaluation = evaluate(
-        scorer,
-        data.validation,
-        exclude=data.train,
-        top_k=settings.training.top_k,
-        part="val",
-        candidates=data.validation_candidates,
-    )
+    evaluation = evaluate_part(scorer, data, "val", settings.training.top_k)
     values = _per_user(evaluation, settings.training.monitor)
     return np.asarray(evaluation.ranks.users, np.int64), values, dict(evaluation.metrics)
 

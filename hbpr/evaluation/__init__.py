@@ -2,7 +2,7 @@
 
 from hbpr.evaluation.baselines import Popularity
 from hbpr.evaluation.ease import Ease
-from hbpr.evaluation.evaluate import Evaluation, PairScorer, Scorer, evaluate
+from hbpr.evaluation.evaluate import Evaluation, PairScorer, Scorer, evaluate, evaluate_part
 from hbpr.evaluation.listed import ScorePairs, listed_ranks
 from hbpr.evaluation.ranks import Ranks, ScoreBlock, held_out_ranks
 
@@ -16,6 +16,7 @@ __all__ = [
     "ScorePairs",
     "Scorer",
     "evaluate",
+    "evaluate_part",
     "held_out_ranks",
     "listed_ranks",
 ]

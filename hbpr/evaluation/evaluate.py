@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
-from hbpr.data.interactions import UserItems
+from hbpr.data.interactions import Interactions, UserItems
 from hbpr.errors import ConfigError, DataError
 from hbpr.evaluation.listed import ScorePairs, listed_ranks, pairs_from_blocks
 from hbpr.evaluation.metrics import AT_K_METRICS, WHOLE_METRICS
@@ -136,3 +136,23 @@ def evaluate(
     )
     kind: Literal["all", "listed"] = "all" if candidates is None else "listed"
     return Evaluation(metrics, ranks.n_users, n_skipped, n_unopposed, ranks, kind)
+
+
+def evaluate_part(
+    scorer: Scorer, data: Interactions, part: Part, top_k: Sequence[int]
+) -> Evaluation:
+    """Rank a held-out part of a dataset among the candidates that the data name.
+
+    Args:
+        scorer: Model or baseline.
+        data: A split dataset.
+        part: ``val`` (never ranked: train) or ``test`` (never ranked: train and validation).
+        top_k: As for `evaluate`; so are the errors.
+    """
+    if part == "test":
+        held_out, exclude, candidates = data.test, data.seen(), data.test_candidates
+    else:
+        held_out, exclude, candidates = data.validation, data.train, data.validation_candidates
+    return evaluate(
+        scorer, held_out, exclude=exclude, top_k=top_k, part=part, candidates=candidates
+    )

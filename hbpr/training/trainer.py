@@ -8,7 +8,7 @@ from time import perf_counter
 
 from hbpr.data.interactions import Interactions
 from hbpr.errors import DataError, DivergedError, HbprError
-from hbpr.evaluation import evaluate
+from hbpr.evaluation import evaluate_part
 from hbpr.models import NeuMF, Recommender, build_model
 from hbpr.models.base import load_arrays, parameters_as_arrays
 from hbpr.settings.models import OptimizerSettings, TrialSettings
@@ -151,14 +151,7 @@ class Trainer(Iterator[EpochReport]):
         )
 
     def _evaluate(self) -> dict[str, float]:
-        found = evaluate(
-            self.model,
-            self.data.validation,
-            exclude=self.data.train,
-            top_k=self.settings.training.top_k,
-            part="val",
-            candidates=self.data.validation_candidates,
-        )
+        found = evaluate_part(self.model, self.data, "val", self.settings.training.top_k)
         self.last_metrics = dict(found.metrics)
         return self.last_metrics
 
