@@ -7,7 +7,7 @@ from typing import Final
 from hbpr.data import Interactions, load_data
 from hbpr.evaluation import Ease, Evaluation, Popularity, Ranks, Scorer
 from hbpr.evaluation.metrics import PerUser, ndcg_at_k
-from hbpr.reproductions.ease import best_regularisation
+from hbpr.reproductions.baselines import EASE, POPULARITY, best_regularisation
 from hbpr.reproductions.paired import paired_difference
 from hbpr.reproductions.row import Figures, Order, Row, Say
 from hbpr.reproductions.seeds import evaluate_test, train_seeds
@@ -21,8 +21,6 @@ _KINDS: Final = ("observed", "mixed", "uniform")
 _N_SPLITS: Final = 5
 _REGULARISATIONS: Final = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
 _OURS: Final = "BPR, negatives chosen on validation"
-_EASE: Final = "EASE"
-_POPULARITY: Final = "popularity"
 
 
 def _measure(settings: TrialSettings, seeds: Sequence[int], say: Say) -> tuple[Figures, ...]:
@@ -40,7 +38,7 @@ def _measure(settings: TrialSettings, seeds: Sequence[int], say: Say) -> tuple[F
     best = max(_KINDS, key=validation.__getitem__)
     told = ", ".join(f"{kind} {value:.4f}" for kind, value in validation.items())
     say(f"negatives by {monitor}, mean of {_N_SPLITS} splits: {told}; chosen: {best}")
-    learnt = data.train.union(data.validation)
+    learnt = data.seen()
     regularisation = best_regularisation(splits, settings.training, _REGULARISATIONS)
     ease = Ease(learnt, regularisation=regularisation)
     ease_test = evaluate_test(ease, data, top_k)
@@ -69,8 +67,8 @@ def _measure(settings: TrialSettings, seeds: Sequence[int], say: Say) -> tuple[F
         label = _OURS if kind == best else f"BPR, {kind} negatives"
         note = f"{kind} negatives, {monitor} {validation[kind]:.4f}"
         add(label, [run.model for run in runs], seeds, note)
-    add(_EASE, [ease], (), f"regularisation {regularisation:g}, chosen on the same splits")
-    add(_POPULARITY, [Popularity(learnt)], (), "")
+    add(EASE, [ease], (), f"regularisation {regularisation:g}, chosen on the same splits")
+    add(POPULARITY, [Popularity(learnt)], (), "")
     return tuple(found)
 
 
@@ -117,8 +115,8 @@ interval over the users does.
     metrics=_METRICS,
     published=(),
     bars=(
-        Order(_OURS, _EASE, "test/ndcg_at_5"),
-        Order(_OURS, _POPULARITY, "test/ndcg_at_5"),
+        Order(_OURS, EASE, "test/ndcg_at_5"),
+        Order(_OURS, POPULARITY, "test/ndcg_at_5"),
     ),
     measure=_measure,
     n_seeds=10,

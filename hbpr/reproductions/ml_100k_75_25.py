@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from hbpr.data import load_data
-from hbpr.evaluation import Popularity
+from hbpr.reproductions.baselines import popularity_figures
 from hbpr.reproductions.row import Band, Figures, Published, Row, Say
-from hbpr.reproductions.seeds import score_test, train_seeds
+from hbpr.reproductions.seeds import refit_note, train_seeds
 from hbpr.settings.models import TrialSettings
 
 _METRICS: Final = ("test/ndcg_at_10", "test/precision_at_10", "test/recall_at_10")
@@ -17,18 +17,11 @@ _WHY: Final = "BPR of the benchmark"
 def _measure(settings: TrialSettings, seeds: Sequence[int], say: Say) -> tuple[Figures, ...]:
     data = load_data(settings.data)
     runs = train_seeds(settings, data, seeds, refit=True, say=say)
-    popular = Popularity(data.train.union(data.validation))
     tests = [run.test for run in runs]
-    epochs = ", ".join(str(run.epoch) for run in runs)
-    note = f"refit on train and validation for the epochs that were best: {epochs}"
+    note = refit_note(runs)
     return (
         Figures.of(_OURS, data, tests, seeds=seeds, metrics=_METRICS, note=note),
-        Figures.of(
-            "popularity",
-            data,
-            [score_test(popular, data, settings.training.top_k)],
-            metrics=_METRICS,
-        ),
+        popularity_figures(data, settings.training, _METRICS),
     )
 
 

@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from typing import Final
 
 from hbpr.data import load_data
-from hbpr.evaluation import Ease, Popularity
-from hbpr.reproductions.ease import best_regularisation
+from hbpr.reproductions.baselines import ease_figures, popularity_figures
 from hbpr.reproductions.registry import load_settings
 from hbpr.reproductions.row import Band, Figures, Published, Row, Say
-from hbpr.reproductions.seeds import score_test, train_seeds
+from hbpr.reproductions.seeds import train_seeds
 from hbpr.settings.models import TrialSettings
 
 _NAME: Final = "ml-100k-neumf"
@@ -19,8 +18,6 @@ _MF: Final = "matrix factorization"
 
 def _measure(settings: TrialSettings, seeds: Sequence[int], say: Say) -> tuple[Figures, ...]:
     data = load_data(settings.data)
-    learnt = data.train.union(data.validation)
-    top_k = settings.training.top_k
     found = []
     for label, chosen in ((_NEUMF, settings), (_MF, load_settings(f"{_NAME}-mf"))):
         runs = train_seeds(chosen, data, seeds, refit=True, say=say, label=label)
@@ -30,13 +27,11 @@ def _measure(settings: TrialSettings, seeds: Sequence[int], say: Say) -> tuple[F
             note += f"; {chosen.model.n_latent} factors, configs/reproductions/{_NAME}-mf.yaml"
         tests = [run.test for run in runs]
         found.append(Figures.of(label, data, tests, seeds=seeds, metrics=_METRICS, note=note))
-    regularisation = best_regularisation([data], settings.training)
-    ease = score_test(Ease(learnt, regularisation=regularisation), data, top_k)
-    note = f"regularisation {regularisation:g}, chosen on validation; learns both parts"
-    found.append(Figures.of("EASE", data, [ease], metrics=_METRICS, note=note))
-    popular = score_test(Popularity(learnt), data, top_k)
-    found.append(Figures.of("popularity", data, [popular], metrics=_METRICS))
-    return tuple(found)
+    return (
+        *found,
+        ease_figures(data, settings.training, _METRICS, say),
+        popularity_figures(data, settings.training, _METRICS),
+    )
 
 
 ROW: Final = Row(

@@ -3,15 +3,14 @@
 from collections.abc import Sequence
 from typing import Final
 
-from hbpr.data import Interactions, load_data
-from hbpr.evaluation import Ease, Popularity
+from hbpr.data import load_data
+from hbpr.reproductions.baselines import EASE, ease_figures, popularity_figures
 from hbpr.reproductions.row import Band, Figures, Published, Row, Say
-from hbpr.reproductions.seeds import score_test, score_validation, train_seeds
+from hbpr.reproductions.seeds import refit_note, train_seeds
 from hbpr.settings.models import TrialSettings
 
 _METRICS: Final = ("test/recall_at_20", "test/map_at_20")
 _OURS: Final = "matrix factorization"
-_EASE: Final = "EASE"
 #: Of these, validation chooses.
 _REGULARISATIONS: Final = (100.0, 200.0, 300.0, 400.0)
 _SOURCE: Final = (
@@ -25,42 +24,12 @@ def _measure(settings: TrialSettings, seeds: Sequence[int], say: Say) -> tuple[F
     data = load_data(settings.data)
     runs = train_seeds(settings, data, seeds, refit=True, say=say)
     tests = [run.test for run in runs]
-    epochs = ", ".join(str(run.epoch) for run in runs)
-    learnt = data.train.union(data.validation)
-    top_k = settings.training.top_k
-    regularisation = _best_regularisation(data, settings)
-    say(f"EASE: validation chose regularisation {regularisation:g}")
-    ease = score_test(Ease(learnt, regularisation=regularisation), data, top_k)
-    popular = score_test(Popularity(learnt), data, top_k)
+    note = refit_note(runs)
     return (
-        Figures.of(
-            _OURS,
-            data,
-            tests,
-            seeds=seeds,
-            metrics=_METRICS,
-            note=f"refit on train and validation for the epochs that were best: {epochs}",
-        ),
-        Figures.of(
-            _EASE,
-            data,
-            [ease],
-            metrics=_METRICS,
-            note=f"regularisation {regularisation:g}, chosen on validation; learns both parts",
-        ),
-        Figures.of("popularity", data, [popular], metrics=_METRICS),
+        Figures.of(_OURS, data, tests, seeds=seeds, metrics=_METRICS, note=note),
+        ease_figures(data, settings.training, _METRICS, say, _REGULARISATIONS),
+        popularity_figures(data, settings.training, _METRICS),
     )
-
-
-def _best_regularisation(data: Interactions, settings: TrialSettings) -> float:
-    """Return the regularisation of EASE that is best on validation."""
-    training = settings.training
-
-    def value(regularisation: float) -> float:
-        scorer = Ease(data.train, regularisation=regularisation)
-        return score_validation(scorer, data, training.top_k)[training.monitor]
-
-    return max(_REGULARISATIONS, key=value)
 
 
 ROW: Final = Row(
@@ -83,7 +52,7 @@ it.
     bars=(
         Band(_OURS, "test/recall_at_20", low=0.3033, why="iALS of the comparison"),
         Band(
-            _EASE,
+            EASE,
             "test/recall_at_20",
             low=0.3035,
             high=0.3135,

@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from hbpr.data import load_data
-from hbpr.evaluation import Ease, Popularity
-from hbpr.reproductions.ease import best_regularisation
+from hbpr.reproductions.baselines import ease_figures, popularity_figures
 from hbpr.reproductions.row import Band, Figures, Published, Row, Say
-from hbpr.reproductions.seeds import score_test, train_seeds
+from hbpr.reproductions.seeds import refit_note, train_seeds
 from hbpr.settings.models import TrialSettings
 
 _HR: Final = "test/hr_at_10"
@@ -29,32 +28,13 @@ _HE: Final = (
 
 def _measure(settings: TrialSettings, seeds: Sequence[int], say: Say) -> tuple[Figures, ...]:
     data = load_data(settings.data)
-    top_k = settings.training.top_k
-    learnt = data.train.union(data.validation)
     runs = train_seeds(settings, data, seeds, refit=True, say=say)
-    epochs = ", ".join(str(run.epoch) for run in runs)
-    regularisation = best_regularisation([data], settings.training)
-    say(f"EASE: validation chose regularisation {regularisation:g}")
-    ease = score_test(Ease(learnt, regularisation=regularisation), data, top_k)
+    tests = [run.test for run in runs]
+    note = refit_note(runs)
     return (
-        Figures.of(
-            _OURS,
-            data,
-            [run.test for run in runs],
-            seeds=seeds,
-            metrics=_METRICS,
-            note=f"refit on train and validation for the epochs that were best: {epochs}",
-        ),
-        Figures.of(
-            "EASE",
-            data,
-            [ease],
-            metrics=_METRICS,
-            note=f"regularisation {regularisation:g}, chosen on validation; learns both parts",
-        ),
-        Figures.of(
-            "popularity", data, [score_test(Popularity(learnt), data, top_k)], metrics=_METRICS
-        ),
+        Figures.of(_OURS, data, tests, seeds=seeds, metrics=_METRICS, note=note),
+        ease_figures(data, settings.training, _METRICS, say),
+        popularity_figures(data, settings.training, _METRICS),
     )
 
 

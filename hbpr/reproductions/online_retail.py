@@ -7,18 +7,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hbpr.data import Interactions, UserItems, load_data
-from hbpr.evaluation import Ease, Evaluation, Popularity, Ranks, ScoreBlock, Scorer
+from hbpr.evaluation import Evaluation, Popularity, Ranks, ScoreBlock, Scorer
 from hbpr.evaluation.metrics import PerUser, precision_at_k
-from hbpr.reproductions.ease import best_regularisation
+from hbpr.reproductions.baselines import EASE, POPULARITY, fit_ease
 from hbpr.reproductions.paired import paired_difference
 from hbpr.reproductions.row import Band, Figures, Order, Published, Row, Say
-from hbpr.reproductions.seeds import evaluate_test, train_seeds
+from hbpr.reproductions.seeds import evaluate_test, refit_note, train_seeds
 from hbpr.settings.load import with_values
 from hbpr.settings.models import TrialSettings
 
 _METRICS: Final = ("test/precision_at_10", "test/ndcg_at_10", "test/auc")
 _OURS: Final = "matrix factorization"
-_EASE: Final = "EASE"
 _PERFECT: Final = "the perfect order"
 _RANDOM: Final = "any order, at random"
 _AMONG_CANCELLED: Final = "among cancelled"
@@ -68,25 +67,20 @@ def _measure(settings: TrialSettings, seeds: Sequence[int], say: Say) -> tuple[F
     data = load_data(settings.data)
     cancelled = load_data(with_values(settings, {"data.candidates": "observed"}).data)
     top_k = settings.training.top_k
-    learnt = data.train.union(data.validation)
     runs = train_seeds(settings, data, seeds, refit=True, say=say)
-    regularisation = best_regularisation([data], settings.training)
-    say(f"EASE: validation chose regularisation {regularisation:g}")
-    ease = Ease(learnt, regularisation=regularisation)
+    ease, chosen = fit_ease(data, settings.training, say)
     models: list[Scorer] = [run.model for run in runs]
     ours = [evaluate_test(model, data, top_k).ranks for model in models]
     lead = paired_difference(ours, evaluate_test(ease, data, top_k).ranks, _precision)
-    epochs = ", ".join(str(run.epoch) for run in runs)
     about = (
-        f"refit on train and validation for the epochs that were best: {epochs}; precision@10 over "
-        f"the customers {lead[0]:+.4f} ± {lead[1]:.4f} to EASE (95 %)"
+        f"{refit_note(runs)}; precision@10 over the customers {lead[0]:+.4f} ± {lead[1]:.4f} to "
+        "EASE (95 %)"
     )
-    chosen = f"regularisation {regularisation:g}, chosen on validation; learns both parts"
     chance: list[Scorer] = [RandomOrder(data.n_items, seed) for seed in seeds]
     methods: tuple[tuple[str, Sequence[Scorer], Sequence[int], str], ...] = (
         (_OURS, models, seeds, about),
-        (_EASE, [ease], (), chosen),
-        ("popularity", [Popularity(learnt)], (), ""),
+        (EASE, [ease], (), chosen),
+        (POPULARITY, [Popularity(data.seen())], (), ""),
         (_RANDOM, chance, seeds, ""),
         (_PERFECT, [PerfectOrder(data.test)], (), "knows the test part"),
     )
@@ -153,8 +147,8 @@ A vendor reports a precision@10 of about .82 and does not name the candidates. T
         ),
     ),
     bars=(
-        Order(_OURS, _EASE, "test/precision_at_10", why="the whole catalogue"),
-        Order(_OURS, _EASE, "test/ndcg_at_10", why="the whole catalogue"),
+        Order(_OURS, EASE, "test/precision_at_10", why="the whole catalogue"),
+        Order(_OURS, EASE, "test/ndcg_at_10", why="the whole catalogue"),
         Band(
             _OURS,
             "test/precision_at_10",

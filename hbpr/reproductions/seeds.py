@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hbpr.data.interactions import Interactions
-from hbpr.evaluation import Evaluation, Scorer, evaluate
+from hbpr.evaluation import Evaluation, Scorer, evaluate_part
 from hbpr.reproductions.row import Say
 from hbpr.settings.load import with_values
 from hbpr.settings.models import TrialSettings
@@ -87,16 +87,15 @@ def _train(
     return SeedRun(seed, epoch, validation, test, model)
 
 
+def refit_note(runs: Sequence[SeedRun]) -> str:
+    """Say for how many epochs each run was refitted."""
+    epochs = ", ".join(str(run.epoch) for run in runs)
+    return f"refit on train and validation for the epochs that were best: {epochs}"
+
+
 def evaluate_test(scorer: Scorer, data: Interactions, top_k: Sequence[int]) -> Evaluation:
     """Rank the test part; what train and validation hold is not ranked."""
-    return evaluate(
-        scorer,
-        data.test,
-        exclude=data.train.union(data.validation),
-        top_k=top_k,
-        part="test",
-        candidates=data.test_candidates,
-    )
+    return evaluate_part(scorer, data, "test", top_k)
 
 
 def score_test(scorer: Scorer, data: Interactions, top_k: Sequence[int]) -> dict[str, float]:
@@ -106,11 +105,4 @@ def score_test(scorer: Scorer, data: Interactions, top_k: Sequence[int]) -> dict
 
 def score_validation(scorer: Scorer, data: Interactions, top_k: Sequence[int]) -> dict[str, float]:
     """Return validation metrics; what train holds is not ranked."""
-    return evaluate(
-        scorer,
-        data.validation,
-        exclude=data.train,
-        top_k=top_k,
-        part="val",
-        candidates=data.validation_candidates,
-    ).metrics
+    return evaluate_part(scorer, data, "val", top_k).metrics

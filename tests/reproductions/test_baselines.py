@@ -6,7 +6,7 @@ import pytest
 from hbpr.data import Interactions, UserItems, load_data
 from hbpr.evaluation import Ease, Ranks, evaluate
 from hbpr.evaluation.metrics import ndcg_at_k, precision_at_k
-from hbpr.reproductions.ease import best_regularisation
+from hbpr.reproductions.baselines import best_regularisation
 from hbpr.reproductions.online_retail import PerfectOrder, RandomOrder
 from hbpr.reproductions.paired import paired_difference
 from hbpr.reproductions.seeds import evaluate_test, score_validation

@@ -62,7 +62,7 @@ def test_coat_chooses_the_negatives_on_validation_and_shows_both_candidates() ->
     assert "to EASE (95 %)" in found[coat._OURS].note
     others = {f"BPR, {kind} negatives" for kind in coat._KINDS if kind != chosen}
     assert others < set(found)
-    listed, whole = found[coat._EASE], found[f"{coat._EASE}; whole catalogue"]
+    listed, whole = found[coat.EASE], found[f"{coat.EASE}; whole catalogue"]
     assert listed.candidates.startswith("listed items")
     assert whole.candidates.startswith("the whole catalogue")
     assert listed.fingerprint != whole.fingerprint
@@ -80,5 +80,5 @@ def test_retail_counts_who_is_left_out_and_bounds_the_metric() -> None:
         best = found[f"{online_retail._PERFECT}{place}"].mean(metric)
         assert all(
             best >= found[f"{each}{place}"].mean(metric)
-            for each in (online_retail._OURS, online_retail._EASE, online_retail._RANDOM)
+            for each in (online_retail._OURS, online_retail.EASE, online_retail._RANDOM)
         )

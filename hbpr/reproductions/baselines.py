@@ -1,0 +1,79 @@
+"""What stands beside our models in most rows: EASE, chosen on validation, and popularity."""
+
+from collections.abc import Sequence
+from statistics import fmean
+from typing import Final
+
+from hbpr.data.interactions import Interactions
+from hbpr.evaluation import Ease, Popularity
+from hbpr.reproductions.row import Figures, Say
+from hbpr.reproductions.seeds import score_test, score_validation
+from hbpr.settings.models import TrainingSettings
+
+EASE: Final = "EASE"
+POPULARITY: Final = "popularity"
+#: What validation chooses from, unless a row says otherwise.
+REGULARISATIONS: Final = (30.0, 100.0, 200.0, 400.0, 800.0, 1600.0)
+
+
+def best_regularisation(
+    splits: Sequence[Interactions],
+    training: TrainingSettings,
+    regularisations: Sequence[float] = REGULARISATIONS,
+) -> float:
+    """Return the regularisation of EASE with the best mean of ``training.monitor`` over splits.
+
+    Args:
+        splits: Splits of the same data, each with a validation part.
+        training: Its `monitor` judges, its `top_k` are the lengths of lists.
+        regularisations: What is tried.
+    """
+
+    def value(regularisation: float) -> float:
+        return fmean(
+            score_validation(
+                Ease(split.train, regularisation=regularisation), split, training.top_k
+            )[training.monitor]
+            for split in splits
+        )
+
+    return max(regularisations, key=value)
+
+
+def fit_ease(
+    data: Interactions,
+    training: TrainingSettings,
+    say: Say,
+    regularisations: Sequence[float] = REGULARISATIONS,
+) -> tuple[Ease, str]:
+    """Choose EASE's regularisation on validation, and learn both parts with it.
+
+    Returns:
+        The scorer, and a note on what was chosen.
+    """
+    regularisation = best_regularisation([data], training, regularisations)
+    say(f"EASE: validation chose regularisation {regularisation:g}")
+    ease = Ease(data.seen(), regularisation=regularisation)
+    return ease, f"regularisation {regularisation:g}, chosen on validation; learns both parts"
+
+
+def ease_figures(
+    data: Interactions,
+    training: TrainingSettings,
+    metrics: Sequence[str],
+    say: Say,
+    regularisations: Sequence[float] = REGULARISATIONS,
+) -> Figures:
+    """Test figures of `fit_ease`."""
+    ease, note = fit_ease(data, training, say, regularisations)
+    test = score_test(ease, data, training.top_k)
+    return Figures.of(EASE, data, [test], metrics=metrics, note=note)
+
+
+def popularity_figures(
+    data: Interactions, training: TrainingSettings, metrics: Sequence[str]
+) -> Figures:
+    """Test figures of popularity in train and validation."""
+    popular = Popularity(data.seen())
+    test = score_test(popular, data, training.top_k)
+    return Figures.of(POPULARITY, data, [test], metrics=metrics)
