@@ -72,8 +72,8 @@ def find_answer(
     best = ranked(trials, failure, sweep.goals())[: sweep.final.top]
     winner, validation = best[0], {}
     assert winner.value is not None
-    value = winner.value
-    best_epoch = min(epoch for epoch, seen in winner.reports.items() if seen == value)
+    assert winner.best_epoch is not None
+    value, best_epoch = winner.value, winner.best_epoch
     finalists: list[Finalist] = []
     comparisons: list[Comparison] = []
     if (len(best), sweep.final.seeds) != (1, 1):

@@ -1,19 +1,16 @@
 """Earlier studies, from their folders or from MLflow: what a new one starts from."""
 
-import json
 import logging
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
-from hbpr.errors import ConfigError, SpaceError
+from hbpr.errors import ConfigError, SpaceError, StudyError
 from hbpr.settings.load import load_trial, with_values
 from tune.beginning import Beginning, EarlierTrial
 from tune.dimensions import same, setting_of
-from tune.folder import StudyFolder
+from tune.folder import read_settings
 from tune.journal import JournalTrial, read_journal
 from tune.recorded import PREFIX, EarlierStudy, read_recorded
 from tune.settings import StudySettings
@@ -33,15 +30,12 @@ def read_study(folder: str | Path, place: str) -> EarlierStudy:
     Raises:
         ConfigError: It is no study's folder, or one of other settings than are known today.
     """
-    path = StudyFolder(Path(folder).absolute())
+    path = Path(folder).absolute()
     try:
-        raw = json.loads(path.settings.read_text())["settings"]
-        settings = StudySettings.model_validate_json(json.dumps(raw))
-    except (OSError, ValueError, KeyError, ValidationError) as error:
-        raise ConfigError(
-            f"{place}: {folder} is not the folder of a study that can be read ({error})"
-        ) from error
-    return EarlierStudy(str(path.path), settings, read_journal(path.path, settings.search_space()))
+        settings, _ = read_settings(path)
+    except StudyError as error:
+        raise ConfigError(f"{place}: {error}") from error
+    return EarlierStudy(str(path), settings, read_journal(path, settings.search_space()))
 
 
 def read_studies(reference: str, settings: StudySettings, place: str) -> list[EarlierStudy]:

@@ -37,9 +37,14 @@ class RankCorrelation:
         return f"epoch {self.epoch} on {100 * self.data_share:.0f} % of the data"
 
     @property
+    def is_known(self) -> bool:
+        """Whether enough trials went further for the order to say something."""
+        return self.n_trials >= _FEWEST and math.isfinite(self.tau)
+
+    @property
     def misleading(self) -> bool:
-        """Whether enough trials say that stopping here would be a guess."""
-        return self.n_trials >= _FEWEST and self.tau < MISLEADING
+        """Whether stopping here would be a guess."""
+        return self.is_known and self.tau < MISLEADING
 
 
 def rank_correlations(

@@ -78,10 +78,15 @@ class JournalTrial:
     parent: Parent | None = None
 
     @property
+    def best_epoch(self) -> int | None:
+        """The first epoch with the best value; None where there is none."""
+        return min((e for e, value in self.reports.items() if value == self.value), default=None)
+
+    @property
     def at_best(self) -> dict[str, float]:
-        """`measured` at the first epoch with the best value; empty where there is none."""
-        best = [epoch for epoch, value in self.reports.items() if value == self.value]
-        return self.measured.get(min(best), {}) if best else {}
+        """`measured` at the best epoch; empty where there is none."""
+        epoch = self.best_epoch
+        return {} if epoch is None else self.measured.get(epoch, {})
 
 
 class DriverJournal(JournalFileBackend):

@@ -1,6 +1,5 @@
 """The last page of a study as one HTML file that needs nothing beside it."""
 
-import math
 from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
@@ -25,8 +24,6 @@ svg { width: 100%; height: auto; } .bar { fill: #2f6fb0; } text { fill: #64707f;
        th, td { border-color: #2a323b; } }
 """
 _COLOURS = {"COMPLETE": "#2f6fb0", "PRUNED": "#b9c4d0", "FAIL": "#c0392b"}
-#: A rank correlation over fewer trials than this is left out.
-_FEWEST = 5
 _WIDTH, _HEIGHT, _LEFT, _BELOW = 900, 240, 60, 30
 
 
@@ -138,7 +135,7 @@ def early_line(result: StudyResult) -> str | None:
     told = [
         f"{each.tau:.2f} at {each.place} ({each.n_trials} trials)"
         for each in result.early
-        if math.isfinite(each.tau) and each.n_trials >= _FEWEST
+        if each.is_known
     ]
     return f"rank correlation with the end: {', '.join(told)}" if told else None
 

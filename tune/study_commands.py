@@ -3,11 +3,14 @@
 import json
 import shlex
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from hbpr.cli.options import set_option
+
+if TYPE_CHECKING:
+    from tune.folder import StudyFolder
 
 _STORAGE = click.option(
     "--storage",
@@ -162,7 +165,7 @@ def sync(folder: Path, tracking_uri: str | None) -> None:
     click.echo(f"{counts['sent']} records were sent; MLflow has everything of this study")
 
 
-def _front_so_far(folder: Any) -> list[str]:
+def _front_so_far(folder: "StudyFolder") -> list[str]:
     """Return the Pareto front of an unfinished study; nothing where there is one objective."""
     from hbpr.errors import HbprError
     from tune.folder import read_settings
@@ -180,7 +183,7 @@ def _front_so_far(folder: Any) -> list[str]:
     return ["Pareto front so far:", *map("  ".join, [front_head(goals), *rows])] if rows else []
 
 
-def _row(folder: Any) -> tuple[str, str, str]:
+def _row(folder: "StudyFolder") -> tuple[str, str, str]:
     """Return state, trials and best value of a study in words."""
     from hbpr.errors import HbprError
     from tune.outbox import is_held
