@@ -5,14 +5,10 @@ Ray Tune run over the trials that the journal does not know as ended; see
 ``docs/decisions/0006-warm-actors-and-steps.md``.
 """
 
-import errno
-import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from hbpr.data.interactions import Interactions
 from hbpr.errors import StudyError
@@ -21,21 +17,28 @@ from hbpr.settings.load import resolve_paths
 from tune import folder as folders
 from tune.answer import Answer, find_answer
 from tune.beginning import Beginning
+from tune.budget import Budget
 from tune.checks import data_of, load_datasets, n_bytes, trial_slots
 from tune.earlier import read_beginning
-from tune.faults import DiskGuard, HangGuard, check_writable, disk_problem
+from tune.faults import check_writable, disk_problem
+from tune.fidelity import rank_correlations, warning_of
 from tune.folder import StudyFolder
+from tune.importance import importance
 from tune.interrupt import StopRequest, StudyInterrupted, orderly_stop
-from tune.journal import JournalTrial, prune_running, quiet_optuna, read_journal
+from tune.journal import JournalTrial, prune_running, read_journal
 from tune.lineage import describe
+from tune.page import write_page
+from tune.recorder import MlflowRecorder
 from tune.result import StudyResult, TrialRecord
 from tune.runtime import Runtime, ray_runtime
+from tune.schedulers import decision_epochs
+from tune.search import run_trials
 from tune.settings import StudySettings
 from tune.space import Space
+from tune.summary import write_text
+from tune.watch import Watch
 
 __all__ = ["StudyInterrupted", "StudyResult", "TrialRecord", "run_study"]
-
-logger = logging.getLogger(__name__)
 
 
 def run_study(
@@ -103,9 +106,6 @@ class _Study:
         stop: StopRequest,
         beginning: Beginning | None = None,
     ) -> None:
-        from tune.recorder import MlflowRecorder
-        from tune.watch import Watch
-
         self._settings = settings
         self._goals = settings.sweep.goals()
         self._space = space
@@ -151,14 +151,26 @@ class _Study:
 
     def _search(self, slots: int, *, progress: bool) -> str | None:
         """Run the trials that have not ended; return what ended the search before that, if so."""
-        from tune.budget import Budget
-
         before, sweep = self._journal(), self._settings.sweep
         budget = Budget(sweep.budget, self._folder.spent, before=before, goals=self._goals)
         made = sum(trial.parent is None for trial in before)
         left = self._settings.n_trials() - made + sum(trial.state == "RUNNING" for trial in before)
         if left > 0 and budget.reached is None:
-            self._run_trials(left, slots, before, budget, progress=progress)
+            self._notes += run_trials(
+                self._settings,
+                self._space,
+                self._datasets,
+                self._folder,
+                beginning=self._beginning,
+                before=before,
+                left=left,
+                slots=slots,
+                stop=self._stop,
+                budget=budget,
+                recorder=self._recorder,
+                watch=self._watch,
+                progress=progress,
+            )
             budget.save()
         if self._stop.requested:
             raise KeyboardInterrupt
@@ -168,111 +180,9 @@ class _Study:
             return budget.reached
         return None
 
-    def _run_trials(
-        self, left: int, slots: int, before: list[JournalTrial], budget: Any, *, progress: bool
-    ) -> None:
-        import ray
-        from ray import tune as ray_tune
-        from ray.tune.stopper import CombinedStopper
-
-        from tune.progress import Progress
-        from tune.searcher import OptunaSearcher
-        from tune.trainable import HbprTrainable, TrialContext
-
-        sweep, total = self._settings.sweep, self._settings.n_trials()
-        most_copies, population = self._settings.most_copies(), sweep.scheduler.kind == "pbt"
-        shown = Progress(total + most_copies, self._goals, before=before) if progress else None
-        timeout_s = sweep.faults.trial_timeout_s
-        hang = HangGuard(timeout_s) if timeout_s is not None else None
-        disk = DiskGuard(self._folder.path)
-        context = TrialContext(
-            base=self._settings.base_trial(),
-            data={key: ray.put(interactions) for key, interactions in self._datasets.items()},
-            threads=sweep.resources.cpu,
-            checkpoints=self._folder.checkpoints,
-            pause_every=sweep.scheduler.interval if population else 0,
-            costs=self._goals.costs,
-        )
-        searcher = OptunaSearcher(
-            self._space,
-            folder=self._folder.path,
-            study_id=self._folder.study_id,
-            metric=sweep.metric,
-            goals=self._goals,
-            algorithm=sweep.search.algorithm,
-            seed=sweep.search.seed,
-            num_trials=total,
-            beginning=self._beginning,
-        )
-        search_alg, scheduler = self._decisions(searcher, slots, before)
-        callbacks = [hang, self._recorder, self._watch, budget, shown]
-        try:
-            with self._stop.polled(), _quiet():
-                ray_tune.run(
-                    HbprTrainable.of(context),
-                    name=time.strftime("%Y%m%d-%H%M%S"),
-                    storage_path=str(self._folder.ray),
-                    num_samples=left + most_copies,
-                    search_alg=search_alg,
-                    scheduler=scheduler,
-                    max_concurrent_trials=None if population else slots,
-                    resources_per_trial={"cpu": sweep.resources.cpu, "gpu": sweep.resources.gpu},
-                    reuse_actors=True,
-                    max_failures=sweep.faults.max_retries,
-                    checkpoint_config=ray_tune.CheckpointConfig(checkpoint_at_end=False),
-                    callbacks=[callback for callback in callbacks if callback is not None],
-                    trial_name_creator=_trial_name,
-                    trial_dirname_creator=_trial_name,
-                    stop=CombinedStopper(self._stop, budget, disk),
-                    raise_on_failed_trial=False,
-                    verbose=0,
-                )
-        finally:
-            if shown is not None:
-                shown.close()
-        if self._watch.n_restarts:
-            self._notes.append(f"crashes of a trial's process made good: {self._watch.n_restarts}")
-        if hang is not None and hang.n_killed:
-            self._notes.append(f"processes of trials that hung and were killed: {hang.n_killed}")
-        if disk.problem is not None and not self._stop.requested:
-            raise OSError(errno.ENOSPC, disk.problem, str(self._folder.path))
-
-    def _decisions(self, searcher: Any, slots: int, before: list[JournalTrial]) -> tuple[Any, Any]:
-        """Return what Tune asks for trials, and what it asks whether they go on."""
-        sweep = self._settings.sweep
-        if sweep.scheduler.kind == "pbt":
-            from tune.pbt import PopulationScheduler, PopulationSearcher
-
-            asked = PopulationSearcher(searcher, sweep.metric)
-            return asked, PopulationScheduler(
-                sweep.scheduler,
-                asked,
-                metric=sweep.metric,
-                space=self._space,
-                seed=sweep.search.seed,
-                size=self._settings.n_trials(),
-                slots=slots,
-                checkpoints=self._folder.checkpoints,
-                before=before,
-            )
-        from tune.schedulers import make_scheduler
-
-        return searcher, make_scheduler(
-            sweep.scheduler,
-            metric=sweep.metric,
-            max_epochs=self._settings.max_epochs(),
-            before=before,
-        )
-
     def _conclude(self, ray: Runtime, slots: int, ended: str | None, started: float) -> StudyResult:
         """Find the answer, and write it down: for people, for programs and in MLflow."""
-        from tune.fidelity import rank_correlations, warning_of
-        from tune.importance import importance
-        from tune.page import write_page
-        from tune.schedulers import decision_epochs
-        from tune.summary import write_text
-
-        settings, sweep, folder = self._settings, self._settings.sweep, self._folder
+        settings, folder = self._settings, self._folder
         trials = self._journal()
         answer = find_answer(
             settings,
@@ -284,6 +194,28 @@ class _Study:
             failure=self._watch.failure,
         )
         answer.final.system.save(folder.model)
+        result = self._result(answer, trials, ended=ended, cpus=ray.cpus, started=started)
+        write_page(result, trials, folder.page)
+        self._record(answer, [trial.number for trial in result.front])
+        complete = self._recorder.finish("FINISHED")
+        result = self._with_records(result, complete, started)
+        write_page(result, trials, folder.page)
+        write_text(result, folder.text)
+        folders.write_json(folder.summary, result.as_json())
+        folder.drop_leftovers()
+        return result
+
+    def _result(
+        self,
+        answer: Answer,
+        trials: Sequence[JournalTrial],
+        *,
+        ended: str | None,
+        cpus: float,
+        started: float,
+    ) -> StudyResult:
+        """Return what the trials and the answer come to; MLflow's part comes later."""
+        settings, sweep, folder = self._settings, self._settings.sweep, self._folder
         front = self._goals.front(trials) if self._goals.several else []
         records = [_record(trial) for trial in trials]
         (best,) = (record for record in records if record.number == answer.winner.number)
@@ -298,7 +230,7 @@ class _Study:
         schedule = describe(answer.stages, answer.best_epoch)
         if schedule is not None:
             self._notes.append(f"the winner's weights went through {schedule}; so does its refit")
-        result = StudyResult(
+        return StudyResult(
             study_id=folder.study_id,
             folder=folder.path,
             experiment=settings.mlflow.experiment_name,
@@ -316,7 +248,7 @@ class _Study:
             wall_s=time.monotonic() - started,
             search_s=self._watch.search_s,
             busy_cpu_s=self._watch.busy_cpu_s,
-            cpus=ray.cpus,
+            cpus=cpus,
             ease_metrics=answer.final.ease,
             epochs=answer.best_epoch,
             finalists=answer.finalists,
@@ -329,15 +261,6 @@ class _Study:
             goals=self._goals,
             front=[_record(trial) for trial in front],
         )
-        write_page(result, trials, folder.page)
-        self._record(answer, [trial.number for trial in front])
-        complete = self._recorder.finish("FINISHED")
-        result = self._with_records(result, complete, started)
-        write_page(result, trials, folder.page)
-        write_text(result, folder.text)
-        folders.write_json(folder.summary, result.as_json())
-        folder.drop_leftovers()
-        return result
 
     def _record(self, answer: Answer, front: Sequence[int]) -> None:
         sweep, final = self._settings.sweep, answer.final
@@ -399,42 +322,7 @@ class _Study:
         )
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep off the terminal what is told elsewhere, in plain words.
-
-    That is what Optuna notes, Tune's list of trials that were stopped, and its traceback of a disk
-    that is full.
-    """
-    import optuna
-
-    before = optuna.logging.get_verbosity()
-    end = logging.getLogger("ray.tune.tune")
-    steps = [
-        logging.getLogger(f"ray.tune.execution.{name}")
-        for name in ("tune_controller", "experiment_state")
-    ]
-    level = end.level
-    quiet_optuna()
-    end.setLevel(logging.CRITICAL)
-    for logger_ in steps:
-        logger_.addFilter(_is_no_disk_problem)
-    try:
-        yield
-    finally:
-        optuna.logging.set_verbosity(before)
-        end.setLevel(level)
-        for logger_ in steps:
-            logger_.removeFilter(_is_no_disk_problem)
-
-
-def _is_no_disk_problem(record: logging.LogRecord) -> bool:
-    error = record.exc_info[1] if record.exc_info else None
-    return error is None or disk_problem(error) is None
-
-
 def _record(trial: JournalTrial) -> TrialRecord:
-    best = [epoch for epoch, value in trial.reports.items() if value == trial.value]
     return TrialRecord(
         number=trial.number,
         values=trial.values,
@@ -442,10 +330,6 @@ def _record(trial: JournalTrial) -> TrialRecord:
         value=trial.value,
         parent=None if trial.parent is None else trial.parent.trial,
         epochs=max(trial.reports, default=0),
-        best_epoch=min(best, default=0),
+        best_epoch=trial.best_epoch or 0,
         measured=trial.at_best,
     )
-
-
-def _trial_name(trial: Any) -> str:
-    return f"trial-{trial.config['trial']:05d}"
