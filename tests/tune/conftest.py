@@ -1,4 +1,4 @@
-"""What the tests of studies share: small settings, one private Ray a module, a look at records."""
+"""What tests of studies share: small settings, one private Ray a module, processes, records."""
 
 import os
 import signal
@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,29 +18,34 @@ from hbpr.errors import TrackingError
 from hbpr.mlflow_store import open_client
 from tune.settings import StudySettings
 
-SMALL_DATA = {"source": "synthetic", "synthetic": {"n_users": 80, "n_items": 50, "n_shown": 25}}
+#: Seconds to wait for what takes a few: a machine that is shared may be twenty times slower.
+PATIENCE_S = 240.0
 
 
-@pytest.fixture
-def small_study(tmp_path: Path) -> Callable[..., StudySettings]:
-    """Settings of a study of seconds; arguments are laid over its sections."""
+@pytest.fixture(scope="session")
+def study_in() -> Callable[..., StudySettings]:
+    """Settings of a study of seconds in a folder; arguments are laid over its sections."""
 
-    def make(sweep: dict[str, Any] | None = None, **sections: Any) -> StudySettings:
+    def make(folder: Path, sweep: dict[str, Any] | None = None, **sections: Any) -> StudySettings:
         settings: dict[str, Any] = {
-            "data": SMALL_DATA,
+            "data": {
+                "source": "synthetic",
+                "synthetic": {"n_users": 80, "n_items": 50, "n_shown": 25},
+            },
             "training": {"n_iter": 4, "eval_every": 2, "early_stopping_patience": 0},
             "mlflow": {
                 "experiment_name": "small",
-                "tracking_uri": f"sqlite:///{tmp_path / 'mlflow.db'}",
+                "tracking_uri": f"sqlite:///{folder / 'mlflow.db'}",
             },
             "sweep": {
                 "scheduler": {"kind": "none"},
                 "num_trials": 4,
+                "max_concurrent": 1,  # each process for trials costs seconds
                 "space": {
                     "model.n_latent": [4, 8],
                     "optimizer.lr": {"low": 0.01, "high": 0.5, "log": True},
                 },
-                "storage": str(tmp_path / "studies"),
+                "storage": str(folder / "studies"),
             }
             | (sweep or {}),
         }
@@ -48,6 +54,14 @@ def small_study(tmp_path: Path) -> Callable[..., StudySettings]:
         return StudySettings.model_validate(settings)
 
     return make
+
+
+@pytest.fixture
+def small_study(
+    tmp_path: Path, study_in: Callable[..., StudySettings]
+) -> Callable[..., StudySettings]:
+    """The same in the test's own folder."""
+    return partial(study_in, tmp_path)
 
 
 @pytest.fixture(scope="module")
@@ -59,20 +73,91 @@ def shared_ray() -> Iterator[None]:
         yield
 
 
-@pytest.fixture
-def runs(tmp_path: Path) -> Callable[[], dict[str, str]]:
-    """Name -> status of all MLflow runs."""
+@pytest.fixture(scope="package", autouse=True)
+def _quiet_draws() -> Iterator[None]:
+    """Optuna notes no trials, as in a study."""
+    import optuna
 
-    def read() -> dict[str, str]:
-        if not os.path.exists(tmp_path / "mlflow.db"):
+    from tune.journal import quiet_optuna
+
+    before = optuna.logging.get_verbosity()
+    quiet_optuna()
+    yield
+    optuna.logging.set_verbosity(before)
+
+
+class Program:
+    """`hbpr` and `python -m tune` as in a terminal: processes of their own, in a folder."""
+
+    HBPR = ("-c", "from hbpr.cli.main import main; main()")
+    TUNE = ("-m", "tune")
+
+    def start(
+        self, folder: Path, *words: str, program: tuple[str, str] = HBPR
+    ) -> "subprocess.Popen[str]":
+        """Start it as the leader of a process group, as a terminal does."""
+        return subprocess.Popen(
+            [sys.executable, *program, *words],
+            cwd=folder,
+            env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def end(self, process: "subprocess.Popen[str]", code: int = 0) -> tuple[str, str]:
+        """Wait for its end; return what it said on stdout and on stderr."""
+        with process:
+            out, err = process.communicate(timeout=PATIENCE_S)
+        assert process.returncode == code, out + err
+        assert "Traceback" not in out + err
+        return out, err
+
+    def run(
+        self, folder: Path, *words: str, code: int = 0, program: tuple[str, str] = HBPR
+    ) -> tuple[str, str]:
+        """Start it and wait for its end."""
+        return self.end(self.start(folder, *words, program=program), code)
+
+    def wait_until(self, ready: Callable[[], bool], process: "subprocess.Popen[str]") -> None:
+        """Look again and again until something is so, while the process runs."""
+        deadline = time.monotonic() + PATIENCE_S
+        while not ready():
+            if process.poll() is not None:
+                pytest.fail("it ended by itself:\n" + "".join(process.communicate()))
+            if time.monotonic() > deadline:
+                os.killpg(process.pid, signal.SIGKILL)
+                pytest.fail("it did not come so far:\n" + "".join(process.communicate()))
+            time.sleep(0.01)
+
+
+@pytest.fixture(scope="session")
+def terminal() -> Program:
+    """What starts programs."""
+    return Program()
+
+
+@pytest.fixture(scope="session")
+def runs_in() -> Callable[[Path], dict[str, str]]:
+    """Name -> status of all MLflow runs of a folder's database."""
+
+    def read(folder: Path) -> dict[str, str]:
+        if not os.path.exists(folder / "mlflow.db"):
             return {}
-        with sqlite3.connect(tmp_path / "mlflow.db") as database:
+        with sqlite3.connect(folder / "mlflow.db") as database:
             rows = database.execute("select name, status from runs").fetchall()
         names = dict(rows)
         assert len(names) == len(rows), f"a run was recorded twice: {rows}"
         return names
 
     return read
+
+
+@pytest.fixture
+def runs(tmp_path: Path, runs_in: Callable[[Path], dict[str, str]]) -> Callable[[], dict[str, str]]:
+    """The same of the test's own folder."""
+    return partial(runs_in, tmp_path)
 
 
 class Server:
@@ -103,7 +188,7 @@ class Server:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-        deadline = time.monotonic() + 180
+        deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline:
             try:
                 open_client(self.uri)

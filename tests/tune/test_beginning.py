@@ -2,7 +2,6 @@
 
 import math
 
-import optuna
 import pytest
 
 from hbpr.errors import ConfigError, SpaceError
@@ -26,14 +25,6 @@ RAW = {
 }
 NARROW = ["optimizer.lr < 0.01 and optimizer.reg_user > 0.5"]
 ALGORITHMS = ["tpe", "gp", "cmaes", "qmc", "random"]
-
-
-@pytest.fixture(autouse=True)
-def _quiet():
-    before = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    yield
-    optuna.logging.set_verbosity(before)
 
 
 def make(folder, *, raw=RAW, constraints=(), num_trials=14, **options):

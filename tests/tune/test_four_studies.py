@@ -1,11 +1,9 @@
 """Four studies at once into one SQLite file."""
 
-import os
 import sqlite3
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,24 +23,15 @@ sweep:
 
 @pytest.mark.ray
 @pytest.mark.slow
-def test_nothing_is_lost_and_no_database_is_locked(tmp_path: Path) -> None:
+def test_nothing_is_lost_and_no_database_is_locked(terminal: Any, tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text(CONFIG)
-    command = [sys.executable, "-m", "tune", "config.yaml", "--cpus", "1", "--no-progress"]
+    words = ["config.yaml", "--cpus", "1", "--no-progress", "--set"]
     studies = [
-        subprocess.Popen(
-            [*command, "--set", f"sweep.search.seed={seed}"],
-            cwd=tmp_path,
-            env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        terminal.start(tmp_path, *words, f"sweep.search.seed={seed}", program=terminal.TUNE)
         for seed in range(N_STUDIES)
     ]
     for study in studies:
-        with study:
-            said, _ = study.communicate(timeout=250)
-        assert study.returncode == 0, said
+        said = "".join(terminal.end(study))
         assert "locked" not in said
         assert "MLflow did not answer" not in said
     with sqlite3.connect(tmp_path / "mlflow.db") as database:

@@ -2,10 +2,9 @@
 
 import os
 import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,17 +34,6 @@ def disk(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", "-l", str(place)], check=True)
 
 
-def tune(folder: Path, *words: str) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [sys.executable, "-c", "from hbpr.cli.main import main; main()", *words],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
 def fill(path: Path) -> None:
     """Take all the space that is left."""
     with path.open("wb", buffering=0) as file:
@@ -56,44 +44,39 @@ def fill(path: Path) -> None:
             return
 
 
-def test_a_disk_without_space_or_without_the_right_to_write(disk: Path, tmp_path: Path) -> None:
+def test_a_disk_without_space_or_without_the_right_to_write(
+    disk: Path, tmp_path: Path, terminal: Any
+) -> None:
     (tmp_path / "config.yaml").write_text(CONFIG)
     command = ["tune", "config.yaml", "--set", f"sweep.storage={disk}/studies"]
     (disk / "filler").write_bytes(b"0" * 40 * 2**20)
-    with tune(tmp_path, *command) as process:
-        _, error = process.communicate(timeout=60)
-    assert process.returncode == 2
+    _, error = terminal.run(tmp_path, *command, code=2)
     assert "is nearly full: 24 MiB are free" in error
     subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
-    with tune(tmp_path, *command) as process:
-        _, error = process.communicate(timeout=60)
-    assert process.returncode == 2
+    _, error = terminal.run(tmp_path, *command, code=2)
     assert "Read-only file system" in error
 
 
 @pytest.mark.ray
 @pytest.mark.slow
-def test_a_disk_that_fills_up_ends_the_study_in_order(disk: Path, tmp_path: Path) -> None:
+def test_a_disk_that_fills_up_ends_the_study_in_order(
+    disk: Path, tmp_path: Path, terminal: Any
+) -> None:
     (tmp_path / "config.yaml").write_text(CONFIG)
     command = ["tune", "config.yaml", "--cpus", "1", "--set", f"sweep.storage={disk}/studies"]
-    with tune(tmp_path, *command) as process:
-        deadline = time.monotonic() + 120
-        journals: list[Path] = []
-        while not journals or journals[0].read_bytes().count(b"\n") < 100:
-            journals = list(disk.glob("studies/*/*/journal.log"))
-            assert time.monotonic() < deadline
-            assert process.poll() is None
-            time.sleep(0.02)
-        fill(disk / "filler")
-        out, error = process.communicate(timeout=60)
-    assert process.returncode == 1, out + error
-    assert "Traceback" not in error, error
+    process = terminal.start(tmp_path, *command)
+    terminal.wait_until(lambda: n_events(disk) >= 100, process)
+    fill(disk / "filler")
+    _, error = terminal.end(process, code=1)
     assert "the study cannot write to its folder" in error
-    folder = journals[0].parent
+    (folder,) = disk.glob("studies/*/*")
     assert f"hbpr study resume {folder}" in error
 
     (disk / "filler").unlink()
-    with tune(tmp_path, "study", "resume", str(folder), "--cpus", "1") as process:
-        out, error = process.communicate(timeout=120)
-    assert process.returncode == 0, out + error
+    out, _ = terminal.run(tmp_path, "study", "resume", str(folder), "--cpus", "1")
     assert "6 trials (6 finished, 0 pruned, 0 failed)" in out
+
+
+def n_events(above: Path) -> int:
+    """How many events the journals of all studies hold."""
+    return sum(path.read_bytes().count(b"\n") for path in above.glob("studies/*/*/journal.log"))

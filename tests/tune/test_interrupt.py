@@ -5,11 +5,9 @@ import os
 import shlex
 import signal
 import sqlite3
-import subprocess
-import sys
-import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -44,79 +42,39 @@ def test_outside_of_the_search_a_signal_interrupts_at_once() -> None:
 
 
 @pytest.mark.ray
-def test_ctrl_c_and_resume(tmp_path: Path) -> None:
+def test_ctrl_c_and_resume(terminal: Any, runs: Any, tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text(CONFIG)
-    command = [sys.executable, "-m", "tune", "config.yaml", "--cpus", "1"]
-    with subprocess.Popen(
-        command,
-        cwd=tmp_path,
-        env=_environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    ) as process:
-        folder = _wait_for_trials(process, tmp_path, n_ended=1)
-        os.killpg(process.pid, signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+    words = ["config.yaml", "--cpus", "1"]
+    process = terminal.start(tmp_path, *words, program=terminal.TUNE)
+    terminal.wait_until(lambda: _states(tmp_path)["COMPLETE"] >= 1, process)
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = terminal.end(process, code=130)
 
-    assert process.returncode == 130, out + err
-    assert "Traceback" not in out + err
+    (folder,) = tmp_path.glob("studies/stopped/*")
     assert err.startswith(f"the study was stopped; its trials so far are kept in {folder}\n"), err
     (resume,) = [line.strip() for line in err.splitlines() if "--resume" in line]
     assert resume == f"python -m tune config.yaml --cpus 1 --resume {folder}"
-    states = _states(tmp_path, folder)
-    n_complete = states["COMPLETE"]
+    n_complete = _states(tmp_path)["COMPLETE"]
     assert 1 <= n_complete < 5
-    statuses = _statuses(tmp_path)
+    statuses = runs()
     assert statuses.pop(f"study {folder.name}") == "KILLED"
     assert Counter(statuses.values())["FINISHED"] == n_complete
     assert set(statuses.values()) <= {"FINISHED", "KILLED"}
 
-    again = subprocess.run(
-        [sys.executable, *shlex.split(resume)[1:]],
-        cwd=tmp_path,
-        env=_environment(),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert again.returncode == 0, again.stdout + again.stderr
-    assert _states(tmp_path, folder) == {"COMPLETE": 5}
+    terminal.run(tmp_path, *shlex.split(resume)[3:], program=terminal.TUNE)
+    assert _states(tmp_path) == {"COMPLETE": 5}
     assert json.loads((folder / "summary.json").read_text())["states"] == {"COMPLETE": 5}
-    statuses = _statuses(tmp_path)
+    statuses = runs()
     assert len(statuses) == 6
     assert set(statuses.values()) == {"FINISHED"}
     assert _steps_written_twice(tmp_path) == []
 
 
-def _environment() -> dict[str, str]:
-    return os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
-
-
-def _wait_for_trials(process: subprocess.Popen[str], above: Path, *, n_ended: int) -> Path:
-    for _ in range(900):
-        if process.poll() is not None:
-            pytest.fail("the study ended by itself: " + process.communicate()[1])
-        for journal in above.glob("studies/stopped/*/journal.log"):
-            if _states(above, journal.parent)["COMPLETE"] >= n_ended:
-                return journal.parent
-        time.sleep(0.1)
-    process.kill()
-    pytest.fail("no trial ended in 90 s")
-
-
-def _states(above: Path, folder: Path) -> Counter[str]:
+def _states(above: Path) -> Counter[str]:
+    """How many trials are in each state, by the journal."""
     space = load_study(above / "config.yaml").search_space()
-    return Counter(trial.state for trial in read_journal(folder, space))
-
-
-def _statuses(above: Path) -> dict[str, str]:
-    with sqlite3.connect(above / "mlflow.db") as database:
-        rows = database.execute("select name, status from runs").fetchall()
-    assert len(rows) == len(dict(rows)), rows
-    return dict(rows)
+    folders = [path.parent for path in above.glob("studies/stopped/*/journal.log")]
+    return Counter(trial.state for each in folders for trial in read_journal(each, space))
 
 
 def _steps_written_twice(above: Path) -> list[object]:

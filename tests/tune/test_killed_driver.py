@@ -1,25 +1,24 @@
 """SIGKILL of the driver at some moment, then `hbpr study resume`: nothing lost, nothing twice."""
 
 import json
-import os
 import random
 import signal
 import sqlite3
 import subprocess
-import sys
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from tune import study_commands
 from tune.folder import read_settings
 from tune.journal import JournalTrial, read_journal
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow]
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(1200)]
 
 N_TRIALS = 24
 CONFIG = f"""
@@ -37,34 +36,12 @@ sweep:
 """
 
 
-def start(folder: Path, *words: str) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [sys.executable, "-c", "from hbpr.cli.main import main; main()", *words],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-
-
-def run(folder: Path, *words: str) -> str:
-    with start(folder, *words) as process:
-        said, _ = process.communicate(timeout=200)
-    assert process.returncode == 0, said
-    return said
-
-
-def kill_when(process: "subprocess.Popen[str]", ready: Callable[[], bool]) -> bool:
-    """Kill a driver, and nothing but it, when something is so; return whether it still ran."""
-    deadline = time.monotonic() + 120
-    while process.poll() is None and not ready():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+def kill_when(terminal: Any, process: "subprocess.Popen[str]", ready: Callable[[], bool]) -> None:
+    """Kill a driver, and nothing but it, when something is so."""
+    terminal.wait_until(ready, process)
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    return process.returncode == -signal.SIGKILL
+    assert process.returncode == -signal.SIGKILL, "it had ended"
 
 
 def study_of(above: Path) -> Path:
@@ -85,25 +62,26 @@ def told(trials: list[JournalTrial]) -> list[Any]:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, terminal: Any) -> Path:
     above = tmp_path_factory.mktemp("undisturbed")
     (above / "config.yaml").write_text(CONFIG)
-    run(above, "tune", "config.yaml", "--cpus", "1", "--no-progress")
+    terminal.run(above, "tune", "config.yaml", "--cpus", "1", "--no-progress")
     return study_of(above)
 
 
 def test_a_study_killed_again_and_again_ends_as_if_nothing_had_been(
-    undisturbed: Path, tmp_path: Path
+    undisturbed: Path, tmp_path: Path, terminal: Any
 ) -> None:
     (tmp_path / "config.yaml").write_text(CONFIG)
     whole = (undisturbed / "journal.log").read_bytes().count(b"\n")
     moments = sorted(random.Random(0).sample(range(whole), 3))
     command = ["tune", "config.yaml", "--cpus", "1", "--no-progress"]
     for moment in moments:
-        assert kill_when(start(tmp_path, *command), lambda: n_events(tmp_path) >= moment)  # noqa: B023
+        process = terminal.start(tmp_path, *command)
+        kill_when(terminal, process, lambda: n_events(tmp_path) >= moment)  # noqa: B023
         folder = study_of(tmp_path)
         command = ["study", "resume", str(folder), "--cpus", "1", "--no-progress"]
-    said = run(tmp_path, *command)
+    said, _ = terminal.run(tmp_path, *command)
 
     trials = journal(folder)
     assert told(trials) == told(journal(undisturbed)), f"killed at {moments} of {whole}"
@@ -118,19 +96,26 @@ def test_a_study_killed_again_and_again_ends_as_if_nothing_had_been(
     assert left_behind() == []
 
 
-def test_with_several_trials_at_a_time_each_is_there_once(tmp_path: Path) -> None:
+def test_with_several_trials_at_a_time_each_is_there_once(tmp_path: Path, terminal: Any) -> None:
     (tmp_path / "config.yaml").write_text(CONFIG)
     command = ["tune", "config.yaml", "--set", "sweep.max_concurrent=2", "--cpus", "2"]
-    assert kill_when(start(tmp_path, *command), lambda: n_events(tmp_path) >= 150)
+    kill_when(terminal, terminal.start(tmp_path, *command), lambda: n_events(tmp_path) >= 150)
     folder = study_of(tmp_path)
     assert any(trial.state == "RUNNING" for trial in journal(folder))
-    assert "unfinished" in run(tmp_path, "study", "list")
-    run(tmp_path, "study", "resume", str(folder), "--cpus", "2")
+    assert "unfinished" in study("list", "--storage", str(tmp_path / "studies"))
+    terminal.run(tmp_path, "study", "resume", str(folder), "--cpus", "2")
     trials = journal(folder)
     assert [trial.number for trial in trials] == list(range(N_TRIALS))
     assert {trial.state for trial in trials} <= {"COMPLETE", "PRUNED"}
     check_records(tmp_path, folder, trials)
-    assert f"{N_TRIALS} trials" in run(tmp_path, "study", "show", str(folder))
+    assert f"{N_TRIALS} trials" in study("show", str(folder))
+
+
+def study(*words: str) -> str:
+    """`hbpr study`, in this process."""
+    found = CliRunner().invoke(study_commands.study, words)
+    assert found.exit_code == 0, found.output
+    return found.output
 
 
 def check_records(above: Path, folder: Path, trials: list[JournalTrial]) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hbpr.errors import StudyError
 from hbpr.settings.models import TrialSettings
 from tune.answer import ranked
-from tune.journal import JournalTrial, prune_running, quiet_optuna, read_journal
+from tune.journal import JournalTrial, prune_running, read_journal
 from tune.objectives import Goals, Limit, Objective, best_of
 from tune.searcher import OptunaSearcher
 from tune.space import Space
@@ -25,14 +25,6 @@ RAW = {
     "optimizer.reg_user": {"low": 0.0, "high": 1.0},
     "model.n_latent": {"low": 1, "high": 64},
 }
-
-
-@pytest.fixture(autouse=True)
-def _quiet():
-    before = optuna.logging.get_verbosity()
-    quiet_optuna()
-    yield
-    optuna.logging.set_verbosity(before)
 
 
 GP_14 = pytest.param("gp", 14, marks=pytest.mark.slow)

@@ -1,11 +1,8 @@
 """Populations in a real Ray: what happens to whom, whatever the number of workers or faults."""
 
 import json
-import os
 import signal
 import sqlite3
-import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -15,7 +12,7 @@ from hbpr.errors import ConfigError, StudyError
 from tune.curves import read_curves
 from tune.interrupt import StudyInterrupted
 from tune.journal import read_journal
-from tune.pbt import PopulationScheduler
+from tune.pbt import PopulationScheduler, PopulationSearcher
 from tune.population import CHANGEABLE
 from tune.schedulers import make_scheduler
 from tune.settings import SchedulerSettings
@@ -52,20 +49,10 @@ def told(result):
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory, shared_ray):
+def undisturbed(tmp_path_factory, study_in, shared_ray):
     """What the study comes to if nothing happens to it."""
-    from tests.tune.conftest import SMALL_DATA
-    from tune.settings import StudySettings
-
     folder = tmp_path_factory.mktemp("undisturbed")
-    settings = StudySettings.model_validate(
-        {
-            "data": SMALL_DATA,
-            "training": {"early_stopping_patience": 0} | TRAINING,
-            "mlflow": {"experiment_name": "small", "tracking_uri": f"sqlite:///{folder}/mlflow.db"},
-            "sweep": SWEEP | {"storage": str(folder / "studies"), "max_concurrent": 2},
-        }
-    )
+    settings = study_in(folder, SWEEP | {"max_concurrent": 2}, training=TRAINING)
     return run_study(settings, progress=False)
 
 
@@ -127,50 +114,60 @@ def test_records(undisturbed):
         assert schedule in (undisturbed.folder / "summary.txt").read_text()
 
 
-def test_the_number_of_workers_changes_nothing(population, undisturbed):
-    assert told(run_study(population({"max_concurrent": 1}), progress=False)) == told(undisturbed)
+def test_neither_one_worker_nor_finalists_change_a_trial(population, undisturbed):
+    settings = population({"max_concurrent": 1, "final": {"top": 2, "seeds": 2}})
+    result = run_study(settings, progress=False)
+    assert told(result) == told(undisturbed)
+    assert len(result.finalists) == 2
 
 
-@pytest.mark.parametrize("n_reports", [3, 14, 20, 30])
-def test_interrupted_and_resumed(population, undisturbed, tmp_path: Path, n_reports):
-    settings = population({"max_concurrent": 2})
-    stopper = threading.Thread(target=_interrupt_at, args=[tmp_path / "studies", n_reports])
-    stopper.start()
-    with pytest.raises(StudyInterrupted) as stopped:
-        run_study(settings, progress=False)
-    stopper.join()
-    result = run_study(settings, progress=False, resume=stopped.value.folder)
+def test_interrupted_and_resumed_again_and_again(population, undisturbed, monkeypatch):
+    """At the start, round the first decision, among copies, and near the end."""
+    moments = {3, 11, 14, 22, 31}  # of 36 reports
+    hear = PopulationSearcher.on_trial_result
+
+    def hear_and_interrupt(self, trial_id, result):
+        hear(self, trial_id, result)
+        n_reports = sum(len(trial.reports) for trial in self.inner.trials())
+        if n_reports in moments:
+            moments.remove(n_reports)
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(PopulationSearcher, "on_trial_result", hear_and_interrupt)
+    settings, folder, n_stopped = population({"max_concurrent": 2}), None, 0
+    while True:
+        try:
+            result = run_study(settings, progress=False, resume=folder)
+        except StudyInterrupted as stopped:
+            folder, n_stopped = stopped.folder, n_stopped + 1
+        else:
+            break
+    assert moments == set()
+    assert n_stopped >= 4  # two moments may fall into the end of one sitting
     assert told(result) == told(undisturbed)
     assert result.test_metrics == undisturbed.test_metrics
 
 
-def _interrupt_at(storage: Path, n_reports: int) -> None:
-    """Press Ctrl-C once the journal has so many reports."""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        lines = [line for path in storage.glob("*/*/journal.log") for line in path.open()]
-        if sum('"intermediate_value"' in line for line in lines) >= n_reports:
-            break
-        time.sleep(0.005)
-    os.kill(os.getpid(), signal.SIGINT)
-
-
-@pytest.mark.parametrize("n_made", [0, 1])
-def test_a_driver_that_dies_while_it_decides(population, undisturbed, monkeypatch, n_made):
-    begin, made = PopulationScheduler._begin, []
+def test_a_driver_that_dies_while_it_decides(population, undisturbed, monkeypatch):
+    """Before the first copy of a decision begins, and between two."""
+    begin, made, n_died = PopulationScheduler._begin, [], 0
 
     def dies(self, copy, number):
-        if len(made) == n_made:
+        nonlocal n_died
+        if len(made) == n_died:
+            n_died += 1
             raise RuntimeError("killed")
         made.append(number)
         begin(self, copy, number)
 
-    settings = population()
+    settings, folder = population(), None
     with monkeypatch.context() as patch:
         patch.setattr(PopulationScheduler, "_begin", dies)
-        with pytest.raises(RuntimeError, match="killed"):
-            run_study(settings, progress=False)
-    (folder,) = (Path(settings.sweep.storage) / "small").iterdir()
+        for _ in range(2):
+            with pytest.raises(RuntimeError, match="killed"):
+                run_study(settings, progress=False, resume=folder)
+            (folder,) = (Path(settings.sweep.storage) / "small").iterdir()
+    assert (len(made), n_died) == (1, 2)
     result = run_study(settings, progress=False, resume=folder)
     assert told(result) == told(undisturbed)
 
@@ -194,13 +191,6 @@ def test_the_winner_is_what_its_repeat_is(population, undisturbed):
         if repeat.best_epoch >= stages[-1].first:
             assert repeat.best_epoch == trial.best_epoch
             assert repeat.metrics[undisturbed.metric] == trial.value
-
-
-def test_finalists_and_a_changed_end(population, undisturbed):
-    settings = population({"final": {"top": 2, "seeds": 2}})
-    result = run_study(settings, progress=False)
-    assert told(result) == told(undisturbed)
-    assert len(result.finalists) == 2
 
 
 def test_trials_of_other_lengths(population):

@@ -10,7 +10,7 @@ from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
 from hbpr.settings.models import TrialSettings
-from tune.journal import quiet_optuna, read_journal
+from tune.journal import read_journal
 from tune.pbt import PopulationScheduler, PopulationSearcher
 from tune.searcher import OptunaSearcher
 from tune.settings import SchedulerSettings
@@ -137,16 +137,6 @@ class Driver:
         decision = self.scheduler.on_trial_result(self, trial, result)
         assert (decision == TrialScheduler.NOOP) == (trial.status == Trial.PAUSED)
         self.searcher.on_trial_result(trial.trial_id, result)
-
-
-@pytest.fixture(autouse=True)
-def _quiet():
-    import optuna
-
-    before = optuna.logging.get_verbosity()
-    quiet_optuna()
-    yield
-    optuna.logging.set_verbosity(before)
 
 
 def told(folder):

@@ -2,11 +2,10 @@
 
 import logging
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import optuna
 import pytest
 
 from hbpr.errors import ConfigError, SpaceError, TrackingError
@@ -29,12 +28,8 @@ SPACE: dict[str, Any] = {
 
 
 @pytest.fixture
-def recorded(
-    tmp_path: Path, tracking_uri: str
-) -> Iterator[Callable[..., tuple[str, list[JournalTrial]]]]:
+def recorded(tmp_path: Path, tracking_uri: str) -> Callable[..., tuple[str, list[JournalTrial]]]:
     """Record a study of random trials in MLflow, and remove its folder."""
-    before = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
 
     def build(count: int = 9, seed: int = 0, **sections: Any) -> tuple[str, list[JournalTrial]]:
         settings = study(tracking_uri, tmp_path, seed=seed, **sections)
@@ -69,8 +64,7 @@ def recorded(
         shutil.rmtree(folder.path)
         return folder.study_id, trials
 
-    yield build
-    optuna.logging.set_verbosity(before)
+    return build
 
 
 def study(uri: str, above: Path, *, seed: int = 0, **sections: Any) -> StudySettings:

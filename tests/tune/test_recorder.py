@@ -342,7 +342,7 @@ def test_a_store_that_is_away_costs_the_driver_nothing(tmp_path: Path) -> None:
     start = time.perf_counter()
     for number in range(20):
         play(recorder, number, [0.1] * 10, finished=True)
-    assert time.perf_counter() - start < 1.0
+    assert time.perf_counter() - start < 10.0  # 240 events; each that asked the store would wait
     assert not recorder.finish(timeout_s=0.2)
     assert "secret" not in (tmp_path / "study/outbox/events.jsonl").read_text()
     with pytest.raises(TrackingError, match="does not answer"):

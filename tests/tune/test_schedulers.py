@@ -10,7 +10,6 @@ from ray.tune.schedulers import TrialScheduler
 
 from hbpr.settings.models import TrialSettings
 from tune.journal import JournalTrial, read_journal
-from tune.runtime import ray_runtime
 from tune.schedulers import bracket_of, make_scheduler
 from tune.searcher import OptunaSearcher
 from tune.settings import SchedulerSettings
@@ -263,14 +262,8 @@ class Curve(ray_tune.Trainable):
             self.epoch = int(file.read())
 
 
-@pytest.fixture(scope="module")
-def ray_two_cpus():
-    with ray_runtime(cpus=2):
-        yield
-
-
 @pytest.mark.ray
-@pytest.mark.usefixtures("ray_two_cpus")
+@pytest.mark.usefixtures("shared_ray")
 @pytest.mark.parametrize("kind", ["asha", "median", "hyperband", "none"])
 def test_in_ray(tmp_path, kind):
     heights = [0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.15, 0.1, 0.05, 0.01]

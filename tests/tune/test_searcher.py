@@ -24,14 +24,6 @@ CONDITIONAL = {
 }
 
 
-@pytest.fixture(autouse=True)
-def _quiet():
-    before = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    yield
-    optuna.logging.set_verbosity(before)
-
-
 def make(folder, raw=FLAT, **options):
     space = check_space(Space.parse(raw), TrialSettings())
     options = {"num_trials": 20, "seed": 1, **options}

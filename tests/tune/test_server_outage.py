@@ -23,7 +23,7 @@ def go_away_and_come_back(
     server, runs: Callable[[], dict[str, str]], outage_s: float, told: list[int]
 ) -> None:
     """Stop the server once it holds a few runs, and start it again."""
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 240
     while len(runs()) < 3 and time.monotonic() < deadline:
         time.sleep(0.02)
     server.stop()

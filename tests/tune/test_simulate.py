@@ -4,7 +4,6 @@ import csv
 import math
 import random
 
-import optuna
 import pytest
 
 from hbpr.cli.main import cli, run
@@ -25,14 +24,6 @@ SPACE = Space(
         Dimension("optimizer.reg_user", FloatRange(0.0, 1.0)),
     )
 )
-
-
-@pytest.fixture(autouse=True)
-def _quiet():
-    before = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    yield
-    optuna.logging.set_verbosity(before)
 
 
 def curve(values, height, epochs=45, seconds=1.0):

@@ -21,6 +21,10 @@ POISONED = {
     "training": {"loss_function": "hinge_loss", "engine": "autograd", "batch_size": 16},
     "model": {"init_std": 10.0, "n_latent": 64},
 }
+HALVING = {
+    "scheduler": {"kind": "asha", "grace_period": 2, "reduction_factor": 2},
+    "num_trials": 6,
+}
 
 
 class TestBeforeRay:
@@ -72,14 +76,19 @@ class TestBeforeRay:
         assert runs() == {}
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, study_in, shared_ray):
+    """A study from its settings to its result, with one worker."""
+    folder = tmp_path_factory.mktemp("whole")
+    settings = study_in(folder, HALVING)
+    return settings, run_study(settings, progress=False), folder
+
+
 @pytest.mark.ray
 @pytest.mark.usefixtures("shared_ray")
 class TestStudy:
-    def test_from_settings_to_a_recommender(self, small_study, runs, tmp_path: Path) -> None:
-        scheduler = {"kind": "asha", "grace_period": 2, "reduction_factor": 2}
-        settings = small_study({"scheduler": scheduler, "num_trials": 6})
-        result = run_study(settings, progress=False)
-
+    def test_from_settings_to_a_recommender(self, whole, runs_in) -> None:
+        settings, result, folder = whole
         assert [trial.number for trial in result.trials] == list(range(6))
         assert {trial.state for trial in result.trials} <= {"COMPLETE", "PRUNED"}
         complete = [trial for trial in result.trials if trial.state == "COMPLETE"]
@@ -88,7 +97,7 @@ class TestStudy:
 
         words = {"COMPLETE": "FINISHED", "PRUNED": "KILLED"}
         expected = {f"trial-{t.number:03d}": words[t.state] for t in result.trials}
-        assert runs() == expected | {f"study {result.study_id}": "FINISHED"}
+        assert runs_in(folder) == expected | {f"study {result.study_id}": "FINISHED"}
         assert all(trial.run_id for trial in result.trials)
 
         assert result.validation_metrics[result.metric] == result.best.value
@@ -99,7 +108,7 @@ class TestStudy:
         users = loaded.data.user_ids[:3]
         assert loaded.recommend(users, k=5).equals(result.system.recommend(users, k=5))
 
-        assert result.folder.parent == tmp_path / "studies" / "small"
+        assert result.folder.parent == folder / "studies" / "small"
         summary = json.loads((result.folder / "summary.json").read_text())
         assert summary["test_metrics"] == result.test_metrics
         assert summary["best"]["number"] == result.best.number
@@ -107,18 +116,17 @@ class TestStudy:
         with pytest.raises(StudyError, match="has come to its result"):
             run_study(settings, progress=False, resume=result.folder)
 
-    def test_same_seed_one_worker_same_study(self, small_study) -> None:
-        def told() -> object:
-            result = run_study(small_study({"max_concurrent": 1}), progress=False)
+    def test_same_seed_one_worker_same_study(self, small_study, whole) -> None:
+        def told(result) -> object:
             trials = [(t.number, t.values, t.state, t.value, t.epochs) for t in result.trials]
             return trials, result.validation_metrics, result.test_metrics, result.baseline_metrics
 
-        assert told() == told()
+        _, first, _ = whole
+        assert told(run_study(small_study(HALVING), progress=False)) == told(first)
 
     def test_a_grid_over_data_and_model(self, small_study) -> None:
         space = {"data.item_feature": ["indicator", "both"], "model.n_latent": [4, 8]}
         sweep = {"search": {"algorithm": "grid"}, "space": space, "num_trials": None}
-        sweep["max_concurrent"] = 1
         result = run_study(small_study(sweep), progress=False)
         points = [tuple(trial.values.values()) for trial in result.trials]
         assert sorted(points) == [("both", 4), ("both", 8), ("indicator", 4), ("indicator", 8)]
@@ -134,7 +142,7 @@ class TestStudy:
         assert result.system.evaluate("val") == pytest.approx(result.validation_metrics)
 
     def test_another_scheduler(self, small_study, runs) -> None:
-        sweep = {"scheduler": {"kind": "hyperband"}, "num_trials": 5, "max_concurrent": 1}
+        sweep = {"scheduler": {"kind": "hyperband"}, "num_trials": 5}
         result = run_study(small_study(sweep), progress=False)
         assert len(result.trials) == 5
         assert result.best.epochs == 4
@@ -142,14 +150,14 @@ class TestStudy:
 
     def test_a_diverging_trial_fails_alone(self, small_study, runs) -> None:
         sweep = {"search": {"algorithm": "grid"}, "space": {"optimizer.lr": [0.05, 100.0]}}
-        settings = small_study(sweep | {"num_trials": None, "max_concurrent": 1}, **POISONED)
+        settings = small_study(sweep | {"num_trials": None}, **POISONED)
         result = run_study(settings, progress=False)
         assert [trial.state for trial in result.trials] == ["COMPLETE", "FAIL"]
         assert runs()["trial-001"] == "FAILED"
 
     def test_no_winner(self, small_study, runs) -> None:
         sweep = {"search": {"algorithm": "grid"}, "space": {"optimizer.lr": [99.0, 100.0]}}
-        settings = small_study(sweep | {"num_trials": None, "max_concurrent": 1}, **POISONED)
+        settings = small_study(sweep | {"num_trials": None}, **POISONED)
         with pytest.raises(StudyError, match=r"none of the 2 trials .* DivergedError: epoch \d"):
             run_study(settings, progress=False)
         assert set(runs().values()) == {"FAILED"}
@@ -202,9 +210,9 @@ class TestStudy:
 
     def test_a_time_budget_without_a_finished_trial(self, small_study, runs) -> None:
         long = {"n_iter": 100_000, "eval_every": 5}
-        sweep = {"num_trials": 2, "budget": {"wall_s": 1.0}}
+        sweep = {"num_trials": 2, "budget": {"wall_s": 3.0}}
         result = run_study(small_study(sweep, training=long), progress=False)
-        assert result.ended == "sweep.budget.wall_s: trials ran for 1 s"
+        assert result.ended == "sweep.budget.wall_s: trials ran for 3 s"
         assert {trial.state for trial in result.trials} == {"PRUNED"}
         assert result.best.value == max(t.value for t in result.trials if t.value is not None)
         assert runs().pop(f"study {result.study_id}") == "FINISHED"
@@ -215,7 +223,8 @@ class TestStudy:
 
         from hbpr.mlflow_log import load_system
 
-        settings = small_study({"final": {"top": 2, "seeds": 3}, "num_trials": 8})
+        sweep = {"final": {"top": 2, "seeds": 3}, "num_trials": 8, "max_concurrent": 2}
+        settings = small_study(sweep)
         result = run_study(settings, progress=False)
         first, second = result.finalists
         ranked = sorted(result.trials, key=lambda trial: -trial.value)
@@ -260,14 +269,14 @@ class TestStudy:
             flag = tmp_path / "hung"
             if self._trainer.epoch and not flag.exists():
                 flag.touch()
-                time.sleep(600)
+                time.sleep(3600)
             return step(self)
 
         def of(cls, context):
             return type(cls.__name__, (cls,), {"context": context, "step": hang_once})
 
         monkeypatch.setattr(HbprTrainable, "of", classmethod(of))
-        sweep = {"num_trials": 2, "max_concurrent": 1, "faults": {"trial_timeout_s": 2.0}}
+        sweep = {"num_trials": 2, "faults": {"trial_timeout_s": 5.0}}
         result = run_study(small_study(sweep), progress=False)
         assert [trial.state for trial in result.trials] == ["COMPLETE", "COMPLETE"]
         assert "processes of trials that hung and were killed: 1" in result.notes
@@ -280,7 +289,7 @@ class TestStudy:
 
         server.start()
         settings = small_study(
-            {"num_trials": 4, "max_concurrent": 1},
+            {"num_trials": 4},
             training={"n_iter": 400, "eval_every": 10},
             mlflow={"tracking_uri": server.uri},
         )
