@@ -298,7 +298,7 @@ class TestSuggest:
         assert isinstance(trial.params["training.top_k"], str)
         assert space.decode(trial.params) == values
 
-    @settings(deadline=None, max_examples=20)
+    @settings(max_examples=20)
     @given(seed=st.integers(0, 2**31 - 1))
     def test_what_is_drawn_is_what_the_settings_take(self, seed):
         raw = {
