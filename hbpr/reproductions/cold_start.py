@@ -1,14 +1,26 @@
 """Which negatives serve known items and which serve new ones: hybrid-bpr's 2 x 2 x 2 figure."""
 
 import itertools
+import math
+import statistics
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import fmean
 from typing import Any, Final
 
-from hbpr.data import Interactions, load_data
-from hbpr.reproductions.cold_items import hold_out_rarest, keep_item_features
+from hbpr.data import Interactions, load_data, load_movielens
+from hbpr.data.interactions import UserItems
+from hbpr.evaluation import Scorer, evaluate
+from hbpr.reproductions.cold_items import (
+    add_item_labels,
+    all_listable,
+    hold_out_rare,
+    list_candidates,
+    title_labels,
+)
 from hbpr.reproductions.row import Figures, Order, Published, Result, Row, Say
-from hbpr.reproductions.seeds import train_seeds
+from hbpr.reproductions.seeds import SeedRun, train_seeds
 from hbpr.settings.load import with_values
 from hbpr.settings.models import TrialSettings
 from hbpr.training import Trainer
@@ -16,29 +28,35 @@ from hbpr.training import Trainer
 _METRIC: Final = "test/auc"
 _PARTS: Final = ("warm", "cold")
 _FEATURES: Final = ("indicator", "metadata")
-_NEGATIVES: Final = ("random", "observed")
-#: Share of the items that is cold.
-_COLD: Final = 0.2
-#: Shares of observed negatives of a mix; of these, validation chooses.
-_SHARES: Final = (0.05, 0.1, 0.3, 0.5, 0.7)
-#: Of these and the settings file, validation chooses for each cell: few factors and no bias.
-_NARROW: Final[Mapping[str, Any]] = {
-    "model.n_latent": 4,
-    "model.item_bias": False,
-    "optimizer.reg_user": 0.02,
-    "optimizer.reg_positive": 0.02,
-    "optimizer.reg_negative": 0.02,
-}
-#: What is mixed: the features that serve each part.
+#: Ends of the mixing ratio, the share of observed negatives.
+_ENDS: Final = {"random": 0.0, "observed": 1.0}
+#: Ratios of which validation chooses one for both parts, and the features that serve each part.
+_RATIOS: Final = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
 _MIXED: Final = {"warm": "indicator", "cold": "metadata"}
-_KINDS: Final[Mapping[str, Sequence[Mapping[str, Any]]]] = {
-    "random": [{"training.negatives.kind": "uniform"}],
-    "observed": [{"training.negatives.kind": "observed"}],
-    "mixed": [
-        {"training.negatives.kind": "mixed", "training.negatives.observed": share}
-        for share in _SHARES
-    ],
+#: Seeds of the splits whose validation parts choose; no test part of theirs is looked at.
+_DEVELOPMENT: Final = (101, 102, 103)
+#: What is tried for every cell and ratio, beside the settings file.
+_TRIED: Final[Mapping[str, Mapping[str, Any]]] = {
+    "as published": {},
+    **{
+        f"lr {lr:g}, reg {reg:g}": {
+            "optimizer.lr": lr,
+            "optimizer.reg_user": reg,
+            "optimizer.reg_positive": reg,
+            "optimizer.reg_negative": reg,
+        }
+        for lr, reg in ((0.05, 0.01), (0.05, 0.03), (0.02, 0.01))
+    },
 }
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """The settings that validation chose for a cell, their validation AUC, and the others'."""
+
+    settings: TrialSettings
+    value: float
+    note: str
 
 
 def _label(part: str, features: str, negatives: str) -> str:
@@ -46,44 +64,66 @@ def _label(part: str, features: str, negatives: str) -> str:
 
 
 def _measure(settings: TrialSettings, seeds: Sequence[int], say: Say) -> tuple[Figures, ...]:
-    data = {(part, kind): _data(settings, part, kind) for part in _PARTS for kind in _FEATURES}
-    cells = [*itertools.product(_PARTS, _FEATURES, _NEGATIVES)]
-    cells += [(part, features, "mixed") for part, features in _MIXED.items()]
-    return tuple(
-        _cell(
-            settings, data[part, features], _label(part, features, negatives), negatives, seeds, say
-        )
-        for part, features, negatives in cells
-    )
+    figures: dict[str, Figures] = {}
+    chosen: dict[tuple[str, float], _Choice] = {}
+    cells = [*itertools.product(_PARTS, _FEATURES)]
+    for part, features in cells:
+        development = [_data(settings, part, features, seed) for seed in _DEVELOPMENT]
+        ratios = _RATIOS if _MIXED[part] == features else tuple(_ENDS.values())
+        found = {ratio: _choose(settings, development, ratio) for ratio in ratios}
+        for ratio, choice in found.items():
+            say(f"{part}, {features}, ratio {ratio:g}: {choice.note}")
+        if _MIXED[part] == features:
+            chosen |= {(part, ratio): choice for ratio, choice in found.items()}
+        splits = [_data(settings, part, features, seed) for seed in seeds]
+        for negatives, ratio in _ENDS.items():
+            label = _label(part, features, negatives)
+            figures[label] = _score(found[ratio], splits, seeds, label, say)
+    means = {ratio: fmean(chosen[part, ratio].value for part in _PARTS) for ratio in _RATIOS}
+    best = max(_RATIOS, key=means.__getitem__)
+    told = ", ".join(f"{ratio:g} {value:.4f}" for ratio, value in means.items())
+    say(f"ratio by the mean of warm and cold on validation: {told}; chosen: {best:g}")
+    for part, features in _MIXED.items():
+        label = _label(part, features, "mixed")
+        splits = [_data(settings, part, features, seed) for seed in seeds]
+        found_ = _score(chosen[part, best], splits, seeds, label, say)
+        about = f"ratio {best:g}, by the mean validation AUC of warm and cold ({told})"
+        figures[label] = replace(found_, note=f"{about}; {found_.note}")
+    return tuple(_with_differences(each, figures) for each in figures.values())
 
 
-def _cell(
-    settings: TrialSettings,
-    data: Interactions,
-    label: str,
-    negatives: str,
-    seeds: Sequence[int],
-    say: Say,
-) -> Figures:
-    """Choose a cell's settings on validation, then score test with every seed."""
-    tried = {}
-    for width, kind in itertools.product(("wide", "narrow"), _KINDS[negatives]):
-        mine = with_values(settings, {**(_NARROW if width == "narrow" else {}), **kind})
-        observed = mine.training.negatives.observed
-        told = f"{width}, {observed:g} observed" if negatives == "mixed" else width
-        tried[told] = (_validation(mine, data), mine)
-    chosen = max(tried, key=lambda told: tried[told][0])
-    say(f"{label}: validation chose {chosen}")
-    note = "; ".join(f"{told} {value:.4f}" for told, (value, _) in tried.items())
-    runs = train_seeds(tried[chosen][1], data, seeds, refit=False, say=say, label=label)
-    return Figures.of(
-        label,
-        data,
-        [run.test for run in runs],
-        seeds=seeds,
-        metrics=(_METRIC,),
-        note=f"chosen by validation AUC: {chosen} (of {note})",
-    )
+def _data(settings: TrialSettings, part: str, features: str, seed: int) -> Interactions:
+    """Return the split of a seed with its lists of candidates."""
+    values = {"data.item_feature": features, "data.split.seed": seed}
+    settings = with_values(settings, values)
+    data = load_data(settings.data)
+    if features == "metadata" and settings.data.source == "movielens":
+        films = load_movielens(settings.data.name, preprocess=False).items
+        data = add_item_labels(data, title_labels(films))
+    if part == "cold":
+        data = hold_out_rare(data, seed=seed)
+    return list_candidates(data, seed=seed)
+
+
+def _negatives(ratio: float) -> dict[str, Any]:
+    if ratio in _ENDS.values():
+        kind = "uniform" if ratio == _ENDS["random"] else "observed"
+        return {"training.negatives.kind": kind}
+    return {"training.negatives.kind": "mixed", "training.negatives.observed": ratio}
+
+
+def _choose(settings: TrialSettings, splits: Sequence[Interactions], ratio: float) -> _Choice:
+    """Choose a cell's settings by the mean validation AUC over the splits."""
+    tried = {
+        told: with_values(settings, {**values, **_negatives(ratio)})
+        for told, values in _TRIED.items()
+    }
+    found = {
+        told: fmean(_validation(mine, split) for split in splits) for told, mine in tried.items()
+    }
+    best = max(found, key=found.__getitem__)
+    note = "; ".join(f"{told} {value:.4f}" for told, value in found.items())
+    return _Choice(tried[best], found[best], f"settings by validation AUC: {best} (of {note})")
 
 
 def _validation(settings: TrialSettings, data: Interactions) -> float:
@@ -95,13 +135,55 @@ def _validation(settings: TrialSettings, data: Interactions) -> float:
     return trainer.best_value
 
 
-def _data(settings: TrialSettings, part: str, features: str) -> Interactions:
-    data = load_data(with_values(settings, {"data.item_feature": features}).data)
-    if features == "metadata" and settings.data.source == "movielens":
-        data = keep_item_features(data, "genre=")
-    if part == "cold":
-        data = hold_out_rarest(data, share=_COLD, seed=settings.data.split.seed)
-    return data
+def _score(
+    choice: _Choice, splits: Sequence[Interactions], seeds: Sequence[int], label: str, say: Say
+) -> Figures:
+    """Train and score each seed on the split of that seed."""
+    runs: list[SeedRun] = []
+    for split, seed in zip(splits, seeds, strict=True):
+        runs += train_seeds(choice.settings, split, (seed,), refit=True, say=say, label=label)
+    others = []
+    for name, lists in (
+        ("rated low alone", [split.test_negatives for split in splits]),
+        ("all that could be listed", [all_listable(split) for split in splits]),
+    ):
+        values = [
+            _auc(run.model, split, each)
+            for run, split, each in zip(runs, splits, lists, strict=True)
+        ]
+        others.append(f"{name} {fmean(values):.4f} ± {statistics.stdev(values):.4f}")
+    return Figures.of_splits(
+        label,
+        splits,
+        [run.test for run in runs],
+        seeds=seeds,
+        metrics=(_METRIC,),
+        note=f"{choice.note}; the same models among other candidates: {', '.join(others)}",
+    )
+
+
+def _auc(model: Scorer, data: Interactions, candidates: UserItems | None) -> float:
+    known = data.train.union(data.validation)
+    found = evaluate(
+        model, data.test, exclude=known, top_k=(1,), part="test", candidates=candidates
+    )
+    return found.metrics[_METRIC]
+
+
+def _with_differences(mine: Figures, figures: Mapping[str, Figures]) -> Figures:
+    """Tell how far the figures are from those of the ends, seed by seed."""
+    cell, _, negatives = mine.label.rpartition(", ")
+    ends = {"observed": ("random",), "mixed": ("random", "observed")}.get(negatives, ())
+    told = []
+    for end in ends:
+        other = figures[f"{cell}, {end}"]
+        pairs = zip(mine.values[_METRIC], other.values[_METRIC], strict=True)
+        differences = [ours - theirs for ours, theirs in pairs]
+        error = statistics.stdev(differences) / math.sqrt(len(differences))
+        told.append(f"{end} {fmean(differences):+.4f}, standard error {error:.4f}")
+    if not told:
+        return mine
+    return replace(mine, note=f"paired difference to {'; to '.join(told)}; {mine.note}")
 
 
 def _plot(result: Result, path: Path) -> None:
@@ -132,7 +214,7 @@ def _plot(result: Result, path: Path) -> None:
         axes.axhline(0.5, color="0.4", linewidth=0.8, linestyle="--")
         axes.set_xticks(range(len(kinds)), kinds)
         axes.set_xlim(-0.6, len(_COLOURS) - 0.4)
-        axes.set_ylim(0.0, 1.05)
+        axes.set_ylim(0.4, 0.9)
         axes.set_title(f"{part} items, {features}")
         axes.spines[["top", "right"]].set_visible(False)
     for axes in panels[:, 0]:
@@ -151,41 +233,77 @@ ROW: Final = Row(
     title="MovieLens 1M: random or observed negatives, for items known and new, by two features",
     protocol="""
 A rating of 4 or more is a positive, a lower one an observed negative. *Warm*: each user's
-interactions are parted at random, 80/10/10. *Cold*: the fifth of the films with the fewest ratings
-is held out with all its ratings, half of these films for validation and half for test, so test
-films have no positive and no observed negative in training. *Indicator*: every film has a vector of
-its own; *metadata*: the film is its genres, 18 of them. *Random* negatives are uniform over the
-whole catalogue (as published, new films among them); *observed* ones are films that the user rated
-low; *mixed* ones are observed in a share that validation chose among five. AUC ranks a held-out
-positive among the whole catalogue without what the user chose in training and validation.
+ratings are parted at random, 80/10/10. *Cold*: a fifth of the films, drawn by the seed from the
+rarest quarter of those with a positive, is new: all that is known of them is test. *Indicator*:
+every film has a vector of its own. *Metadata*: a film is what movies.dat tells, its genres,
+decade and year, and whether it has a second title (mostly the original one of a foreign film).
+*Random* negatives are uniform over the films that are not new, *observed* ones are films that
+the user rated low, *mixed* ones are observed with the probability that is the ratio.
 
-Each cell has the better of two settings by the validation AUC of seed 0: those below (*wide*), or 4
-factors, no item bias and every regularisation 0.02 (*narrow*). The best epoch is that of the
-validation AUC, and that model is scored on test (no refit). The published run stops on test, puts
-the cold films into test alone, and leaves held-out low ratings in the pool of observed negatives;
-here they are held out.
+**What is ranked.** As in the published code, a user's held-out positives are ranked among the
+held-out films that the same user rated low; where these are fewer than the positives, films
+that the user did not rate make up the number, drawn from the new films, or in the warm panels
+from all. AUC is the mean over users. Untrained vectors then are at .5, like the published
+indicator.
 
-What was found: random negatives win for known items, as published. For new items genres beat an own
-vector, as published, but observed negatives beat random ones on the validation films alone (what
-validation chose is below), not on the test films. Each half has about 370 films and 1,300
-positives; the halves differ by more than the seeds do, and the deviation speaks of seeds only.
-Random negatives fall on new films too, so their untrained vectors end far below the published .500.
-No mix was at least as good as both ends: for known items, AUC over the catalogue is what uniform
-negatives optimise; for new ones, the lead of the mix on validation did not carry over to test.
+**What chooses.** Validation alone, the same way for every cell: four settings (those below, and
+three with regularisation or a smaller step) by the mean validation AUC over the splits of seeds
+101 to 103, of which no test part is looked at. In the cold panels validation is made by the
+same rule from the films outside of the rarest quarter, so no film is validation for one seed
+and test for another. The ratio is one for both parts, that with the best mean of warm
+(indicator) and cold (metadata) among seven, both ends included, each with the best of the four
+settings. Then every seed, with a split, lists and a training of its own, takes its epochs from
+its validation part, is trained again on train and validation together, and is scored on test
+once. The deviation so covers the draw of the films, of the lists and the training; two draws
+from the quarter share four fifths of their films, so for the cold panels it says too little of
+films that could have been drawn instead.
 
-What a new film is ranked among decides which negatives look better. Validation AUC of genres with
-seed 0, observed against random: .622 and .613 in the whole catalogue, .566 and .658 among new films
-alone, .583 and .484 among the films that the same user rated low. The published indicator of .500
-fits the second list, where ours has .49, rather than the first, so the published list may be
-another one.
+**What differs from the published run.** It takes the rarest fifth itself, draws one positive of
+every user in an epoch (here every positive once; drawing as published was no better on
+validation for either kind of negatives), stops by test, and its loader has features for ml-100k
+(genres) and for ml-10m, ml-20m and ml-25m (tags) but none for ml-1m. Half of the rarest fifth,
+the split of seed 0, had been scored on test before, in another list; that split is not used
+here, though its films are in the quarter.
+
+**What was found.** As published, random negatives win for known films by either feature, a
+vector of its own says nothing of a new film, and metadata does. One ratio, .5, was chosen for
+known and new films, and it is ahead of both ends in both: clearly in three of the four
+comparisons, and of random negatives for new films by .0043 with a standard error of .0032,
+which is no more than "as good". Not as published, observed negatives stay behind random ones
+for new films, in every seed.
+
+No setting makes up for that: of 23 more (8 or 64 factors, steps, regularisation, the hinge
+loss, four negatives to a positive) none brought observed negatives above .631 on validation
+(seeds 101 and 103), where random ones had .633. Validation had the two about even, on films
+that are less rare: of the people in the test part 42 % have rated no new film low, so that
+their lists are drawn at random alone; of those in validation 27 %.
+
+The list decides. Observed negatives learn to tell what a user likes from what the same user
+dislikes, random ones to tell what the user watches from what the user does not. Random and
+observed negatives in the same models, test AUC:
+
+| ranked among | warm, indicator | warm, metadata | cold, metadata |
+| --- | ---: | ---: | ---: |
+| the lists above | .803, .760 | .663, .620 | .628, .582 |
+| what the user rated low, alone | .708, .749 | .560, .640 | .520, .607 |
+| all films; cold: all new films | .940, .768 | .820, .567 | .736, .548 |
+
+In none of the three is the published order found in all panels: among low ratings alone
+observed negatives lead for new films, but for known films too. What describes the films matters
+as well: with the words of the titles among the metadata, validation of seed 101 has observed
+negatives ahead, .633 to .618, but since random ones get worse, and so does a mix. The published
+tags say more of a film than ml-1m does. Years and second titles were chosen, since validation
+of seeds 101 and 102 had random and observed negatives better with them than with genres and
+decades alone.
 """,
     metrics=(_METRIC,),
     published=(
         Published(
             "cold, metadata, random",
             {_METRIC: 0.611},
-            "hybrid-bpr's blog on negatives and metadata; code: "
-            "https://github.com/NatLabRockies/hybrid-bpr",
+            "hybrid-bpr's blog on negatives and metadata; the protocol from its code, "
+            "https://github.com/NatLabRockies/hybrid-bpr at 483b3c2: movielens/config.yaml (the "
+            "sweep), hybridbpr/interactions.py (the split), hybridbpr/recommender.py (the lists)",
         ),
         Published("cold, metadata, observed", {_METRIC: 0.644}, "the same"),
         Published("cold, indicator", {_METRIC: 0.5}, "the same"),
@@ -198,7 +316,7 @@ another one.
                 _METRIC,
                 why=_ORDER,
             )
-            for negatives in _NEGATIVES
+            for negatives in _ENDS
         ),
         Order(
             _label("cold", "metadata", "observed"),
@@ -223,7 +341,7 @@ another one.
                 why=_RATIO,
             )
             for part, features in _MIXED.items()
-            for negatives in _NEGATIVES
+            for negatives in _ENDS
         ),
     ),
     measure=_measure,

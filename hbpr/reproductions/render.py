@@ -171,9 +171,10 @@ def _bar(bar: Band | Order, figures: dict[str, Figures]) -> str:
 
 
 def _about(figures: Figures) -> str:
+    prints = [each[:16] for each in figures.fingerprints or (figures.fingerprint,)]
     told = [
         f"split {figures.split}",
-        f"fingerprint {figures.fingerprint[:16]}",
+        f"fingerprint{'s' if len(prints) > 1 else ''} {', '.join(prints)}",
         f"ranked among {figures.candidates}",
         figures.note,
     ]

@@ -1,5 +1,6 @@
 """What a row is made of: what was published, what must hold, and what was measured."""
 
+import dataclasses
 import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
@@ -41,6 +42,7 @@ class Figures:
         fingerprint: SHA-256 of the data and the split, see `Interactions.fingerprint`.
         candidates: What the held-out items were ranked among.
         note: What else a reader needs, such as what validation chose.
+        fingerprints: Of each seed, where every seed has a split of its own.
     """
 
     label: str
@@ -50,6 +52,7 @@ class Figures:
     fingerprint: str
     candidates: str
     note: str = ""
+    fingerprints: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -83,6 +86,25 @@ class Figures:
             data.fingerprint,
             among,
             note,
+        )
+
+    @classmethod
+    def of_splits(
+        cls,
+        label: str,
+        splits: Sequence[Interactions],
+        runs: Sequence[Mapping[str, float]],
+        *,
+        seeds: Sequence[int],
+        metrics: Sequence[str],
+        note: str = "",
+    ) -> Self:
+        """Collect the test metrics of trainings that have a split each; see `of`."""
+        first = cls.of(label, splits[0], runs, seeds=seeds, metrics=metrics, note=note)
+        return dataclasses.replace(
+            first,
+            split=f"{first.split}; the other seeds alike",
+            fingerprints=tuple(split.fingerprint for split in splits),
         )
 
     def mean(self, metric: str) -> float:

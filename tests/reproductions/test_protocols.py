@@ -1,6 +1,8 @@
 """Rows whose protocol is more than training with seeds, on generated data."""
 
-from hbpr.reproductions import Figures, coat, load_row, ml_100k_neumf, online_retail
+import pytest
+
+from hbpr.reproductions import Figures, coat, cold_start, load_row, ml_100k_neumf, online_retail
 from hbpr.reproductions.registry import load_settings
 from hbpr.settings.load import with_values
 from hbpr.settings.models import TrialSettings
@@ -82,3 +84,25 @@ def test_retail_counts_who_is_left_out_and_bounds_the_metric() -> None:
             best >= found[f"{each}{place}"].mean(metric)
             for each in (online_retail._OURS, online_retail.EASE, online_retail._RANDOM)
         )
+
+
+def test_cold_start_chooses_one_ratio_for_known_and_new_items(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(cold_start, "_DEVELOPMENT", (101,))
+    said: list[str] = []
+    found = _measure("cold-start", _tiny("cold-start"), said)
+    told = next(line for line in said if line.startswith("ratio by "))
+    values = dict(
+        part.split() for part in told.partition("validation: ")[2].partition(";")[0].split(", ")
+    )
+    chosen = told.rpartition("chosen: ")[2]
+    assert chosen == max(values, key=lambda ratio: float(values[ratio]))
+    assert len(found) == 10
+    for part, features in cold_start._MIXED.items():
+        mixed = found[f"{part}, {features}, mixed"]
+        assert mixed.note.count(f"ratio {chosen}, ") == 1
+        assert mixed.note.count("standard error") == 2
+        assert mixed.fingerprints == found[f"{part}, {features}, random"].fingerprints
+        assert len(set(mixed.fingerprints)) == 3
+    assert found["cold, metadata, observed"].candidates.startswith("listed items")

@@ -1,5 +1,7 @@
 """Figures, bars and sections on numbers worked by hand."""
 
+import dataclasses
+
 import pytest
 
 from hbpr.reproductions import Band, Figures, Order, Published, Result, Row
@@ -62,6 +64,12 @@ def test_ours_stands_beside_the_published_figure() -> None:
     assert "| published: theirs | .5 |  |" in text
     assert "- theirs: a paper, table 1" in text
     assert "| ours | 2 | .7000 |" in text
+
+
+def test_each_split_of_its_own_has_its_fingerprint() -> None:
+    several = dataclasses.replace(figures("ours", 0.6, 0.7), fingerprints=("1" * 64, "2" * 64))
+    text = to_markdown(dataclasses.replace(result(), figures=(several,)))
+    assert f"; fingerprints {'1' * 16}, {'2' * 16}; " in text
 
 
 def test_a_section_replaces_itself_and_keeps_its_place() -> None:
