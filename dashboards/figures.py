@@ -76,29 +76,8 @@ def draw_learning_curves(axes: Axes, records: Records) -> None:
     axes.set_xlabel("epoch")
     axes.set_ylabel(metric_label(records.metric))
     axes.set_title("Learning curves", loc="left", fontsize=11, fontweight="bold")
-    handles = [
-        Line2D([], [], color=BEST, lw=2.4, label=f"best: {best['run']}, {best['value']:.4f}")
-    ]
-    shown = runs[runs["value"].notna()]
-    for study, colour in colours.items():
-        count = int(((shown["study"] == study) & (shown["state"] == "finished")).sum())
-        if count:
-            name = f"finished ({count})" if len(colours) == 1 else f"{study} ({count})"
-            handles.append(Line2D([], [], color=colour, lw=1.5, label=name))
-    others = shown[shown["state"] != "finished"]
-    if len(others):
-        only_stopped = bool((others["state"] == "stopped").all())
-        word = "stopped early" if only_stopped else "stopped, failed or running"
-        handles.append(Line2D([], [], color=STOPPED, lw=1.5, label=f"{word} ({len(others)})"))
     style(axes)
-    axes.legend(
-        handles=handles,
-        loc="upper center",
-        bbox_to_anchor=(0.5, -0.14),
-        ncols=len(handles),
-        frameon=False,
-        fontsize=9,
-    )
+    _legend_below(axes, _curve_handles(records, colours))
 
 
 def draw_progress(axes: Axes, records: Records) -> None:
@@ -125,14 +104,7 @@ def draw_progress(axes: Axes, records: Records) -> None:
         handles.append(
             Line2D([], [], color=FAILED, marker="x", ls="", label=f"no value ({missing.sum()})")
         )
-    axes.legend(
-        handles=handles,
-        loc="upper center",
-        bbox_to_anchor=(0.5, -0.14),
-        ncols=2,
-        frameon=False,
-        fontsize=9,
-    )
+    _legend_below(axes, handles)
 
 
 def draw_setting(axes: Axes, records: Records, name: str) -> None:
@@ -198,7 +170,7 @@ def comparison_grid(figure: FigureBase, records: Records, names: list[str]) -> N
         row[0].set_ylabel(f"best {metric_label(records.metric)}")
 
 
-def state_legend(figure: FigureBase, records: Records) -> None:
+def state_legend(figure: FigureBase) -> None:
     """Explain the marks of the small plots once, above them."""
     handles = [
         Line2D([], [], color=BEST, marker="*", markersize=12, ls="", label="best run"),
@@ -208,6 +180,38 @@ def state_legend(figure: FigureBase, records: Records) -> None:
     ]
     figure.legend(
         handles=handles, loc="outside upper right", ncols=len(handles), frameon=False, fontsize=9
+    )
+
+
+def _curve_handles(records: Records, colours: dict[str, str]) -> list[Line2D]:
+    """What the lines of the learning curves are, with how many there are of each kind."""
+    runs, best = records.runs, records.best()
+    handles = [
+        Line2D([], [], color=BEST, lw=2.4, label=f"best: {best['run']}, {best['value']:.4f}")
+    ]
+    shown = runs[runs["value"].notna()]
+    for study, colour in colours.items():
+        count = int(((shown["study"] == study) & (shown["state"] == "finished")).sum())
+        if count:
+            name = f"finished ({count})" if len(colours) == 1 else f"{study} ({count})"
+            handles.append(Line2D([], [], color=colour, lw=1.5, label=name))
+    others = shown[shown["state"] != "finished"]
+    if len(others):
+        only_stopped = bool((others["state"] == "stopped").all())
+        word = "stopped early" if only_stopped else "stopped, failed or running"
+        handles.append(Line2D([], [], color=STOPPED, lw=1.5, label=f"{word} ({len(others)})"))
+    return handles
+
+
+def _legend_below(axes: Axes, handles: list[Line2D]) -> None:
+    """Put a legend of one row below the axes."""
+    axes.legend(
+        handles=handles,
+        loc="upper center",
+        bbox_to_anchor=(0.5, -0.14),
+        ncols=len(handles),
+        frameon=False,
+        fontsize=9,
     )
 
 

@@ -127,7 +127,7 @@ class MLflowPlotter:
         rows, columns = figures.grid_shape(len(names))
         figure = _figure(max(3.4 * columns + 0.6, 6.0), 2.9 * rows + 0.5)
         figures.comparison_grid(figure, records, names)
-        figures.state_legend(figure, records)
+        figures.state_legend(figure)
         return figure
 
     def report(self, experiment: str, metric: str = METRIC, *, study: str | None = None) -> Figure:
@@ -232,5 +232,5 @@ def _page(records: Records, study: str | None) -> Figure:
     )
     if below is not None:
         figures.comparison_grid(below, records, names)
-        figures.state_legend(below, records)
+        figures.state_legend(below)
     return figure
