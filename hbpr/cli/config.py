@@ -17,11 +17,12 @@ def config() -> None:
 
 
 @config.command(
+    short_help="Check every key, every value and the search space.",
     epilog="""\b
 Examples:
   hbpr config check configs/ml-100k.yaml
   hbpr config check configs/ml-100k.yaml --set sweep.num_trials=8
-"""
+""",
 )
 @config_argument
 @set_option
@@ -49,13 +50,14 @@ def check(config: Path, overrides: tuple[str, ...]) -> None:
 
 
 @config.command(
+    short_help="Write the JSON schema that editors read.",
     epilog="""\b
 Examples:
   hbpr config schema -o hbpr.schema.json
 \b
 Editors with the YAML language server check a file that starts with
   # yaml-language-server: $schema=hbpr.schema.json
-"""
+""",
 )
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="File to write."

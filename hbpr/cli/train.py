@@ -37,8 +37,8 @@ def train(config: Path, overrides: tuple[str, ...], output: Path | None) -> None
     """Train one model with the settings of CONFIG and record it in MLflow.
 
     A sweep section of the file is left out. Early stopping looks at the validation part; the test
-    part is scored once, with the weights of the best epoch. Without -o nothing is saved but the
-    record.
+    part is scored once, with the weights of the best epoch. The record holds the trained model; -o
+    saves it in a folder of your own as well.
     """
     from hbpr.settings import load_trial
 
