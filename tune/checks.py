@@ -1,16 +1,20 @@
 """What a study makes sure of before Ray starts: its data, its storage, room for one trial."""
 
 from collections.abc import Mapping
+from typing import TypeVar
 
 from hbpr.data import load_data
 from hbpr.data.interactions import Features, Interactions, UserItems
 from hbpr.errors import ClusterError, ConfigError, DataError
-from hbpr.settings.models import TrialSettings
+from hbpr.settings.models import DataSettings, TrialSettings
 from tune import folder as folders
 from tune.runtime import Runtime
 from tune.settings import StudySettings
 from tune.space import Space
 from tune.space_check import data_points, data_settings
+
+#: Data, or a reference to them.
+Held = TypeVar("Held")
 
 
 def load_datasets(
@@ -24,7 +28,7 @@ def load_datasets(
         data: Data in memory; they serve every trial under the key "".
 
     Returns:
-        Data by `tune.trainable.data_key`.
+        Data by `data_key`.
 
     Raises:
         ConfigError: Data settings are searched beside data in memory.
@@ -32,7 +36,7 @@ def load_datasets(
     """
     base = settings.base_trial()
     if data is None:
-        datasets = {each.model_dump_json(): load_data(each) for each in data_settings(space, base)}
+        datasets = {data_key(each): load_data(each) for each in data_settings(space, base)}
     else:
         if data_points(space, base) != [{}]:
             raise ConfigError(
@@ -51,9 +55,14 @@ def load_datasets(
     return datasets
 
 
-def data_of(settings: TrialSettings, datasets: Mapping[str, Interactions]) -> Interactions:
-    """Return the data of a trial."""
-    return datasets["" if "" in datasets else settings.data.model_dump_json()]
+def data_key(settings: DataSettings) -> str:
+    """Name a setting of the data: equal for settings that give the same arrays."""
+    return settings.model_dump_json()
+
+
+def data_of(settings: TrialSettings, datasets: Mapping[str, Held]) -> Held:
+    """Return a trial's data, or the reference to them; those under the key "" serve every trial."""
+    return datasets["" if "" in datasets else data_key(settings.data)]
 
 
 def n_bytes(data: Interactions) -> int:

@@ -5,7 +5,6 @@ early stopping; then the test part is scored, once, beside a ranking by populari
 model in closed form.
 """
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -15,8 +14,6 @@ from hbpr.evaluation import Ease, Popularity, Scorer, evaluate_part
 from hbpr.recommender import RecommendationSystem
 from hbpr.settings.models import TrialSettings
 from tune.lineage import Schedule, ScheduledTrainer
-
-logger = logging.getLogger(__name__)
 
 #: More items than this make EASE take longer than a few seconds: it is left out.
 MOST_EASE_ITEMS = 5000

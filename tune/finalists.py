@@ -22,6 +22,7 @@ from hbpr.evaluation.metrics import AT_K_METRICS, WHOLE_METRICS
 from hbpr.names import parse_metric_name
 from hbpr.settings.load import with_values
 from hbpr.settings.models import TrialSettings
+from tune.checks import data_of
 from tune.journal import JournalTrial
 from tune.lineage import Schedule, ScheduledTrainer
 
@@ -192,9 +193,9 @@ def run_finals(
                 if trial.number in failed:
                     continue
                 settings = with_values(base, {**trial.values, "training.seed": seed})
-                reference = data["" if "" in data else settings.data.model_dump_json()]
                 schedule = (schedules or {}).get(trial.number)
-                running[task.remote(settings, reference, cpu, schedule)] = trial, seed
+                reference = task.remote(settings, data_of(settings, data), cpu, schedule)
+                running[reference] = trial, seed
             ready, _ = ray.wait(list(running), timeout=0.5)  # short, so that Ctrl-C is heard
             for each in ready:
                 trial, seed = running.pop(each)

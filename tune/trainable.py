@@ -22,8 +22,9 @@ from hbpr.data.interactions import Interactions
 from hbpr.errors import HbprError
 from hbpr.names import EVAL_S, TRAIN_S
 from hbpr.settings.load import with_values
-from hbpr.settings.models import DataSettings, TrialSettings
+from hbpr.settings.models import TrialSettings
 from hbpr.training.trainer import Trainer
+from tune.checks import data_key, data_of
 from tune.costs import measure_costs
 
 logger = logging.getLogger(__name__)
@@ -33,11 +34,6 @@ CHECKPOINT_EVERY_S = 10.0
 
 #: Key of a result of a trial that ended on an error of its own, such as a diverged loss.
 FAILED = "failed"
-
-
-def data_key(settings: DataSettings) -> str:
-    """Name a setting of the data: equal for settings that give the same arrays."""
-    return settings.model_dump_json()
 
 
 def trial_folder(checkpoints: Path, number: int) -> Path:
@@ -107,7 +103,7 @@ class HbprTrainable(ray_tune.Trainable):
         self._saved_at = time.monotonic()
         try:
             settings = with_values(self.context.base, config["values"])
-            data = self._data(settings.data)
+            data = self._data(settings)
             self._trainer = Trainer(data, settings, threads=self.context.threads)
             saved = _newest(self._folder)
             if saved is not None:
@@ -118,10 +114,10 @@ class HbprTrainable(ray_tune.Trainable):
         except HbprError as error:
             self._failure = error
 
-    def _data(self, settings: DataSettings) -> Interactions:
-        key = "" if "" in self.context.data else data_key(settings)
+    def _data(self, settings: TrialSettings) -> Interactions:
+        key = data_key(settings.data)
         if key not in self._loaded:
-            self._loaded[key] = ray.get(self.context.data[key])
+            self._loaded[key] = ray.get(data_of(settings, self.context.data))
         return self._loaded[key]
 
     def step(self) -> dict[str, Any]:

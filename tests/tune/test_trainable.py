@@ -14,7 +14,8 @@ from hbpr.settings.load import with_values
 from hbpr.settings.models import TrialSettings
 from hbpr.training.trainer import Trainer
 from tune import trainable as module
-from tune.trainable import FAILED, HbprTrainable, TrialContext, data_key
+from tune.checks import data_key
+from tune.trainable import FAILED, HbprTrainable, TrialContext
 
 BASE = TrialSettings.model_validate(
     {
