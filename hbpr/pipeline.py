@@ -142,7 +142,7 @@ class TrainingPipeline:
             "metric": self.settings.training.monitor,
             "scheduler": {"kind": "none"},
             "space": {key: list(values) for key, values in param_grid.items()},
-            "max_concurrent": min(num_processes or cpus, cpus),
+            "max_concurrent": cpus if num_processes is None else min(num_processes, cpus),
         }
         try:
             study = StudySettings.model_validate({**self.settings.model_dump(), "sweep": sweep})

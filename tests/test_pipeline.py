@@ -199,3 +199,10 @@ class TestGrid:
         with pytest.raises(SpaceError, match=r"optimizer\.lr"):
             TrainingPipeline(config()).run_grid_search(param_grid={"optimizer.lr": [0.1, -1.0]})
         assert _statuses(rows) == []
+
+    def test_no_process_at_all(self, config, rows) -> None:
+        with pytest.raises(ConfigError, match=r"max_concurrent: must be .* 1, got 0"):
+            TrainingPipeline(config()).run_grid_search(
+                param_grid={"model.n_latent": [2, 4]}, num_processes=0
+            )
+        assert _statuses(rows) == []
