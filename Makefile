@@ -48,10 +48,10 @@ fix: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# Tests that start Ray run one after another: two Rays at once would wait for each other's cores.
+# A study of one worker leaves a core free: two at a time. Tests that share a Ray stay together.
 test: check
 	$(PYTEST) -m "not ray" -n 2
-	$(PYTEST) -m ray
+	$(PYTEST) -m ray -n 2 --dist loadgroup
 
 test-fast: check
 	$(PYTEST) -m "not ray and not slow" -n 2

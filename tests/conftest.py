@@ -12,6 +12,15 @@ settings.register_profile("hbpr", deadline=None, print_blob=True)
 settings.load_profile("hbpr")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep on one worker of xdist what shares a Ray: a file, and all of the clusters."""
+    for item in items:
+        if item.get_closest_marker("ray"):
+            shares = item.path.parent if item.path.parent.name == "cluster" else item.path
+            item.add_marker(pytest.mark.xdist_group(shares.stem))
+
+
 @pytest.fixture(autouse=True)
 def no_tracking_uri_of_another_test(monkeypatch: pytest.MonkeyPatch) -> None:
     """MLflow writes the URI it was last given into the environment of the process."""

@@ -142,7 +142,7 @@ def two_nodes(ray_folder: Path, ray_env: dict[str, str]) -> Iterator[TwoNodes]:
         process.wait(60)
 
 
-def _wait_for(process: subprocess.Popen[bytes], log: Path, text: str, timeout_s: int = 90) -> None:
+def _wait_for(process: subprocess.Popen[bytes], log: Path, text: str, timeout_s: int = 240) -> None:
     for _ in range(timeout_s * 5):
         if text in log.read_text():
             return

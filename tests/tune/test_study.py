@@ -331,7 +331,7 @@ class TestStudy:
 
 def _stop_when(server, runs, n_runs: int) -> None:
     """Stop the server once it holds some runs."""
-    for _ in range(3000):
+    for _ in range(12_000):
         if len(runs()) >= n_runs:
             server.stop()
             return
@@ -342,7 +342,7 @@ def _kill_one_trial(killed: list[int]) -> None:
     """Kill the first trial that is found at work."""
     import psutil  # Ray's own copy
 
-    for _ in range(1200):
+    for _ in range(12_000):
         for process in psutil.Process().children(recursive=True):
             try:
                 at_work = any("HbprTrainable.train" in word for word in process.cmdline())
