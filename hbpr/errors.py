@@ -9,7 +9,8 @@
     ├── ClusterError                exit code 2: no cluster, or one that does not fit
     ├── TrackingError               exit code 2: the MLflow server or file cannot be used
     ├── DivergedError               training met NaN or infinity
-    └── StudyError                  a study that cannot be continued, or that found no winner
+    └── StudyError                  a study that found no winner, or that another process runs
+        └── StudyFolderError        exit code 2: a folder without the study that was asked for
 
 A message names the place, the rule, the value received and the next step. The command line prints
 it after ``error: `` and leaves with `exit_code`; a traceback is for our own mistakes only.
@@ -72,4 +73,10 @@ class DivergedError(HbprError, ArithmeticError):
 
 
 class StudyError(HbprError, RuntimeError):
-    """A study cannot be continued, or ended without a winner."""
+    """A study ended without a winner, or another process runs it."""
+
+
+class StudyFolderError(StudyError):
+    """A folder holds no study, or none that can be gone on with as it was asked."""
+
+    exit_code = 2

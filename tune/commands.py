@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hbpr.cli.options import config_argument, set_option
+from hbpr.cli.options import set_option
 
 if TYPE_CHECKING:
     from tune.settings import StudySettings
@@ -31,7 +31,7 @@ From outside of a cluster, as a job on it:
 Ctrl-C ends the study in order; the command that goes on with it is printed.
 """,
 )
-@config_argument
+@click.argument("config", type=click.Path(path_type=Path), required=False, metavar="CONFIG")
 @set_option
 @click.option(
     "--address",
@@ -59,7 +59,7 @@ Ctrl-C ends the study in order; the command that goes on with it is printed.
 @click.pass_context
 def tune(
     ctx: click.Context,
-    config: Path,
+    config: Path | None,
     overrides: tuple[str, ...],
     address: str | None,
     resume: str | None,
@@ -75,6 +75,8 @@ def tune(
     from tune.folder import newest_unfinished
     from tune.settings import load_study
 
+    if config is None:
+        raise click.UsageError(_without_config(resume))
     settings = load_study(config, overrides)
     if address and cpus:
         raise click.UsageError("--cpus sizes a private Ray; leave it out beside --address")
@@ -97,6 +99,18 @@ def tune(
         cpus=cpus,
         progress=not no_progress,
         resume=folder,
+    )
+
+
+def _without_config(resume: str | None) -> str:
+    """Say what to write instead of a command without CONFIG."""
+    if resume is None:
+        return "Missing argument CONFIG: the settings file of the study, .yaml"
+    folder = "FOLDER" if resume == _NEWEST else shlex.quote(resume)
+    return (
+        "--resume: missing argument CONFIG, the settings file of the study. Go on with the newest "
+        "unfinished study of a file by: hbpr tune CONFIG --resume; with a study by its folder "
+        f"alone: hbpr study resume {folder}"
     )
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from hbpr.errors import StudyError, TrackingError
+from hbpr.errors import StudyFolderError, TrackingError
 from hbpr.mlflow_log import Registered, content_key, log_system, register_model
 from hbpr.mlflow_runs import as_text, log_batch
 from hbpr.mlflow_store import (
@@ -202,12 +202,16 @@ def sync(
         How many events were `sent`, and how many are `left`, those set aside included.
 
     Raises:
-        StudyError: There is no outbox, or another process runs the study.
+        StudyFolderError: There is no outbox.
+        StudyError: Another process runs the study.
         TrackingError: MLflow does not answer.
     """
     folder = Path(study_folder) / "outbox"
     if not (folder / "events.jsonl").is_file():
-        raise StudyError(f"{study_folder}: no records of a study are here (outbox/events.jsonl)")
+        raise StudyFolderError(
+            f"{study_folder}: no records of a study are here (outbox/events.jsonl). Name a folder "
+            "STORAGE/EXPERIMENT/STUDY; hbpr study list shows them"
+        )
     outbox = Outbox(folder)
     try:
         before = outbox.waiting()

@@ -25,7 +25,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from hbpr.errors import ConfigError, StudyError
+from hbpr.errors import ConfigError, StudyFolderError
 from hbpr.mlflow_runs import flatten
 from hbpr.mlflow_store import mask_uri
 from hbpr.settings.load import apply_overrides
@@ -130,14 +130,14 @@ def newest_unfinished(settings: StudySettings) -> StudyFolder:
     """Return the newest study of the experiment that has not come to its result.
 
     Raises:
-        StudyError: There is none.
+        StudyFolderError: There is none.
     """
     above = experiment_folder(settings)
     for path in sorted(above.glob("*/settings.json"), reverse=True):
         folder = StudyFolder(path.parent)
         if not folder.finished:
             return folder
-    raise StudyError(
+    raise StudyFolderError(
         f"--resume: no unfinished study of experiment {settings.mlflow.experiment_name!r} in "
         f"{above}; leave --resume out to start one"
     )
@@ -147,21 +147,47 @@ def read_settings(path: Path) -> tuple[StudySettings, dict[str, str]]:
     """Return the settings of a study and the fingerprints of its data, as its folder keeps them.
 
     Raises:
-        StudyError: The path is not the folder of a study, or one of another version of hbpr.
+        StudyFolderError: The path is not the folder of a study, or one of another version of hbpr.
     """
-    try:
-        content = json.loads((path / "settings.json").read_text())
-        fingerprints = dict(content["data"])
-        raw = content["settings"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise StudyError(f"{path}: this is not the folder of a study ({error})") from error
+    raw, fingerprints = _stored(path, str(path))
     try:
         return StudySettings.model_validate_json(json.dumps(raw)), fingerprints
     except ValidationError as error:
-        raise StudyError(
+        raise StudyFolderError(
             f"{path}: the study's settings cannot be read; another version of hbpr wrote them: "
             f"{error}"
         ) from error
+
+
+def check_is_study(path: Path) -> None:
+    """Check, before anything is read or made, that there is a study to resume.
+
+    Raises:
+        StudyFolderError: The path is not the folder of a study.
+    """
+    _stored(path, f"--resume {path}")
+
+
+def _stored(path: Path, place: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return what settings.json holds: the settings, and the fingerprints of the data."""
+    try:
+        content = json.loads((path / "settings.json").read_text())
+        return dict(content["settings"]), dict(content["data"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _no_study(place, path, error) from error
+
+
+def _no_study(place: str, path: Path, error: Exception) -> StudyFolderError:
+    """Say that a path is not the folder of a study, and where to look for one."""
+    if not path.is_dir():
+        what = "there is no such folder"
+    elif isinstance(error, FileNotFoundError):
+        what = "this is not the folder of a study: it has no settings.json"
+    else:
+        what = f"this is not the folder of a study: its settings.json cannot be read ({error})"
+    return StudyFolderError(
+        f"{place}: {what}. Name a folder STORAGE/EXPERIMENT/STUDY; hbpr study list shows them"
+    )
 
 
 def with_overrides(settings: StudySettings, overrides: Sequence[str]) -> StudySettings:
@@ -192,14 +218,11 @@ def reopen(path: Path, settings: StudySettings, fingerprints: Mapping[str, str])
     again if one of these did change.
 
     Raises:
-        StudyError: It is none, it is finished, or its settings or data were others.
+        StudyFolderError: It is none, it is finished, or its settings or data were others.
     """
     folder = StudyFolder(path.absolute())
-    try:
-        before = json.loads(folder.settings.read_text())
-        old, new = flatten(_with_defaults(before["settings"])), flatten(_public(settings))
-    except (OSError, ValueError, KeyError) as error:
-        raise StudyError(f"--resume {path}: this is not the folder of a study ({error})") from error
+    stored, before = _stored(path, f"--resume {path}")
+    old, new = flatten(_with_defaults(stored)), flatten(_public(settings))
     changed = [key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)]
     refused = [
         f"  {key}: was {_shown(old, key)}, is now {_shown(new, key)}"
@@ -211,10 +234,10 @@ def reopen(path: Path, settings: StudySettings, fingerprints: Mapping[str, str])
         f"pbt) is trained together, so {reason}"
         for key, reason in _fixed_in_a_population(changed, settings, finished=folder.finished)
     ]
-    if before["data"] != dict(fingerprints):
+    if before != dict(fingerprints):
         refused.append("  the data: other users, items or interactions than before")
     if refused:
-        raise StudyError(
+        raise StudyFolderError(
             f"--resume {path}: the study was started with other settings:\n"
             + "\n".join(refused)
             + "\nTake them back to go on with it, or leave --resume out to start a new study. More "
@@ -222,14 +245,14 @@ def reopen(path: Path, settings: StudySettings, fingerprints: Mapping[str, str])
         )
     if folder.finished:
         if not changed:
-            raise StudyError(
+            raise StudyFolderError(
                 f"--resume {path}: this study has come to its result; see {folder.summary}. Give "
                 "it more trials (sweep.num_trials) or another budget to go on with it"
             )
         os.replace(folder.summary, folder.summary.with_name("summary.before.json"))
     folder.checkpoints.mkdir(exist_ok=True)
     if changed:
-        write_json(folder.settings, {"settings": _public(settings), "data": before["data"]})
+        write_json(folder.settings, {"settings": _public(settings), "data": before})
     return folder
 
 

@@ -71,10 +71,13 @@ def run_study(
         DataError: The data are missing or wrong.
         TrackingError: MLflow cannot be used.
         ClusterError: No Ray, or one that cannot run a trial.
-        StudyError: The study cannot be resumed, no trial came to its end, or the disk is full.
+        StudyFolderError: There is no such study to resume, or it was another one.
+        StudyError: Another process runs it, no trial came to its end, or the disk is full.
         StudyInterrupted: Ctrl-C; the study can be resumed.
     """
     started = time.monotonic()
+    if resume is not None:
+        folders.check_is_study(Path(resume))
     settings = resolve_paths(settings)
     space = settings.search_space()
     beginning = None if resume else read_beginning(settings, space)

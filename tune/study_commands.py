@@ -51,17 +51,30 @@ def list_(storage: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from hbpr.errors import HbprError, StudyFolderError
     from tune.folder import StudyFolder
 
+    if not storage.is_dir():
+        raise StudyFolderError(
+            f"--storage {storage}: there is no folder {storage.absolute()}; name the folder that "
+            "sweep.storage names"
+        )
     found = [StudyFolder(path.parent) for path in storage.glob("*/*/settings.json")]
     if not found:
-        click.echo(f"no studies in {storage}; name the folder with --storage")
+        click.echo(
+            f"no studies in {storage.absolute()}: no EXPERIMENT/STUDY/settings.json is there; "
+            "name the folder that sweep.storage names with --storage"
+        )
         return
     table = Table()
     for heading in ("folder", "state", "trials", "best"):
         table.add_column(heading, overflow="fold")
     for folder in sorted(found, key=lambda each: each.study_id):
-        table.add_row(str(folder.path), *_row(folder))
+        try:
+            row = _row(folder)
+        except HbprError as error:
+            row = f"unreadable: {error}", "", ""
+        table.add_row(str(folder.path), *row)
     Console().print(table, highlight=False)
 
 
@@ -117,13 +130,13 @@ def resume(
     Finished trials are kept, trials that ran go on from their checkpoints. More trials and another
     budget are accepted, also for a study that has come to its result.
     """
-    from hbpr.errors import StudyError
+    from hbpr.errors import StudyFolderError
     from tune.commands import run_and_show
     from tune.folder import read_settings, with_overrides
 
     settings, data = read_settings(folder)
     if set(data) == {""}:
-        raise StudyError(
+        raise StudyFolderError(
             f"{folder}: the data of this study were given in memory; go on with it from Python: "
             "run_study(settings, data=..., resume=FOLDER)"
         )
@@ -167,16 +180,14 @@ def sync(folder: Path, tracking_uri: str | None) -> None:
 
 def _front_so_far(folder: "StudyFolder") -> list[str]:
     """Return the Pareto front of an unfinished study; nothing where there is one objective."""
-    from hbpr.errors import HbprError
     from tune.folder import read_settings
     from tune.front import front_head, front_row
     from tune.journal import read_journal
 
-    try:
-        settings, _ = read_settings(folder.path)
-        trials = read_journal(folder.path, settings.search_space())
-    except HbprError:
-        return []  # the line above it says why
+    if folder.finished:
+        return []
+    settings, _ = read_settings(folder.path)
+    trials = read_journal(folder.path, settings.search_space())
     goals = settings.sweep.goals()
     front = goals.front(trials) if goals.several else []
     rows = [front_row(goals, trial.number, trial.at_best, trial.values) for trial in front]
@@ -184,8 +195,13 @@ def _front_so_far(folder: "StudyFolder") -> list[str]:
 
 
 def _row(folder: "StudyFolder") -> tuple[str, str, str]:
-    """Return state, trials and best value of a study in words."""
-    from hbpr.errors import HbprError
+    """Return state, trials and best value of a study in words.
+
+    Raises:
+        StudyFolderError: It is none, or one of another version of hbpr.
+    """
+    from tune.folder import read_settings
+    from tune.journal import read_journal
     from tune.outbox import is_held
 
     if folder.finished:
@@ -193,15 +209,9 @@ def _row(folder: "StudyFolder") -> tuple[str, str, str]:
         best = summary["best"]["value"]
         return "finished", str(sum(summary["states"].values())), f"{best:.4f}"
     state = "running" if is_held(folder.path / "outbox" / "lock") else "unfinished"
-    try:
-        from tune.folder import read_settings
-        from tune.journal import read_journal
-
-        settings, _ = read_settings(folder.path)
-        trials = read_journal(folder.path, settings.search_space())
-        n_trials = settings.n_trials() + settings.most_copies()
-    except HbprError as error:
-        return f"unreadable: {error}", "", ""
+    settings, _ = read_settings(folder.path)
+    trials = read_journal(folder.path, settings.search_space())
+    n_trials = settings.n_trials() + settings.most_copies()
     ended = [trial for trial in trials if trial.state != "RUNNING"]
     goals = settings.sweep.goals()
     able = [trial for trial in trials if goals.feasible(trial.at_best)]

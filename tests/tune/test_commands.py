@@ -64,9 +64,29 @@ def test_bad_input(
 
 
 def test_resume_without_a_study(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(cli, ["tune", str(config), "--resume"]) == 1
+    assert run(cli, ["tune", str(config), "--resume"]) == 2
     assert "--resume: no unfinished study of experiment 'hbpr'" in capsys.readouterr().err
+    assert run(cli, ["tune", str(config), "--resume", "nowhere"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: --resume nowhere: there is no such folder. Name a folder ")
+    assert "Errno" not in said
     assert left_behind(config.parent) == ["config.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "messages"),
+    [
+        ([], ["Missing argument CONFIG"]),
+        (["--resume"], ["hbpr tune CONFIG --resume", "hbpr study resume FOLDER"]),
+        (["--resume", "a b"], ["hbpr tune CONFIG --resume", "hbpr study resume 'a b'"]),
+    ],
+)
+def test_without_config_it_says_what_to_write(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], messages: list[str]
+) -> None:
+    assert run(cli, ["tune", *arguments]) == 2
+    said = capsys.readouterr().err
+    assert all(message in said for message in messages)
 
 
 def test_python_m_tune_is_the_same_command(config: Path) -> None:

@@ -23,8 +23,9 @@ def test_what_says_nothing_about_a_trial_may_change(small_study) -> None:
     )
     assert reopen(folder.path, changed, DATA) == folder
     assert read_settings(folder.path) == (changed, DATA)
-    with pytest.raises(StudyError, match=r"sweep\.num_trials: was 9, is now 4"):
+    with pytest.raises(StudyError, match=r"sweep\.num_trials: was 9, is now 4") as error:
         reopen(folder.path, small_study(), DATA)
+    assert error.value.exit_code == 2
 
 
 def test_a_finished_study_is_taken_up_again_for_more_trials(small_study) -> None:

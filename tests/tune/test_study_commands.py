@@ -34,7 +34,25 @@ def test_a_study_is_listed_in_each_state(folder: StudyFolder, capsys) -> None:
     listed = said(capsys, "list")
     assert "finished" in listed
     assert "0.2500" in listed
-    assert "no studies in elsewhere" in said(capsys, "list", "--storage", "elsewhere")
+
+
+def test_a_folder_without_studies_is_told(capsys, tmp_path: Path) -> None:
+    told = said(capsys, "list", "--storage", str(tmp_path))
+    assert f"no studies in {tmp_path}: no EXPERIMENT/STUDY/settings.json" in told
+    nowhere = tmp_path / "nowhere"
+    told = said(capsys, "list", "--storage", str(nowhere), code=2)
+    assert f"there is no folder {nowhere}" in told
+    told = said(capsys, "show", str(tmp_path), code=2)
+    assert told.startswith(f"error: {tmp_path}: this is not the folder of a study")
+    assert "hbpr study list" in told
+
+
+def test_a_study_of_another_version_is_listed_and_cannot_be_shown(folder, capsys) -> None:
+    content = json.loads(folder.settings.read_text())
+    content["settings"]["sweep"]["unknown"] = 1
+    folder.settings.write_text(json.dumps(content))
+    assert "unreadable: " in said(capsys, "list")
+    assert "another version of hbpr" in said(capsys, "show", str(folder.path), code=2)
 
 
 def test_a_study_is_shown(folder: StudyFolder, capsys) -> None:
@@ -47,13 +65,13 @@ def test_a_study_is_shown(folder: StudyFolder, capsys) -> None:
 
 
 def test_what_cannot_be_resumed_is_told(folder: StudyFolder, capsys, tmp_path: Path) -> None:
-    assert "not the folder of a study" in said(capsys, "resume", str(tmp_path), code=1)
+    assert "not the folder of a study" in said(capsys, "resume", str(tmp_path), code=2)
     wrong = said(capsys, "resume", str(folder.path), "--set", "sweep.num_trals=3", code=2)
     assert "--set sweep.num_trals" in wrong
     content = json.loads(folder.settings.read_text())
     folder.settings.write_text(json.dumps(content | {"data": {"": "f"}}))
-    assert "were given in memory" in said(capsys, "resume", str(folder.path), code=1)
+    assert "were given in memory" in said(capsys, "resume", str(folder.path), code=2)
 
 
 def test_sync_without_records_is_told(folder: StudyFolder, capsys) -> None:
-    assert "no records of a study" in said(capsys, "sync", str(folder.path), code=1)
+    assert "no records of a study" in said(capsys, "sync", str(folder.path), code=2)
