@@ -59,7 +59,7 @@ def test_a_short_trial(small_study, n_iter: int) -> None:
 @pytest.mark.ray
 @pytest.mark.usefixtures("shared_ray")
 def test_nothing_is_recorded(small_study, tmp_path) -> None:
-    found = estimate(small_study())
+    found = estimate(small_study({"max_concurrent": None}))
     assert found.by_cpu == 2
     assert found.by_memory >= 1
     assert found.n_trials == 4
