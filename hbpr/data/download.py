@@ -53,7 +53,7 @@ def find_or_fetch(
 
     Args:
         name: Name of the dataset, and of its folder in `home`.
-        home: Folder that holds the datasets; made if it does not exist.
+        home: Folder that holds the datasets; made once something arrives.
         folders: Folders in `home` where a copy may lie.
         files: Files that make a copy complete.
         url: Where the zip is published.
@@ -68,14 +68,17 @@ def find_or_fetch(
         if all((home / folder / file).is_file() for file in files):
             return home / folder
     archive, target = home / f"{name}.zip", home / name
+    known = home.is_dir()
+    if not known and os.environ.get(ENV_HOME):
+        _log.warning("there is no folder %s (%s); it is made for %s", home, ENV_HOME, name)
     try:
-        home.mkdir(parents=True, exist_ok=True)
         _provide(archive, url, md5)
         unpack(archive, target)
         archive.unlink()
     except (FetchError, OSError) as error:
         raise DatasetMissingError(
-            f"{name}: not found in {target} and could not be fetched: {error}. "
+            f"{name}: not found in {target}{'' if known else f' (there is no folder {home})'} and "
+            f"could not be fetched: {error}. "
             f"Get {url} and put it at {archive}, or unpack it so that {target} holds "
             f"{', '.join(files)}. Set {ENV_HOME} to look in another folder."
         ) from error

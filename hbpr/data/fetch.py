@@ -36,7 +36,7 @@ def fetch(
 
     Args:
         url: http or https address.
-        path: Where the file goes; its folder exists.
+        path: Where the file goes; its folder is made once something arrives.
         tries: Number of connections made at most.
         timeout_s: Seconds without a byte after which a connection is given up.
         pause_s: Seconds before the second try; doubled before each further one.
@@ -101,6 +101,7 @@ def _receive(response: Any, part: Path, start: int) -> str:
     length = response.headers.get("Content-Length")
     total = start + int(length) if length is not None else None
     received = start
+    part.parent.mkdir(parents=True, exist_ok=True)
     with part.open("r+b" if start else "wb") as sink, _progress(part.stem, start, total) as advance:
         sink.seek(start)
         while True:

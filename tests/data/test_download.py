@@ -147,6 +147,19 @@ def test_what_was_not_found_is_said_in_one_message(site, home):
     assert isinstance(raised.value, FileNotFoundError)
 
 
+def test_a_folder_is_made_only_for_what_arrives(site, home, monkeypatch, caplog):
+    monkeypatch.setenv("HBPR_DATA_HOME", str(home))
+    with pytest.raises(DatasetMissingError, match=r"\(there is no folder .*data\) and could not"):
+        get(site, home)
+    assert not home.parent.exists()
+    assert f"there is no folder {home} (HBPR_DATA_HOME)" in caplog.text
+    caplog.clear()
+    home.mkdir(parents=True)
+    with pytest.raises(DatasetMissingError, match="ds and could not be fetched"):
+        get(site, home)
+    assert caplog.text == ""
+
+
 def test_a_folder_that_cannot_be_written_is_named(site, tmp_path):
     site.files["/ds.zip"] = ZIP
     (tmp_path / "file").write_text("")
