@@ -18,7 +18,8 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -124,6 +125,18 @@ def create(settings: StudySettings, fingerprints: Mapping[str, str]) -> StudyFol
     content = {"settings": _public(settings), "data": dict(fingerprints)}
     write_json(folder.settings, content)
     return folder
+
+
+@contextmanager
+def removed_if_empty(folder: Path) -> Iterator[None]:
+    """If the body raises, take away the folder of an experiment and its storage where empty."""
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):  # something is there, or nothing any more
+            folder.rmdir()
+            folder.parent.rmdir()
+        raise
 
 
 def newest_unfinished(settings: StudySettings) -> StudyFolder:

@@ -73,6 +73,7 @@ class Progress(ray_tune.Callback):
         if self._console.is_terminal:
             self._live = Live(console=self._console, auto_refresh=False, transient=True)
             self._live.start()
+            self._live.update(self._picture(), refresh=True)
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Count a trial that runs; one that is started again is still one."""
@@ -139,6 +140,10 @@ class Progress(ray_tune.Callback):
         return sum(self._counts.values())
 
     def _states(self) -> str:
+        """Return the counts; before the first trial runs, what is waited for."""
+        if self._first is None:
+            ended = [f"{count} {state}" for state, count in self._counts.items() if count]
+            return ", ".join([*ended, "waiting for the first trial to start"])
         counts = self._counts | {"running": len(self._running)}
         return ", ".join(f"{count} {state}" for state, count in counts.items())
 
@@ -168,6 +173,11 @@ class Progress(ray_tune.Callback):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state | {"_console": Console()})
+
+
+def say(line: str) -> None:
+    """Show a line on stdout, beside those of `Progress`."""
+    Console().print(line, highlight=False, soft_wrap=True, markup=False)
 
 
 def as_words(settings: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ import secrets
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,7 +74,11 @@ class Runtime:
 
 @contextmanager
 def ray_runtime(
-    address: str | None = None, *, cpus: int | None = None, data_bytes: int = 0
+    address: str | None = None,
+    *,
+    cpus: int | None = None,
+    data_bytes: int = 0,
+    tell: Callable[[str], None] = logger.info,
 ) -> Iterator[Runtime]:
     """Run the body with Ray at hand, and leave nothing behind.
 
@@ -86,6 +90,7 @@ def ray_runtime(
         address: ``HOST:PORT`` of a cluster's head, or ``auto`` on one of its nodes.
         cpus: CPUs of a private Ray; None: all of the machine.
         data_bytes: Size of the data that trials will share; sizes a private object store.
+        tell: Called with what is about to take seconds.
 
     Raises:
         ClusterError: No cluster answers at the address, or a private Ray did not start.
@@ -98,6 +103,7 @@ def ray_runtime(
                 yield _describe(private=False)
                 return
         address = address or os.environ.get("RAY_ADDRESS") or None
+        tell(f"joining Ray at {address}" if address else "starting Ray on this machine")
         started = _joined(address) if address else _private(cpus, data_bytes)
         with started as runtime:
             yield runtime
@@ -171,20 +177,66 @@ def _sweep(base: str) -> None:
 
 
 def _start(folder: str, cpus: int | None, data_bytes: int) -> None:
+    """Start Ray, with a second try: it waits 30 s for its processes and cannot be told to wait on.
+
+    Raises:
+        ClusterError: It did not start twice.
+    """
     import ray
 
-    try:
-        ray.init(
-            address="local",
-            num_cpus=cpus,
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            object_store_memory=_STORE_SPARE_BYTES + 2 * data_bytes,
-            _temp_dir=os.path.join(folder, "ray"),  # Ray opens it for everybody; `folder` is ours
-        )
-    except Exception as error:  # a start that takes too long is a bare Exception of Ray's
-        raise ClusterError(f"a private Ray did not start on this machine: {error}") from error
+    for last in (False, True):
+        try:
+            _try_to_start(folder, cpus, data_bytes)
+        except Exception as error:  # a start that takes too long is a bare Exception of Ray's
+            _end_processes(folder)
+            ray.shutdown()
+            if last:
+                raise ClusterError(
+                    f"a private Ray did not start on this machine, in two tries: {error} "
+                    f"{_burden()}. Most often the machine is too busy or has too little free "
+                    "memory: wait for other work or end it, then start again; or join a cluster "
+                    "with --address HOST:PORT"
+                ) from error
+            logger.warning("a private Ray did not start: %s %s: trying again", error, _burden())
+        else:
+            return
+
+
+def _try_to_start(folder: str, cpus: int | None, data_bytes: int) -> None:
+    import ray
+
+    ray.init(
+        address="local",
+        num_cpus=cpus,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+        object_store_memory=_STORE_SPARE_BYTES + 2 * data_bytes,
+        _temp_dir=os.path.join(folder, "ray"),  # Ray opens it for everybody; `folder` is ours
+    )
+
+
+def _end_processes(folder: str) -> None:
+    """End what a start that failed left running: processes that name its folder."""
+    import psutil  # type: ignore[import-untyped]  # Ray's own copy
+
+    for process in psutil.Process().children(recursive=True):
+        try:
+            if any(folder in word for word in process.cmdline()):
+                process.kill()
+        except psutil.NoSuchProcess:
+            logger.debug("process %d ended by itself", process.pid)
+
+
+def _burden() -> str:
+    """Return how busy the machine is."""
+    import psutil
+
+    memory = psutil.virtual_memory()
+    return (
+        f"Load of the last minute: {os.getloadavg()[0]:.1f} on {os.cpu_count()} CPUs; free memory: "
+        f"{memory.available / 2**30:.1f} of {memory.total / 2**30:.1f} GiB"
+    )
 
 
 def _describe(*, private: bool) -> Runtime:

@@ -5,6 +5,7 @@ Ray Tune run over the trials that the journal does not know as ended; see
 ``docs/decisions/0006-warm-actors-and-steps.md``.
 """
 
+import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -28,6 +29,7 @@ from tune.interrupt import StopRequest, StudyInterrupted, orderly_stop
 from tune.journal import JournalTrial, prune_running, read_journal
 from tune.lineage import describe
 from tune.page import write_page
+from tune.progress import say
 from tune.recorder import MlflowRecorder
 from tune.result import StudyResult, TrialRecord
 from tune.runtime import Runtime, ray_runtime
@@ -37,6 +39,8 @@ from tune.settings import StudySettings
 from tune.space import Space
 from tune.summary import write_text
 from tune.watch import Watch
+
+_log = logging.getLogger(__name__)
 
 __all__ = ["StudyInterrupted", "StudyResult", "TrialRecord", "run_study"]
 
@@ -85,11 +89,17 @@ def run_study(
     datasets = load_datasets(settings, space, data)
     fingerprints = {key: interactions.fingerprint for key, interactions in datasets.items()}
     folder = None
-    check_writable(folders.experiment_folder(settings))
+    experiment = folders.experiment_folder(settings)
+    check_writable(experiment)
     if resume is not None:
         folder = folders.reopen(Path(resume), settings, fingerprints)
     data_bytes = sum(map(n_bytes, datasets.values()))
-    with orderly_stop() as stop, ray_runtime(address, cpus=cpus, data_bytes=data_bytes) as ray:
+    tell = say if progress else _log.info
+    with (
+        folders.removed_if_empty(experiment),
+        orderly_stop() as stop,
+        ray_runtime(address, cpus=cpus, data_bytes=data_bytes, tell=tell) as ray,
+    ):
         slots = trial_slots(settings, ray)
         folder = folder or folders.create(settings, fingerprints)
         return _Study(settings, space, datasets, folder, stop, beginning).run(

@@ -28,6 +28,21 @@ def test_what_says_nothing_about_a_trial_may_change(small_study) -> None:
     assert error.value.exit_code == 2
 
 
+def test_a_start_that_fails_leaves_no_empty_folder(tmp_path: Path) -> None:
+    experiment = tmp_path / "studies" / "small"
+    (experiment / "another").mkdir(parents=True)
+    with pytest.raises(KeyError), folders.removed_if_empty(experiment):
+        raise KeyError
+    assert experiment.exists()
+    (experiment / "another").rmdir()
+    with folders.removed_if_empty(experiment):
+        pass
+    assert experiment.exists()
+    with pytest.raises(KeyError), folders.removed_if_empty(experiment):
+        raise KeyError
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_finished_study_is_taken_up_again_for_more_trials(small_study) -> None:
     folder = folders.create(small_study(), DATA)
     folder.summary.write_text("{}")

@@ -43,6 +43,14 @@ def test_a_plain_line_says_it_all() -> None:
     )
 
 
+def test_the_start_does_not_look_like_a_halt() -> None:
+    progress = Progress(8, GOALS, console=Console(file=io.StringIO()))
+    progress.setup()
+    assert progress.line() == "0/8 trials: waiting for the first trial to start; 0 s"
+    progress.on_trial_start(0, [], trial(0))
+    assert "0 failed, 1 running" in progress.line()
+
+
 def test_plain_lines_come_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
     out = io.StringIO()
     clock = [100.0]
@@ -81,6 +89,7 @@ def test_a_resumed_study_counts_on() -> None:
     progress = Progress(8, GOALS, before=before, console=Console(file=io.StringIO()))
     progress.setup()
     assert progress.line().startswith(
-        "2/8 trials: 1 finished, 1 pruned, 0 failed, 0 running; best val/auc 0.5000; "
+        "2/8 trials: 1 finished, 1 pruned, waiting for the first trial to start; "
+        "best val/auc 0.5000; "
     )
     assert progress.line().endswith("; 0 s")

@@ -1,11 +1,14 @@
 import os
+import re
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from hbpr.errors import ClusterError
-from tune.runtime import Runtime, ray_runtime
+from tune.runtime import Runtime, _start, ray_runtime
 
 
 def test_one_trial_lies_on_one_node() -> None:
@@ -26,11 +29,43 @@ def test_a_private_ray_that_takes_too_long(monkeypatch: pytest.MonkeyPatch) -> N
         raise Exception("The current node timed out during startup.")  # as Ray does
 
     monkeypatch.setattr(ray, "init", too_long)
+    told: list[str] = []
     with (
-        pytest.raises(ClusterError, match=r"did not start on this machine: .*timed out"),
-        ray_runtime(None, cpus=1),
+        pytest.raises(ClusterError, match=r"did not start on this machine, .*timed out") as error,
+        ray_runtime(None, cpus=1, tell=told.append),
     ):
         pass
+    assert re.search(r"Load of the last minute: \d.* on \d+ CPUs; free memory", str(error.value))
+    assert "--address HOST:PORT" in str(error.value)
+    assert told == ["starting Ray on this machine"]
+
+
+def test_a_start_that_failed_is_tried_again_without_its_processes(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    import ray
+
+    started = []
+
+    def slow_at_first(**_: object) -> None:
+        started.append(subprocess.Popen(["sleep", "60"]))
+        started.append(
+            subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", str(tmp_path)])
+        )
+        if len(started) == 2:
+            raise Exception("The current node timed out during startup.")  # as Ray does
+
+    monkeypatch.setattr(ray, "init", slow_at_first)
+    try:
+        _start(str(tmp_path), 1, 0)
+        assert "did not start" in caplog.text
+        other, own, _, second = started
+        assert own.wait(timeout=60) != 0
+        assert (other.poll(), second.poll()) == (None, None)
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
 
 
 @pytest.mark.parametrize("by", ["argument", "RAY_ADDRESS"])
