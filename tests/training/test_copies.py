@@ -4,8 +4,10 @@ import threading
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from hbpr.training.fused.copies import Copies, Shared, rounds_of
+from hbpr.training.fused.copies import Copies, Shared, rounds_of, shares
 
 
 def shared(visits: float, *, adagrad: bool = False, n: int = 5, d: int = 3) -> Shared:
@@ -72,3 +74,12 @@ def test_a_failing_thread_is_reported_and_holds_nobody_up(failing: int) -> None:
 def test_merges_are_rare_enough_to_pay() -> None:
     assert rounds_of(800_000, 3_700, 2) == 4
     assert rounds_of(1_000, 3_700, 2) == 0
+
+
+@given(st.lists(st.integers(0, 1000), max_size=40), st.integers(1, 5))
+def test_every_block_has_one_thread_and_none_has_much_more(sizes: list[int], n: int) -> None:
+    parts = shares(np.asarray(sizes, np.int64), n)
+    assert sorted(place for part in parts for place in part.tolist()) == list(range(len(sizes)))
+    assert all((np.diff(part) > 0).all() for part in parts)
+    loads = [sum(sizes[place] for place in part) for part in parts]
+    assert max(loads) - min(loads) <= max(sizes, default=0)

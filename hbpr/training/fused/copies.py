@@ -8,10 +8,12 @@ same way every time: the same seed and the same number of threads give the same 
 How much of the changes is taken depends on how often a row is met. A row met m times by each of T
 threads goes the share ``1 - r**m`` of its way to where it is heading, r being what a step leaves of
 the way; one thread would have gone ``1 - r**(T m)``. So the sum of the changes is taken times
-``(1 - r**(T m)) / (T (1 - r**m))``: rows met seldom add up their changes, rows met often, which
-every thread has brought to the end of their way, take the mean.
+``(1 - r**(T m)) / (T (1 - r**m))``, which is the mean of ``r**(m t)`` for t from 0 to T - 1: rows
+met seldom add up their changes, rows met often, which every thread has brought to the end of their
+way, take the mean.
 """
 
+import heapq
 import math
 import threading
 from collections.abc import Callable
@@ -22,6 +24,8 @@ import numpy as np
 import torch
 from numba import njit
 from numpy.typing import NDArray
+
+from hbpr.training.fused.gradients import FAST
 
 #: Positives that a thread visits between two merges, for each shared row: a merge costs a row
 #: about what training on one positive does.
@@ -81,19 +85,18 @@ class Copies:
         Returns:
             Sum of what `work` returned, added up in the same order every time.
         """
-        for part, rows, sums in zip(self._shared, self._rows, self._sums, strict=True):
-            rows[...] = part.rows
-            sums[...] = part.sums
         barrier = threading.Barrier(self.threads)
 
         def follow(thread: int) -> float:
             total = 0.0
             try:
                 for turn in range(self.rounds):
+                    self._copy(thread)
                     total += work(thread, turn)
                     barrier.wait()
                     self._merge(thread, lr)
-                    barrier.wait()
+                    if turn + 1 < self.rounds:
+                        barrier.wait()
             except BaseException:
                 barrier.abort()
                 raise
@@ -108,12 +111,40 @@ class Copies:
             raise
         return total + sum(other.result() for other in others)
 
+    def _copy(self, thread: int) -> None:
+        """Copy the shared rows; the thread itself does, so that they lie in its core's cache."""
+        for part, rows, sums in zip(self._shared, self._rows, self._sums, strict=True):
+            rows[thread] = part.rows
+            sums[thread] = part.sums
+
     def _merge(self, thread: int, lr: float) -> None:
         """Merge the thread's share of the rows."""
         for part, rows, sums in zip(self._shared, self._rows, self._sums, strict=True):
             edges = [len(part.rows) * k // self.threads for k in (thread, thread + 1)]
             met = np.float32(1.0 / (self.threads * self.rounds))
             _merge(*part, rows, sums, met, np.float32(lr), self._adagrad, *edges)
+
+
+def shares(sizes: NDArray[np.int64], n: int) -> list[NDArray[np.intp]]:
+    """Part blocks into n lists of nearly the same size: the largest first to the least loaded.
+
+    Args:
+        sizes: Positives of each block, in the order of visits.
+        n: Number of lists.
+
+    Returns:
+        The blocks' places in `sizes`, rising within a list.
+
+    Source:
+        Graham, "Bounds on multiprocessing timing anomalies", SIAM J. Appl. Math. 17(2), 1969.
+    """
+    loads = [(0, k) for k in range(n)]
+    places: list[list[int]] = [[] for _ in range(n)]
+    for place in np.argsort(-sizes, kind="stable").tolist():
+        load, k = loads[0]
+        places[k].append(place)
+        heapq.heapreplace(loads, (load + int(sizes[place]), k))
+    return [np.sort(np.asarray(own, np.intp)) for own in places]
 
 
 def rounds_of(n_pairs: int, n_rows: int, threads: int) -> int:
@@ -127,7 +158,7 @@ def rounds_of(n_pairs: int, n_rows: int, threads: int) -> int:
     return round(n_pairs / (threads * n_rows * _POSITIVES_PER_ROW) + 0.25)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, fastmath=set(FAST), error_model="numpy")
 def _merge(
     shared: Any,
     shared_sums: Any,
@@ -140,14 +171,14 @@ def _merge(
     first: Any,
     last: Any,
 ) -> None:
-    """Bring the changes of all copies of the rows first .. last - 1 together, and copy them back.
+    """Bring the changes of all copies of the rows first .. last - 1 together.
 
     Args:
         shared: (n, d) float32 rows as they were when the round began; become the merged ones.
         shared_sums: Adagrad's sums of squares likewise.
         visits: (n,) float32 times that an epoch meets each row.
         rows: (T, n, d) float32 the threads' copies.
-        sums: (T, n, d) float32 the threads' copies of the sums.
+        sums: (T, n, d) float32 the threads' copies of the sums; become their changes.
         met: Share of an epoch's visits that one thread makes in a round.
         lr: Learning rate.
         adagrad: Whether sums are used.
@@ -169,13 +200,11 @@ def _merge(
             for t in range(n_threads):
                 for f in range(d):
                     shared_sums[row, f] += sums[t, row, f]
-            for t in range(n_threads):
-                for f in range(d):
-                    sums[t, row, f] = shared_sums[row, f]
-        way = step * _CURVATURE * visits[row] * met
-        share = np.float32(1.0)
-        if way > np.float32(1e-4):
-            share = math.expm1(-n_threads * way) / (n_threads * math.expm1(-way))
+        left = math.exp(-step * _CURVATURE * visits[row] * met)
+        share, power = np.float32(0.0), np.float32(1.0)
+        for _ in range(n_threads):
+            share += power / n_threads
+            power *= left
         for f in range(d):
             change[f] = -n_threads * shared[row, f]
         for t in range(n_threads):
@@ -183,6 +212,3 @@ def _merge(
                 change[f] += rows[t, row, f]
         for f in range(d):
             shared[row, f] += share * change[f]
-        for t in range(n_threads):
-            for f in range(d):
-                rows[t, row, f] = shared[row, f]

@@ -12,7 +12,7 @@ from hbpr.models import MatrixFactorization, Recommender
 from hbpr.settings.models import OptimizerSettings, TrainingSettings, TrialSettings
 from hbpr.training.engine import Engine, State
 from hbpr.training.fused import hybrid, onehot
-from hbpr.training.fused.copies import Copies, Shared, rounds_of
+from hbpr.training.fused.copies import Copies, Shared, rounds_of, shares
 from hbpr.training.fused.gradients import CODES
 from hbpr.training.fused.pools import follow, make_pools, places_of
 from hbpr.training.losses import harmonic_numbers
@@ -171,17 +171,17 @@ class FusedEngine(Engine):
         lr: float,
     ) -> float:
         """Train with several threads, each on its part of the blocks in each round."""
-        ends = np.cumsum(self._block_pairs[blocks])
-        n_parts = copies.threads * copies.rounds
-        cuts = np.searchsorted(ends, ends[-1] * np.arange(1, n_parts) / n_parts)
-        parts = np.split(blocks, cuts)
+        parts = [
+            [turn[places] for places in shares(self._block_pairs[turn], copies.threads)]
+            for turn in np.array_split(blocks, copies.rounds)
+        ]
 
         def work(thread: int, turn: int) -> float:
             own, own_sums = copies.rows_of(thread), copies.sums_of(thread)
             own[-1], own_sums[-1] = own[-1][:, 0], own_sums[-1][:, 0]  # biases
             apart = 3 - len(own)
             mixed = [*rows[:apart], *own, *rows[3 : 3 + apart], *own_sums]
-            return self._train(thread, mixed, parts[turn * copies.threads + thread], lr)
+            return self._train(thread, mixed, parts[turn][thread], lr)
 
         return copies.run(work, lr)
 
