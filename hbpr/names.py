@@ -3,8 +3,10 @@
 A name is ``part/metric`` or ``part/metric_at_k``, such as ``val/ndcg_at_10``: MLflow refuses ``@``.
 """
 
+import difflib
 import re
-from typing import Final, Literal, NamedTuple
+from collections.abc import Sequence
+from typing import Final, Literal, NamedTuple, get_args
 
 from hbpr.errors import ConfigError
 
@@ -52,11 +54,15 @@ def metric_name(part: Part, metric: str, k: int | None = None) -> str:
     return f"{part}/{metric}" if k is None else f"{part}/{metric}_at_{k}"
 
 
-def parse_metric_name(name: str) -> MetricName:
+def parse_metric_name(name: str, others: Sequence[str] = ()) -> MetricName:
     """Take a metric name apart.
 
+    Args:
+        name: The name.
+        others: What could stand in its place, for the message.
+
     Raises:
-        ConfigError: The name is not one that hbpr reports.
+        ConfigError: The name is not one that hbpr reports; the nearest one is given.
 
     Example:
         >>> parse_metric_name("val/ndcg_at_10")
@@ -67,10 +73,27 @@ def parse_metric_name(name: str) -> MetricName:
         part, metric, k = match.groups()
         if (metric in AT_K and k is not None) or (metric in WHOLE and k is None):
             return MetricName(part, metric, int(k) if k else None)
+    digits = re.search(r"[1-9][0-9]*", name)
+    heads = [f"{m}_at_{digits[0] if digits else 10}" for m in AT_K]
+    known = [f"{part}/{metric}" for part in get_args(Part) for metric in (*heads, *WHOLE)]
+    written = name.lower().replace("@", "_at_")
+    near = difflib.get_close_matches(written, [*known, *others], n=1, cutoff=0.5)
     raise ConfigError(
-        f"metric {name!r}: expected val/ or test/ followed by one of "
-        f"{', '.join(f'{m}_at_K' for m in AT_K)}, {', '.join(WHOLE)}; for example val/ndcg_at_10"
+        f"a metric is val/ or test/ followed by one of {', '.join(f'{m}_at_K' for m in AT_K)}, "
+        f"{', '.join(WHOLE)}{', or ' if others else ''}{' or '.join(others)}, got {name!r}. "
+        + (f"Did you mean {near[0]}?" if near else f"For example {known[0]}")
     )
+
+
+def check_validation_metric(name: str) -> str:
+    """Return the name of a metric of the validation part as it is.
+
+    Raises:
+        ConfigError: It is none.
+    """
+    if parse_metric_name(name).part != "val":
+        raise ConfigError(f"must be a validation metric (val/...), got {name!r}")
+    return name
 
 
 def best_name(metric: str) -> str:

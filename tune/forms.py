@@ -8,7 +8,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hbpr.errors import ConfigError
-from hbpr.names import parse_metric_name
+from hbpr.names import check_validation_metric
+
+#: A metric that needs no length of a list in the settings.
+_ALWAYS_REPORTED = "val/auc"
 
 
 def complete(sweep: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -58,6 +61,10 @@ def with_one_metric(study: Mapping[str, Any], default: str) -> Mapping[str, Any]
     metric = sweep.get("metric") or _first_objective(sweep) or training.get("monitor") or default
     if not isinstance(metric, str):
         return study
+    if not _is_validation_metric(metric):  # one complaint, where it was written, is enough
+        if sweep.get("metric"):
+            return {**study, "training": {**training, "monitor": _ALWAYS_REPORTED}}
+        return study
     return {
         **study,
         "training": {**training, "monitor": metric},
@@ -69,7 +76,11 @@ def _first_objective(sweep: Mapping[str, Any]) -> Any:
     objectives = sweep.get("objectives")
     first = objectives[0] if isinstance(objectives, Sequence) and objectives else None
     metric = first.get("metric") if isinstance(first, Mapping) else None
+    return metric if _is_validation_metric(str(metric)) else None  # refused where it stands
+
+
+def _is_validation_metric(name: str) -> bool:
     try:
-        return parse_metric_name(str(metric)) and metric
+        return bool(check_validation_metric(name))
     except ConfigError:
-        return None  # it is refused where it stands
+        return False

@@ -22,14 +22,14 @@ def check_recorded(name: str, place: str = "") -> None:
     """
     if name in COSTS:
         return
-    costs = " or ".join(COSTS)
     try:
-        part = parse_metric_name(name).part
+        part = parse_metric_name(name, COSTS).part
     except ConfigError as error:
-        raise ConfigError(f"{place}{error}, or {costs}") from None
+        raise ConfigError(f"{place}{error}") from None
     if part != "val":
         raise ConfigError(
-            f"{place}metric must be a validation metric (val/...), {costs}, got {name!r}"
+            f"{place}metric must be a validation metric (val/...), {' or '.join(COSTS)}, got "
+            f"{name!r}"
         )
 
 
@@ -39,8 +39,6 @@ def check_goals(sweep: "SweepSettings") -> None:
     Raises:
         ValueError: The message starts with the setting that is to be changed.
     """
-    if parse_metric_name(sweep.metric).part != "val":
-        raise ValueError(f"metric must be a validation metric (val/...), got {sweep.metric!r}")
     goals = sweep.goals()
     first, names = goals.objectives[0], [each.metric for each in goals.objectives]
     if first.metric in COSTS or first.mode == "min":

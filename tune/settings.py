@@ -9,7 +9,13 @@ from pydantic import Field, model_validator
 from hbpr.errors import ConfigError, SpaceError
 from hbpr.names import COSTS
 from hbpr.settings.load import apply_overrides, resolve_paths, validate
-from hbpr.settings.models import GrowthSettings, Seed, Settings, TrialSettings
+from hbpr.settings.models import (
+    GrowthSettings,
+    Seed,
+    Settings,
+    TrialSettings,
+    ValidationMetric,
+)
 from hbpr.settings.yaml import Document, load_yaml
 from tune.forms import complete, with_one_metric
 from tune.objectives import Goals, Limit, Objective
@@ -170,7 +176,9 @@ class SweepSettings(Settings):
     grid over these lists.
     """
 
-    metric: str = Field(_DEFAULT_METRIC, description="Validation metric that picks the winner.")
+    metric: ValidationMetric = Field(
+        _DEFAULT_METRIC, description="Validation metric that picks the winner."
+    )
     mode: Literal["max"] = Field("max", description="All metrics are better when higher.")
     objectives: tuple[ObjectiveSettings, ...] = Field(
         (),

@@ -5,10 +5,12 @@ Every default lives here. A study's ``sweep`` section is `tune.settings.SweepSet
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from hbpr.names import parse_metric_name
+from hbpr.names import check_validation_metric, parse_metric_name
 
+#: Full name of a metric of the validation part.
+ValidationMetric = Annotated[str, AfterValidator(check_validation_metric)]
 Candidates = Literal["all", "observed", "fixed"]
 Features = Literal["indicator", "metadata", "both"]
 ItemFeatures = Literal["indicator", "metadata", "both", "genome"]
@@ -372,7 +374,9 @@ class TrainingSettings(Settings):
     top_k: tuple[Annotated[int, Field(ge=1)], ...] = Field(
         (10, 20), strict=False, min_length=1, description="Lengths of the lists that metrics judge."
     )
-    monitor: str = Field("val/ndcg_at_10", description="Metric that picks the best epoch.")
+    monitor: ValidationMetric = Field(
+        "val/ndcg_at_10", description="Metric that picks the best epoch."
+    )
     early_stopping_patience: int = Field(
         10, ge=0, description="Evaluations without a new best before the end; 0: never stop."
     )
@@ -392,8 +396,6 @@ class TrainingSettings(Settings):
     @model_validator(mode="after")
     def _monitor_is_reported(self) -> "TrainingSettings":
         name = parse_metric_name(self.monitor)
-        if name.part != "val":
-            raise ValueError(f"monitor must be a validation metric (val/...), got {self.monitor!r}")
         if name.k is not None and name.k not in self.top_k:
             raise ValueError(
                 f"monitor {self.monitor!r} needs {name.k} in training.top_k, got {list(self.top_k)}"

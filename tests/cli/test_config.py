@@ -66,6 +66,27 @@ def test_a_file_without_a_sweep_is_a_training_run(
             "sweep:\n  space:\n    optimizer.lrr: [0.1]\n",
             "line 3, optimizer.lrr: no such setting. Did you mean optimizer.lr?",
         ),
+        (
+            "sweep:\n  metric: val/ndgc_at_7\n  space: {model.n_latent: [8]}\n",
+            "line 2, sweep.metric: a metric is val/ or test/ followed by one of ndcg_at_K, "
+            "precision_at_K, recall_at_K, hr_at_K, map_at_K, auc, mrr, got 'val/ndgc_at_7'. "
+            "Did you mean val/ndcg_at_7?",
+        ),
+        (
+            "sweep:\n  metric: test/auc\n  space: {model.n_latent: [8]}\n",
+            "line 2, sweep.metric: must be a validation metric (val/...), got 'test/auc'",
+        ),
+        (
+            "training: {monitor: recall}\nsweep: {space: {model.n_latent: [8]}}\n",
+            "line 1, training.monitor: a metric is val/ or test/ followed by one of",
+        ),
+        (
+            "sweep:\n  objectives: [{metric: val/auc}, {metric: item_vector_byte}]\n"
+            "  space: {model.n_latent: [8]}\n",
+            "line 2, sweep.objectives.1: a metric is val/ or test/ followed by one of ndcg_at_K, "
+            "precision_at_K, recall_at_K, hr_at_K, map_at_K, auc, mrr, or item_vector_bytes "
+            "or score_cpu_ms, got 'item_vector_byte'. Did you mean item_vector_bytes?",
+        ),
     ],
 )
 def test_bad_files_are_exit_code_2_with_one_clear_message(

@@ -101,7 +101,7 @@ def test_settings_survive_a_round_trip():
     ("sweep", "words"),
     [
         ({"metric": "test/ndcg_at_10"}, "must be a validation metric"),
-        ({"metric": "val/ndcg@10"}, "for example val/ndcg_at_10"),
+        ({"metric": "val/ndcg@10"}, "Did you mean val/ndcg_at_10"),
         ({"metric": "val/ndcg_at_7"}, "needs 7 in training.top_k"),
         ({"search": {"algorithm": "grid"}, "num_trials": 3}, "a grid runs all its points"),
         ({"resources": {"cpu": 0}}, "greater than or equal to 1"),
@@ -193,7 +193,7 @@ def test_one_objective_is_the_metric():
     [
         ({"objectives": [BYTES, NDCG]}, r"the first picks .* got item_vector_bytes with mode min"),
         ({"objectives": [NDCG, NDCG]}, r"val/ndcg_at_10 is named twice"),
-        ({"objectives": [NDCG, {"metric": "bytes"}]}, r"'bytes': .* or item_vector_bytes or score"),
+        ({"objectives": [NDCG, {"metric": "bytes"}]}, r"or item_vector_bytes or score"),
         ({"objectives": [NDCG, {"metric": "test/auc"}]}, r"must be a validation .* 'test/auc'"),
         ({"objectives": [NDCG, {"metric": "val/hr_at_7"}]}, r"val/hr_at_7 needs 7 in training.top"),
         ({"metric": "val/auc"}, r"metric is the first of objectives, got val/auc beside val/ndcg"),
