@@ -5,7 +5,7 @@ million rows of text cost 40 MB a column.
 """
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -31,7 +31,8 @@ _PARQUET_ROWS: Final = 1 << 20
 _NEEDED: Final[dict[Role, str]] = {
     "id": "ids",
     "number": "numbers",
-    "time": "numbers or ISO dates, such as 2026-01-31",
+    "time": "numbers, such as Unix seconds, or ISO dates or times, such as 2026-01-31 or "
+    "2026-01-31T14:05:00Z",
 }
 
 
@@ -209,19 +210,36 @@ def _numbers(path: Path, name: str, column: pa.ChunkedArray, role: Role) -> NDAr
         return np.asarray(column.cast(pa.timestamp("us")).to_numpy())
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         return np.asarray(column.cast(pa.float64()).to_numpy())
-    texts = (str(value) for chunk in column.chunks for value in chunk)
-    wrong = next((repr(text) for text in texts if not _readable(text, role)), str(kind))
-    raise DataError(f"{path}: column {name!r} must hold {_NEEDED[role]}, got {wrong}")
+    raise DataError(
+        f"{path}: column {name!r} must hold {_NEEDED[role]}, got {_unfit(column, role)}"
+    )
 
 
-def _readable(text: str, role: Role) -> bool:
-    for read in (float, datetime.fromisoformat)[: 1 if role == "number" else 2]:
+def _unfit(column: pa.ChunkedArray, role: Role) -> str:
+    """Return the first value that is no number or time, else what is wrong with all together."""
+    found = set()
+    for text in (str(value) for chunk in column.chunks for value in chunk):
+        form = _form(text)
+        if form is None or (role == "number" and form != "numbers"):
+            return repr(text)
+        found.add(form)
+    if len(found) == 2:
+        return "both in one column"
+    return f"a column of type {column.type}"
+
+
+def _form(text: str) -> Literal["numbers", "dates"] | None:
+    forms: tuple[tuple[Callable[[str], object], Literal["numbers", "dates"]], ...] = (
+        (float, "numbers"),
+        (datetime.fromisoformat, "dates"),
+    )
+    for read, form in forms:
         try:
             read(text)
         except ValueError:
             continue
-        return True
-    return False
+        return form
+    return None
 
 
 def _is_parquet(path: Path) -> bool:
