@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+    from hbpr.data import Interactions
+    from hbpr.names import Part
     from hbpr.settings import TrialSettings
     from hbpr.training import EpochReport
 
@@ -37,8 +39,8 @@ def train(config: Path, overrides: tuple[str, ...], output: Path | None) -> None
     """Train one model with the settings of CONFIG and record it in MLflow.
 
     A sweep section of the file is left out. Early stopping looks at the validation part; the test
-    part is scored once, with the weights of the best epoch. The record holds the trained model; -o
-    saves it in a folder of your own as well.
+    part is scored once, with the weights of the best epoch, beside a ranking by popularity. The
+    record holds the trained model; -o saves it in a folder of your own as well.
     """
     from hbpr.settings import load_trial
 
@@ -59,7 +61,7 @@ def train(config: Path, overrides: tuple[str, ...], output: Path | None) -> None
     with _Epochs(console, settings) as epochs:
         system = TrainingPipeline(settings).run(data, on_epoch=epochs.show)
     epochs.summary()
-    console.print(_metrics_table(system.metrics))
+    console.print(_metrics_table(system.metrics, _popularity(data, settings)))
     if output is not None:
         system.save(output)
         console.print(
@@ -108,15 +110,31 @@ class _Epochs:
             )
 
 
-def _metrics_table(metrics: Mapping[str, float]) -> "Table":
-    """Lay metrics out with the validation and the test part side by side."""
+def _popularity(data: "Interactions", settings: "TrialSettings") -> dict[str, float]:
+    """Return the metrics of a ranking by popularity, which every model must beat."""
+    from hbpr.evaluation import Popularity, evaluate_part
+
+    parts: list[Part] = ["val"] if data.validation.n_pairs else []
+    parts += ["test"] if data.test.n_pairs else []
+    metrics: dict[str, float] = {}
+    for part in parts:
+        metrics |= evaluate_part(
+            Popularity(data.train), data, part, settings.training.top_k
+        ).metrics
+    return metrics
+
+
+def _metrics_table(metrics: Mapping[str, float], popularity: Mapping[str, float]) -> "Table":
+    """Lay metrics of both parts out side by side, the model's beside those of popularity."""
     from rich.table import Table
 
     table = Table("metric")
-    table.add_column("validation", justify="right")
-    table.add_column("test", justify="right")
+    for heading in ("validation", "popularity", "test", "popularity"):
+        table.add_column(heading, justify="right")
     for name in dict.fromkeys(full.partition("/")[2] for full in metrics):
-        values = [metrics.get(f"{part}/{name}") for part in ("val", "test")]
+        values = [
+            each.get(f"{part}/{name}") for part in ("val", "test") for each in (metrics, popularity)
+        ]
         table.add_row(name, *("" if value is None else f"{value:.4f}" for value in values))
     return table
 

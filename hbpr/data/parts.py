@@ -8,6 +8,9 @@ Candidates say what a held-out item is ranked among, beside the user's other hel
   user's train and validation items. What is in test is not looked at, so it may be among them.
 """
 
+import logging
+from typing import Final
+
 import numpy as np
 
 from hbpr.data.assemble import Assembled
@@ -16,6 +19,11 @@ from hbpr.data.leakage import check_leakage
 from hbpr.data.split import SPLITS
 from hbpr.errors import DataError
 from hbpr.settings.models import Candidates, SplitSettings
+
+_log = logging.getLogger(__name__)
+
+#: A mean over fewer users says little about others.
+_FEW_USERS: Final = 30
 
 
 def to_interactions(
@@ -62,7 +70,20 @@ def to_interactions(
         pages=whole.pages,
     )
     check_leakage(data)
+    _warn_of_few(data)
     return data
+
+
+def _warn_of_few(data: Interactions) -> None:
+    """Say that metrics of a part will be means over a handful of users."""
+    for what, part in (("validation", data.validation), ("test", data.test)):
+        n_users = int((part.counts > 0).sum())
+        if 0 < n_users < _FEW_USERS:
+            _log.warning(
+                "%s: only %d users have an item in the %s part: its metrics are means over them "
+                "and differ by chance. Raise the part's share in data.split, or add interactions",
+                *(data.name, n_users, what),
+            )
 
 
 def draw_outside(known: UserItems, counts: np.ndarray, rng: np.random.Generator) -> UserItems:

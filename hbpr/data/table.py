@@ -30,8 +30,8 @@ def load_table(
 
     Every row is a positive, unless ``table.value`` (at or above the threshold: positive; below:
     observed negative) or ``table.event`` says what it is. Rows with a missing id, value, event,
-    time or weight are left out and counted in the log, and so are rows of other events, repeated
-    pairs, and users and items below the minima.
+    time or weight are left out, and so are rows of other events, repeated positives, and users and
+    items below the minima: a warning counts them.
 
     With ``table.page`` every row that has a page also says that its item was shown there, rows of
     other events too: what a user was shown and never chose is an observed negative.
@@ -65,8 +65,6 @@ def load_table(
     told = {f"without {column}": n for column, n in counts.items() if column != "rows"}
     told["of other events"] = int((~known & ~shown).sum())
     told["of rare users or items"] = int(((known | shown) & ~frequent).sum())
-    left_out = ", ".join(f"{n} {what}" for what, n in told.items() if n)
-    _log.info("%s: %d rows; left out: %s", name, counts["rows"], left_out or "none")
     known &= frequent
     shown &= frequent
     data = UserItemData(name)
@@ -84,6 +82,15 @@ def load_table(
                 f"describes {side}s"
             )
         _add_features(side, add_features, choice, settings, ids, table.delimiter)
+    told["repeated" if table.weight is None else "repeated (their weights add up)"] = (
+        int((known & positive).sum()) - data.n_positives
+    )
+    left_out = ", ".join(f"{n:,} {what}" for what, n in told.items() if n)
+    _log.log(
+        logging.WARNING if left_out else logging.INFO,
+        "%s: %s rows, %s positives; left out: %s",
+        *(name, f"{counts['rows']:,}", f"{data.n_positives:,}", left_out or "none"),
+    )
     return data
 
 

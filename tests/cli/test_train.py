@@ -30,6 +30,9 @@ def test_training_shows_records_and_saves(tiny: Path, capsys: pytest.CaptureFixt
     assert "epoch    2  loss " in out
     assert "epoch    4  loss " in out
     assert "ran to its end after 4 epochs; best epoch" in out
+    [row] = [line for line in out.splitlines() if " auc " in line]
+    _, *figures = row.replace("│", " ").split()
+    assert len(figures) == 4  # validation and test, each beside popularity
     assert "ndcg_at_10" in out
     assert "hbpr serve model" in out
     uri = f"sqlite:///{tiny.parent / 'mlflow.db'}"

@@ -131,6 +131,19 @@ def test_temporal_counts_users_that_train_has_not_seen(caplog):
     assert "1 users are held out without an interaction in train" in caplog.text
 
 
+def test_metrics_over_a_handful_of_users_are_told(caplog):
+    build(early_and_late()).to_interactions(SplitSettings(train=0.5, validation=0.25))
+    assert [record.getMessage() for record in caplog.records] == [
+        f"t: only 10 users have an item in the {part} part: its metrics are means over them and "
+        "differ by chance. Raise the part's share in data.split, or add interactions"
+        for part in ("validation", "test")
+    ]
+    caplog.clear()
+    enough = [(user, item, True, item) for user in range(30) for item in range(6)]
+    build(enough).to_interactions(SplitSettings(train=0.5, validation=0.25))
+    assert caplog.text == ""
+
+
 def test_cold_items_never_enter_training_nor_its_negative_pool():
     data = generate().data.to_interactions(SplitSettings(kind="cold_items"))
     assert data.trainable_items is not None

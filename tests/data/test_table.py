@@ -43,7 +43,6 @@ def names(whole, pairs) -> list[tuple]:
 
 
 def test_every_row_is_a_positive_without_value_or_event(shop, caplog):
-    caplog.set_level(logging.INFO)
     whole = load_table(TableSettings(path=shop, **COLUMNS)).assemble()
     assert names(whole, whole.positives) == [
         ("ann", "007"),
@@ -52,8 +51,9 @@ def test_every_row_is_a_positive_without_value_or_event(shop, caplog):
         ("bob", "12"),
         ("bob", "x9"),
     ]
-    assert "7 rows; left out: 1 without who" in caplog.text
-    assert "1 repeated positive rows" in caplog.text
+    assert [record.getMessage() for record in caplog.records] == [
+        "table: 7 rows, 5 positives; left out: 1 without who, 1 repeated"
+    ]
 
 
 def test_a_value_is_judged_by_the_threshold(shop, caplog):
@@ -81,7 +81,7 @@ def test_events_are_positive_negative_or_nothing(shop, caplog):
     assert names(whole, whole.positives) == [("ann", "007"), ("bob", "12")]
     assert names(whole, whole.negatives) == [("ann", "12"), ("bob", "007")]
     assert whole.positives.weights.tolist() == [1.5, 4.0]
-    assert "1 of other events" in caplog.text
+    assert "1 of other events, 1 repeated (their weights add up)" in caplog.text
 
 
 LOG = """\
@@ -121,7 +121,7 @@ def test_what_a_page_shows_and_nobody_chooses_is_an_observed_negative(log, caplo
     assert names(whole, whole.positives) == [("ann", 2), ("bob", 4)]
     assert names(whole, whole.negatives) == [("ann", 1), ("ann", 3), ("bob", 1)]
     assert whole.negative_times.tolist() == [0.0, 4.0, 5.0]
-    assert "10 rows; left out: 1 of other events" in caplog.text
+    assert "10 rows, 2 positives; left out: 1 of other events" in caplog.text
     assert "2 pairs shown on a page and never chosen, kept as negative" in caplog.text
 
 
@@ -261,7 +261,7 @@ def test_many_batches_equal_one(tmp_path, monkeypatch):
     [
         ({"user": "nobody"}, "there is no column 'nobody'; the columns are 'who', 'what'"),
         ({"value": "kind"}, "column 'kind' must hold numbers, got 'buy'"),
-        ({"time": "kind"}, "column 'kind' must hold numbers or ISO dates, .*, got 'buy'"),
+        ({"time": "kind"}, "column 'kind' must hold numbers, .* or ISO dates .*, got 'buy'"),
         ({"value": "what"}, "the column 'what' is named twice"),
         ({"item": "who"}, "the column 'who' is named twice"),
         ({"event": "kind", "positive_events": ("sell",)}, "has no 'sell'; it has 'buy', 'view'"),
@@ -287,6 +287,29 @@ def test_the_value_that_is_no_time_is_named(tmp_path, first):
     path.write_text(f"user,item,at\n1,a,{first}\n1,b,31.01.2026\n")
     with pytest.raises(DataError, match=r"column 'at' must hold .*, got '31\.01\.2026'"):
         load_table(TableSettings(path=str(path), time="at"))
+
+
+def test_two_forms_of_time_in_one_column_are_told(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("user,item,at\n1,a,1700000000\n1,b,2026-01-31\n")
+    with pytest.raises(DataError, match=r"column 'at' must hold .*, got both in one column"):
+        load_table(TableSettings(path=str(path), time="at"))
+
+
+@pytest.mark.parametrize(
+    ("at", "moment"),
+    [
+        ("2026-01-31", 1769817600.0),
+        ("2026-01-31 14:05", 1769868300.0),
+        ("2026-01-31T14:05:00Z", 1769868300.0),
+        ("1769868300", 1769868300.0),
+        ("1769868300.5", 1769868300.5),
+    ],
+)
+def test_forms_of_a_time(tmp_path, at, moment):
+    path = tmp_path / "t.csv"
+    path.write_text(f"user,item,at\n1,a,{at}\n")
+    assert load_table(TableSettings(path=str(path), time="at")).assemble().positive_times == moment
 
 
 def test_a_file_that_is_not_there():
