@@ -9,11 +9,13 @@ import fcntl
 import logging
 import os
 import re
+import socket
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from hbpr.errors import ConfigError, TrackingError
 
@@ -26,6 +28,8 @@ EXPERIMENT_TAGS: Final = {"mlflow.experimentKind": "custom_model_development"}
 _PERMANENT: Final = frozenset(
     {"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS"}
 )
+#: Seconds to wait for a connection to a server.
+_KNOCK_S: Final = 5.0
 _QUIET: Final = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
@@ -174,11 +178,15 @@ def _import_client() -> "type[MlflowClient]":
 
 
 def _open_server(uri: str) -> "MlflowClient":
+    _knock(uri)
     client_class = _import_client()
     from mlflow.exceptions import MlflowException
 
     before = {key: os.environ[key] for key in _QUIET if key.startswith("MLFLOW_HTTP")}
     os.environ |= {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
+    retries = logging.getLogger("urllib3.connectionpool")  # it warns before each; we raise
+    level = retries.level
+    retries.setLevel(logging.ERROR)
     try:
         client = client_class(tracking_uri=uri, registry_uri=uri)
         client.search_experiments(max_results=1)
@@ -186,7 +194,37 @@ def _open_server(uri: str) -> "MlflowClient":
         raise tracking_error(uri, error) from error
     finally:
         os.environ |= before
+        retries.setLevel(level)
     return client
+
+
+def _knock(uri: str) -> None:
+    """Make sure that somebody listens, before MLflow is imported and tries again and again.
+
+    Behind a proxy only the proxy can tell.
+
+    Raises:
+        ConfigError: The URI names no host, or no port that could be one.
+        TrackingError: Nobody listens there, or there is no such host.
+    """
+    try:
+        parts = urlsplit(uri)
+        host, port = parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError:
+        host, port = None, 0
+    if host is None:
+        raise ConfigError(
+            f"mlflow.tracking_uri: expected http(s)://HOST:PORT, got {mask_uri(uri)!r}"
+        )
+    if parts.scheme in getproxies() and not proxy_bypass(host):
+        return
+    try:
+        socket.create_connection((host, port), timeout=_KNOCK_S).close()
+    except OSError as error:
+        raise TrackingError(
+            f"MLflow at {mask_uri(uri)} cannot be used: it does not answer "
+            f"({error.strerror or error}). Check mlflow.tracking_uri, and that the server runs"
+        ) from error
 
 
 def _open_sqlite(uri: str, create: bool) -> "MlflowClient":

@@ -52,12 +52,31 @@ def test_a_reader_makes_no_file(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_a_server_that_is_away_is_told_in_seconds_without_its_password() -> None:
+def test_a_server_that_is_away_is_told_in_seconds_without_its_password(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     start = time.monotonic()
     with pytest.raises(TrackingError, match=r"http://127.0.0.1:9 .*does not answer") as caught:
         open_client("http://ann:secret@127.0.0.1:9")
+    assert "(Connection refused)" in str(caught.value)
     assert "secret" not in str(caught.value)
+    assert caplog.text == ""
     assert time.monotonic() - start < 10
+
+
+def test_behind_a_proxy_mlflow_asks_and_its_tries_are_not_shown(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    with pytest.raises(TrackingError, match="does not answer"):
+        open_client("http://mlflow.invalid:5000")
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize("uri", ["http://", "http://host:port", "http://host:99999"])
+def test_an_address_without_a_host_or_with_a_wrong_port_is_told(uri: str) -> None:
+    with pytest.raises(ConfigError, match=r"expected http\(s\)://HOST:PORT, got"):
+        open_client(uri)
 
 
 def test_processes_may_create_one_database_at_once(tmp_path: Path) -> None:
