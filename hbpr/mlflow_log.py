@@ -12,18 +12,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from hbpr.errors import TrackingError
+from hbpr.errors import DataError, TrackingError
 from hbpr.mlflow_store import default_tracking_uri, first_line, mask_uri, open_client
+from hbpr.saving import user_id_type
 
 if TYPE_CHECKING:
     import pandas as pd
     from mlflow import MlflowClient
+    from mlflow.models import ModelSignature
 
     from hbpr.recommender import RecommendationSystem
 
 #: Alias of the best version of a registered model.
 CHAMPION: Final = "champion"
 _SYSTEM_FOLDER: Final = "system"
+_DEFAULT_K: Final = 10
 
 
 def log_system(
@@ -73,6 +76,7 @@ def log_system(
                 run_id=run_id,
                 model_uuid=logged.model_id,
                 model_id=logged.model_id,
+                signature=_signature(saved),
             ),
             pip_requirements=[f"hbpr=={version('hbpr')}"],
         )
@@ -80,6 +84,24 @@ def log_system(
     client.finalize_logged_model(logged.model_id, "READY")
     client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
     return f"models:/{logged.model_id}"
+
+
+def _signature(saved: Path) -> "ModelSignature | None":
+    """Return what the model takes and answers; None for ids of a kind that MLflow has no name for.
+
+    It also is what lets MLflow hand on `params`.
+    """
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
+
+    kinds = {"i": "long", "u": "long", "f": "double", "U": "string"}
+    user = kinds.get(user_id_type(saved).kind)
+    if user is None:
+        return None
+    return ModelSignature(
+        inputs=Schema([ColSpec(user, "user"), ColSpec("long", "k", required=False)]),
+        params=ParamSchema([ParamSpec("k", "long", _DEFAULT_K)]),
+    )
 
 
 def load_system(model_uri: str, tracking_uri: str | None = None) -> "RecommendationSystem":
@@ -232,23 +254,31 @@ class SystemModel:
         self.system = system
 
     def predict(
-        self, model_input: "pd.DataFrame", params: Mapping[str, Any] | None = None
+        self,
+        model_input: "pd.DataFrame",
+        params: Mapping[str, Any] | None = None,
     ) -> "pd.DataFrame":
         """Return the best items for each user.
 
         Args:
-            model_input: A column `user` with ids; optionally a column `k` (its first value
-                holds for all).
-            params: `k` may also be given here. Default: 10.
+            model_input: A table with a column `user` of ids, and optionally a column `k` (its
+                first value holds for all).
+            params: `k` may also be given here; a column `k` wins. Default: 10.
 
         Returns:
             Columns user, item, score and rank (from 1).
+
+        Raises:
+            DataError: The input is no such table, or an id is unknown.
         """
-        if "user" not in model_input.columns:
-            raise ValueError(
-                f"model input: expected a column 'user', got {list(model_input.columns)}"
+        columns = getattr(model_input, "columns", None)
+        if columns is None or "user" not in columns:
+            got = type(model_input).__name__ if columns is None else f"columns {list(columns)}"
+            raise DataError(
+                "model input: expected a data frame with a column 'user' of ids, such as "
+                f"pandas.DataFrame({{'user': [42, 43]}}), got {got}"
             )
-        k = (params or {}).get("k", model_input["k"].iloc[0] if "k" in model_input else 10)
+        k = model_input["k"].iloc[0] if "k" in columns else (params or {}).get("k", _DEFAULT_K)
         return self.system.recommend(model_input["user"].to_numpy(), k=int(k))
 
 

@@ -121,6 +121,13 @@ def write_folder(folder: Path, arrays: Arrays, about: dict[str, Any]) -> None:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def user_id_type(folder: Path) -> np.dtype[Any]:
+    """Return the type of the user ids of a saved recommender, without loading it."""
+    about = json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
+    found: np.dtype[Any] = np.dtype(about["arrays"]["data/user_ids"][0])
+    return found
+
+
 def read_folder(folder: Path) -> tuple[Arrays, dict[str, Any]]:
     """Read what `write_folder` wrote.
 

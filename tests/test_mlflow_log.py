@@ -9,8 +9,15 @@ import pandas as pd
 import pytest
 
 from hbpr.data import UserItemData
-from hbpr.errors import TrackingError
-from hbpr.mlflow_log import Registered, load_system, log_system, register_model
+from hbpr.errors import DataError, TrackingError
+from hbpr.mlflow_log import (
+    Registered,
+    SystemModel,
+    _signature,
+    load_system,
+    log_system,
+    register_model,
+)
 from hbpr.mlflow_runs import start_run
 from hbpr.mlflow_store import ensure_experiment, open_client
 from hbpr.models import build_model
@@ -53,7 +60,10 @@ def test_mlflow_itself_loads_the_model_in_a_fresh_process(tracking_uri: str) -> 
     uri = log_system(run.client, run.run_id, system)
     program = (
         "import sys, mlflow, pandas as pd; m = mlflow.pyfunc.load_model(sys.argv[1]); "
-        "print(m.predict(pd.DataFrame({'user': ['u1'], 'k': [2]})).to_json(orient='records'))"
+        "print(m.predict(pd.DataFrame({'user': ['u1'], 'k': [2]})).to_json(orient='records')); "
+        "assert len(m.predict([{'user': 'u1'}, {'user': 'u2'}], params={'k': 3})) == 6; "
+        "print(m.metadata.signature.inputs)\ntry: m.predict(['u1'])\n"
+        "except Exception as error: print(error)"
     )
     done = subprocess.run(
         [sys.executable, "-c", program, uri],
@@ -62,8 +72,27 @@ def test_mlflow_itself_loads_the_model_in_a_fresh_process(tracking_uri: str) -> 
         text=True,
         check=True,
     )
-    rows = json.loads(done.stdout.splitlines()[-1])
+    first, signature, refused = done.stdout.splitlines()[-3:]
+    rows = json.loads(first)
+    assert signature == "['user': string (required), 'k': long (optional)]"
+    assert "Model is missing inputs ['user']" in refused
     assert [row["item"] for row in rows] == system.recommend(["u1"], k=2).item.tolist()
+
+
+@pytest.mark.parametrize("given", [["u1"], np.array(["u1"]), pd.DataFrame({"users": ["u1"]})])
+def test_other_input_than_a_column_of_users_is_told(given: object) -> None:
+    with pytest.raises(DataError, match=r"expected a data frame with a column .user. .*, got"):
+        SystemModel(small_system()).predict(given)
+
+
+@pytest.mark.parametrize(("users", "name"), [([1, 2], "long"), ([1.5, 2.5], "double")])
+def test_the_signature_has_the_type_of_the_ids(tmp_path: Path, users: list, name: str) -> None:
+    data = UserItemData(name="small")
+    data.add_positive_interactions(users * 4, list("abcdefgh"))
+    settings, interactions = TrialSettings(), data.to_interactions()
+    model = build_model(settings.model, interactions, seed=1)
+    RecommendationSystem(model, interactions, settings).save(tmp_path / "saved")
+    assert _signature(tmp_path / "saved").inputs.input_types()[0].name == name
 
 
 def test_the_best_version_of_its_kind_is_the_champion(tracking_uri: str) -> None:
