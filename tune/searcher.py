@@ -76,7 +76,7 @@ class OptunaSearcher(Searcher):
         """Prepare a search; nothing is opened yet.
 
         Args:
-            space: What `Space.check` returned.
+            space: What `tune.space_check.check_space` returned.
             folder: The study's folder; an existing journal in it is continued.
             study_id: Name of the Optuna study.
             metric: Key of a result that is compared.
