@@ -41,7 +41,11 @@ The description of all answers is at http://127.0.0.1:8000/docs.
     type=click.IntRange(0, 65535),
     help="Port to listen on; 0 takes a free one.",
 )
-@click.option("--tracking-uri", help="MLflow of a model URI.  [default: MLFLOW_TRACKING_URI]")
+@click.option(
+    "--tracking-uri",
+    metavar="URI",
+    help="MLflow of a model URI.  [default: MLFLOW_TRACKING_URI, else ./mlflow.db]",
+)
 def serve(model: str, host: str, port: int, tracking_uri: str | None) -> None:
     """Answer recommendations over HTTP.
 

@@ -37,7 +37,7 @@ Examples:
 @config_argument
 @set_option
 def show(config: Path, overrides: tuple[str, ...]) -> None:
-    """Print the space of CONFIG: its dimensions, its size and five sample settings.
+    """Print the space of CONFIG, its size and five sample settings.
 
     Nothing is downloaded, trained or recorded.
     """
