@@ -129,7 +129,7 @@ def _metrics_table(metrics: Mapping[str, float], popularity: Mapping[str, float]
     from rich.table import Table
 
     table = Table("metric")
-    for heading in ("validation", "popularity", "test", "popularity"):
+    for heading in ("validation", "popularity validation", "test", "popularity test"):
         table.add_column(heading, justify="right")
     for name in dict.fromkeys(full.partition("/")[2] for full in metrics):
         values = [
