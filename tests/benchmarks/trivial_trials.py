@@ -20,16 +20,17 @@ import shapes
 def added(found: dict[str, Any], first: int, last: int, cpus: int) -> list[float]:
     """Seconds that each of the trials ``first`` to ``last``, by their end, cost beside its work.
 
-    Ends come in bunches, so that each is a mean over twenty trials.
+    Ends come in bunches, so that each is a mean over twenty trials. Of work that was under way when
+    the twenty began, only what came after is taken off.
     """
     ends = found["ends"]
-    at = [when for when, _, _ in found["work"]]
-    done = np.cumsum([0.0, *(seconds for _, seconds, _ in found["work"])])
+    stops, seconds = np.array([[at, seconds] for at, seconds, _ in found["work"]], float).T
     costs = []
     step = min(20, last - first)
     for i in range(first, last - step + 1, step):
         begin, end = ends[i - 1], ends[i + step - 1]
-        work = done[bisect_right(at, end)] - done[bisect_right(at, begin)]
+        inside = np.minimum(stops, end) - np.maximum(stops - seconds, begin)
+        work = np.clip(inside, 0.0, None).sum()
         costs += [((end - begin) * cpus - work) / step] * step
     return costs
 
@@ -54,11 +55,13 @@ def judge(found: dict[str, Any], options: Any) -> dict[str, Any]:
     part = min(100, max(n_trials // 3, 1))
     begin = min(cpus, n_trials - 1)
     costs = added(found, begin, n_trials, cpus)
+    parts = range(begin, n_trials - part + 1, part)
     return {
         "trials": n_trials,
         "added_first_s": float(np.mean(added(found, begin, begin + part, cpus))),
         "added_last_s": float(np.mean(added(found, n_trials - part, n_trials, cpus))),
         "added_median_s": float(np.median(costs)),
+        "added_by_part_s": [float(np.mean(added(found, i, i + part, cpus))) for i in parts],
         "part": part,
         "growth_mb_per_10_trials": growth(found, part),
         "driver_mb": found["memory"][-1][1] / 1e6 if found["memory"] else None,
@@ -80,6 +83,11 @@ def describe(found: dict[str, Any]) -> str:
         [
             f"last {part} less first {part}",
             f"{(found['added_last_s'] - found['added_first_s']) * 1000:+.0f} ms",
+            "flat",
+        ],
+        [
+            f"added a trial, {part} by {part}",
+            ", ".join(f"{seconds * 1000:.0f}" for seconds in found["added_by_part_s"]) + " ms",
             "flat",
         ],
         [
