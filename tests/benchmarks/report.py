@@ -182,6 +182,9 @@ def search_bars(results: dict[str, Any], row: Callable[..., None]) -> None:
         ("added_last_s", "seconds added to a trial, the last hundred of 1,000"),
     ):
         row(what, 0.15, trivial.get(key), at_most=True)
+    if "added_last_s" in trivial:
+        grown = trivial["added_last_s"] - trivial["added_first_s"]
+        row("seconds more in the last hundred than in the first", 0, grown, at_most=True)
     row("MB of the driver for ten trials", 1, trivial.get("growth_mb_per_10_trials"), at_most=True)
     asha = results.get("asha_vs_random", {}).get("found", {})
     for dataset in ("ml-100k", "ml-1m"):
