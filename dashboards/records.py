@@ -25,6 +25,8 @@ STATES: Final = {
     "RUNNING": "running",
     "SCHEDULED": "waiting",
 }
+#: Kinds of runs that say nothing of what a search tried: the study's own, and finalists repeated.
+_NO_TRIALS: Final = ("study", "repeat")
 #: Columns of `Records.runs` before those of settings and metrics.
 FIXED: Final = (
     "run_id",
@@ -133,7 +135,7 @@ def _all_runs(client: "MlflowClient", experiment: "Experiment") -> list["Run"]:
 
 
 def _select(runs: list["Run"], experiment: str, study: str | None) -> list["Run"]:
-    chosen = [run for run in runs if run.data.tags.get("hbpr.kind") != "study"]
+    chosen = [run for run in runs if run.data.tags.get("hbpr.kind") not in _NO_TRIALS]
     if study is None:
         return chosen
     names = {run.data.tags.get("hbpr.study") for run in chosen} - {None}

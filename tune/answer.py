@@ -12,7 +12,16 @@ from hbpr.evaluation import Ease, Popularity, Scorer
 from hbpr.settings.load import with_values
 from tune.checks import data_of
 from tune.final import Final, best_ease, train_winner
-from tune.finalists import Comparison, Finalist, by_user, compare, judge, run_finals, summarize
+from tune.finalists import (
+    Comparison,
+    Finalist,
+    Repeat,
+    by_user,
+    compare,
+    judge,
+    run_finals,
+    summarize,
+)
 from tune.journal import JournalTrial
 from tune.lineage import Stage, lineage, schedule_of
 from tune.objectives import Goals
@@ -30,6 +39,7 @@ class Answer:
         validation: Its validation metrics, means likewise.
         final: It, trained for the last time and scored on the test part.
         finalists: The trials that were repeated, best mean first; empty where none were.
+        repeats: Those of each finalist, by number.
         comparisons: The winner against the runner-up, popularity and EASE.
         stages: Settings that the winner's weights went through; only a copy has several.
     """
@@ -40,6 +50,7 @@ class Answer:
     validation: dict[str, float]
     final: Final
     finalists: list[Finalist]
+    repeats: dict[int, list[Repeat]]
     comparisons: list[Comparison]
     stages: list[Stage]
 
@@ -75,6 +86,7 @@ def find_answer(
     assert winner.best_epoch is not None
     value, best_epoch = winner.value, winner.best_epoch
     finalists: list[Finalist] = []
+    repeats: dict[int, list[Repeat]] = {}
     comparisons: list[Comparison] = []
     if (len(best), sweep.final.seeds) != (1, 1):
         repeats = run_finals(
@@ -124,7 +136,9 @@ def find_answer(
         ease=ease,
         schedule=schedule_of(stages, base),
     )
-    return Answer(winner, value, best_epoch, validation, final, finalists, comparisons, stages)
+    return Answer(
+        winner, value, best_epoch, validation, final, finalists, repeats, comparisons, stages
+    )
 
 
 def ranked(

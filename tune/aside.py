@@ -9,6 +9,8 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from tune.runs import place_of_event
+
 logger = logging.getLogger(__name__)
 
 
@@ -72,6 +74,6 @@ def describe(event: dict[str, Any]) -> str:
         >>> describe({"event": "final"})
         'final of the study'
     """
-    trial, step = event.get("trial"), event.get("step")
-    whose = "the study" if trial is None else f"trial {trial}"
-    return f"{event.get('event')} of {whose}" + ("" if step is None else f" at epoch {step}")
+    step = event.get("step")
+    where = "" if step is None else f" at epoch {step}"
+    return f"{event.get('event')} of {place_of_event(event).name}{where}"

@@ -1,4 +1,4 @@
-"""Turn a study's events into MLflow runs: one for the study and one for each trial, side by side.
+"""Turn a study's events into MLflow runs side by side: of the study, its trials and their repeats.
 
 Runs are found again by their tags, so a resumed study, or a `sync` after a crash, goes on with the
 runs that exist. Runs carry no parent: MLflow's table would fold them away and show no charts.
@@ -8,7 +8,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from hbpr.errors import StudyFolderError, TrackingError
 from hbpr.mlflow_log import Registered, content_key, log_system, register_model
@@ -21,16 +21,13 @@ from hbpr.mlflow_store import (
     tracking_error,
 )
 from tune.outbox import Event, Outbox
-from tune.runs import find_runs
+from tune.runs import Place, find_runs, place_of_event, place_of_run
 from tune.sender import Sender
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 logger = logging.getLogger(__name__)
-
-#: The key of the study's own run among those of its trials.
-STUDY: Final = -1
 
 
 @dataclass
@@ -59,9 +56,14 @@ class _Change:
         self.model = event.get("model", self.model)
         self.register = event.get("register", self.register)
         self.view = event.get("view", self.view)
-        step = event.get("step", 0)
-        self.points += [(name, value, at, step) for name, value in event.get("metrics", {}).items()]
-        if event["event"] == "start":
+        curve = event.get("curve", [(event.get("step", 0), event.get("metrics", {}))])
+        self.points += [
+            (name, value, at, step) for step, metrics in curve for name, value in metrics.items()
+        ]
+        if event["event"] == "repeat":
+            self.name, self.status = event["name"], event["status"]
+            self.started_at, self.ended_at = event["began_at"], at
+        elif event["event"] == "start":
             self.name, self.status = event["name"], "RUNNING"
             self.started_at, self.ended_at = self.started_at or at, None
         elif event["event"] == "end":
@@ -78,7 +80,7 @@ class Delivery:
 
     Attributes:
         experiment_id: Id of the experiment, once MLflow has answered.
-        runs: Run id of each trial's number, and of `STUDY`, as far as they are known.
+        runs: Run id of the study, of each trial and of each repeat, as far as they are known.
         registered: The registered version of the study's model, once there is one.
     """
 
@@ -87,9 +89,9 @@ class Delivery:
         self.experiment_name = experiment_name
         self.study_id = study_id
         self.experiment_id: str | None = None
-        self.runs: dict[int, str] = {}
+        self.runs: dict[Place, str] = {}
         self.registered: Registered | None = None
-        self._statuses: dict[int, str] = {}
+        self._statuses: dict[Place, str] = {}
         self._client: MlflowClient | None = None
 
     def __call__(self, events: list[Event]) -> None:
@@ -100,19 +102,19 @@ class Delivery:
         """
         from mlflow.exceptions import MlflowException
 
-        changes: dict[int, _Change] = {}
+        changes: dict[Place, _Change] = {}
         for event in events:
-            changes.setdefault(event.get("trial", STUDY), _Change()).add(event)
+            changes.setdefault(place_of_event(event), _Change()).add(event)
         try:
             client = self._client or self._connect()
             self._client = None  # a call that breaks half-way: look the runs up again
-            for trial, change in changes.items():
+            for place, change in changes.items():
                 try:
-                    self._apply(client, trial, change)
+                    self._apply(client, place, change)
                 except MlflowException as error:
                     if not is_permanent(error):
                         raise
-                    logger.warning("MLflow refused records of run %s: %s", trial, error)
+                    logger.warning("MLflow refused records of %s: %s", place.name, error)
             self._client = client
         except TrackingError:
             raise
@@ -126,18 +128,18 @@ class Delivery:
         for run in find_runs(
             client, self.experiment_id, f"tags.`hbpr.study_id` = '{self.study_id}'"
         ):
-            trial = int(run.data.tags.get("hbpr.trial", STUDY))
-            runs[trial], statuses[trial] = run.info.run_id, run.info.status
+            place = place_of_run(run.data.tags)
+            runs[place], statuses[place] = run.info.run_id, run.info.status
         self.runs, self._statuses = runs, statuses
         return client
 
-    def _apply(self, client: "MlflowClient", trial: int, change: _Change) -> None:
-        run_id = self.runs.get(trial)
+    def _apply(self, client: "MlflowClient", place: Place, change: _Change) -> None:
+        run_id = self.runs.get(place)
         if run_id is None:
-            run_id = self._create(client, trial, change)
-        elif change.started_at is not None and self._statuses.get(trial) != "RUNNING":
+            run_id = self._create(client, place, change)
+        elif change.started_at is not None and self._statuses.get(place) != "RUNNING":
             client.update_run(run_id, status="RUNNING")
-            self._statuses[trial] = "RUNNING"
+            self._statuses[place] = "RUNNING"
         log_batch(client, run_id, metrics=change.points, params=change.params, tags=change.tags)
         for name, text in change.texts.items():
             client.log_text(run_id, text, name)
@@ -152,19 +154,17 @@ class Delivery:
             self._log_model(client, run_id, Path(change.model), change.register)
         if change.status is not None and change.status != "RUNNING":
             client.set_terminated(run_id, change.status, change.ended_at)
-            self._statuses[trial] = change.status
+            self._statuses[place] = change.status
 
-    def _create(self, client: "MlflowClient", trial: int, change: _Change) -> str:
-        tags = {"hbpr.study_id": self.study_id, "hbpr.kind": "study"}
-        if trial != STUDY:
-            tags |= {"hbpr.kind": "trial", "hbpr.trial": str(trial)}
+    def _create(self, client: "MlflowClient", place: Place, change: _Change) -> str:
+        tags = {"hbpr.study_id": self.study_id} | place.tags
         run = client.create_run(
             str(self.experiment_id),
             start_time=change.started_at,
             tags=tags | {key: as_text(value) for key, value in change.tags.items()},
-            run_name=change.name or f"trial-{trial:03d}",
+            run_name=change.name or f"trial-{place.trial:03d}",
         )
-        self.runs[trial], self._statuses[trial] = run.info.run_id, "RUNNING"
+        self.runs[place], self._statuses[place] = run.info.run_id, "RUNNING"
         return str(run.info.run_id)
 
     def _log_model(

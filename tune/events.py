@@ -1,24 +1,28 @@
 """What a study's records say: one event for each thing that happens, and what follows from them.
 
-An event is a mapping of JSON values with ``event`` (start, result, tag, end or final), ``at``
-(milliseconds since 1970), and ``trial`` where it is about one and not about the study. What else it
-carries, `tune.delivery` writes to the run as it stands: ``params``, ``tags``, ``metrics`` at
-``step``, ``texts``, ``files``, ``model``, ``status``.
+An event is a mapping of JSON values with ``event`` (start, result, tag, end, repeat or final) and
+``at`` (milliseconds since 1970). Where it is not about the study, it has ``trial``, or
+``repeat_of`` and ``seed``. What else it carries, `tune.delivery` writes to the run as it stands:
+``params``, ``tags``, ``metrics`` at ``step`` or a ``curve`` of both, ``texts``, ``files``,
+``model``, ``status``.
 """
 
 import json
 import math
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from hbpr.mlflow_runs import as_text
 from hbpr.mlflow_store import mask_uri
 from hbpr.names import best_name
 from tune.journal import Parent
 from tune.outbox import Event
-from tune.runs import Status
+from tune.runs import Place, Status, place_of_event
 from tune.views import study_view
+
+if TYPE_CHECKING:
+    from tune.finalists import Repeat
 
 #: The program that MLflow's table names beside a run.
 _SOURCE: Final = {"mlflow.source.name": "hbpr tune"}
@@ -98,6 +102,39 @@ def trial_end(number: int, status: Status, error: str | None = None) -> Event:
     return event | {"tags": {"hbpr.error": as_text(error, 500)}} if error else event
 
 
+def repeat_run(
+    number: int, repeat: "Repeat", values: Mapping[str, Any], study_name: str, monitor: str
+) -> Event:
+    """Return the one event of a finalist's run with another seed, its curve and end included.
+
+    Args:
+        number: Number of the trial.
+        repeat: The trial run again.
+        values: The trial's settings.
+        study_name: Name of the study's run.
+        monitor: Metric that the study maximises; its best value so far is recorded beside it.
+    """
+    best, curve = -math.inf, []
+    for epoch, metrics in sorted(repeat.curve.items()):
+        point = finite(metrics)
+        if point.get(monitor, -math.inf) > best:
+            best = point[best_name(monitor)] = point[monitor]
+        curve.append([epoch, point])
+    params = {**values, "training.seed": repeat.seed}
+    return {
+        "event": "repeat",
+        "repeat_of": number,
+        "seed": repeat.seed,
+        "name": f"repeat-{number:03d}-seed-{repeat.seed}",
+        "params": {key: as_text(value) for key, value in params.items()},
+        "tags": {"hbpr.study": study_name, **_SOURCE},
+        "curve": curve,
+        "status": "FINISHED",
+        "began_at": repeat.began_at,
+        "at": repeat.ended_at,
+    }
+
+
 def winner_note(
     monitor: str,
     best_trial: int,
@@ -149,6 +186,7 @@ class History:
         self._best: dict[int, float] = {}
         self._last_step: dict[int, int] = {}
         self._final: Event | None = None
+        self._repeats: dict[Place, Event] = {}
 
     @property
     def open(self) -> list[int]:
@@ -160,6 +198,8 @@ class History:
         number = event.get("trial")
         if event["event"] == "final":
             self._final = event
+        elif event["event"] == "repeat":
+            self._repeats[place_of_event(event)] = event
         if number is None:
             return
         if event["event"] == "start":
@@ -183,6 +223,15 @@ class History:
     def time_of(self, final: Event) -> int | None:
         """Return when this very answer of the study was recorded; None where it was not."""
         before = self._final
-        if before is None or {k: v for k, v in before.items() if k != "at"} != final:
-            return None
-        return int(before["at"])
+        return int(before["at"]) if before is not None and _same(before, final) else None
+
+    def knows_repeat(self, repeat: Event) -> bool:
+        """Return whether this very repeat was recorded, be it at another time."""
+        before = self._repeats.get(place_of_event(repeat))
+        return before is not None and _same(before, repeat)
+
+
+def _same(one: Event, other: Event) -> bool:
+    times = ("at", "began_at")
+    first, second = ({k: v for k, v in each.items() if k not in times} for each in (one, other))
+    return first == second

@@ -7,6 +7,7 @@ not use shows what is left of their lead.
 import json
 import logging
 import statistics
+import time
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 from hbpr.data.interactions import Interactions
 from hbpr.evaluation import Evaluation, Scorer, evaluate_part
 from hbpr.evaluation.metrics import AT_K_METRICS, WHOLE_METRICS
-from hbpr.names import parse_metric_name
+from hbpr.names import LOSS, parse_metric_name
 from hbpr.settings.load import with_values
 from hbpr.settings.models import TrialSettings
 from tune.checks import data_of
@@ -39,6 +40,9 @@ class Repeat:
         metrics: Validation metrics there.
         users: (n,) users with something held out.
         values: (n,) the study's metric for each of them; NaN where it is not defined.
+        curve: Loss and validation metrics of each epoch that was evaluated.
+        began_at: When it began, in milliseconds since 1970.
+        ended_at: When it ended, likewise.
     """
 
     seed: int
@@ -46,10 +50,20 @@ class Repeat:
     metrics: dict[str, float]
     users: NDArray[np.int64]
     values: NDArray[np.float64]
+    curve: dict[int, dict[str, float]]
+    began_at: int
+    ended_at: int
 
     def save(self, path: Path) -> None:
         """Write it as one npz file."""
-        about = {"seed": self.seed, "best_epoch": self.best_epoch, "metrics": self.metrics}
+        about = {
+            "seed": self.seed,
+            "best_epoch": self.best_epoch,
+            "metrics": self.metrics,
+            "curve": list(self.curve.items()),
+            "began_at": self.began_at,
+            "ended_at": self.ended_at,
+        }
         partial = path.with_suffix(".partial")
         with partial.open("wb") as file:
             np.savez(file, about=np.array(json.dumps(about)), users=self.users, values=self.values)
@@ -59,7 +73,9 @@ class Repeat:
     def load(cls, path: Path) -> Self:
         """Read what `save` wrote."""
         with np.load(path, allow_pickle=False) as file:
-            return cls(users=file["users"], values=file["values"], **json.loads(str(file["about"])))
+            about = json.loads(str(file["about"]))
+            about["curve"] = dict(about["curve"])
+            return cls(users=file["users"], values=file["values"], **about)
 
 
 @dataclass(frozen=True)
@@ -118,12 +134,29 @@ def repeat_trial(
     import torch
 
     torch.set_num_threads(threads)
+    began_at = _now()
     scheduled = ScheduledTrainer(data, settings, schedule or {}, threads=threads)
-    for _ in scheduled:
-        pass
+    curve = {
+        report.epoch: {LOSS: report.loss, **report.metrics}
+        for report in scheduled
+        if report.metrics
+    }
     trainer = scheduled.trainer
     users, values, metrics = judge(trainer.best_model(), data, settings)
-    return Repeat(settings.training.seed, trainer.best_epoch, metrics, users, values)
+    return Repeat(
+        settings.training.seed,
+        trainer.best_epoch,
+        metrics,
+        users,
+        values,
+        curve,
+        began_at,
+        _now(),
+    )
+
+
+def _now() -> int:
+    return int(time.time() * 1000)
 
 
 def judge(
@@ -181,7 +214,7 @@ def run_finals(
         for trial in trials:
             try:
                 found[trial.number, seed] = Repeat.load(_path(folder, trial.number, seed))
-            except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+            except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
                 waiting.append((trial, seed))
     task: Any = ray.remote(num_cpus=cpu, num_gpus=gpu, max_retries=max_retries)(repeat_trial)
     running: dict[Any, tuple[JournalTrial, int]] = {}

@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from hbpr.errors import StudyError
 from tune.aside import Aside
+from tune.runs import place_of_event
 
 logger = logging.getLogger(__name__)
 
@@ -125,8 +126,8 @@ class Outbox:
         missed = self.aside.events()
         if not missed:
             return
-        runs = {event.get("trial") for event in missed}
-        again = [event for event in self.events() if event.get("trial") in runs]
+        runs = {place_of_event(event) for event in missed}
+        again = [event for event in self.events() if place_of_event(event) in runs]
         for event in again + [event for event in missed if event not in again]:
             self.append(event)
         self.aside.clear()

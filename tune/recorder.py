@@ -17,10 +17,11 @@ from ray.tune import Callback
 from hbpr.mlflow_runs import as_text
 from hbpr.mlflow_store import mask_uri
 from hbpr.names import COSTS, DATA_SHARE, EVAL_S, LOSS, TRAIN_S, baseline_name, best_name
-from tune.delivery import STUDY, Delivery
+from tune.delivery import Delivery
 from tune.events import (
     History,
     finite,
+    repeat_run,
     study_start,
     trial_end,
     trial_start,
@@ -30,12 +31,13 @@ from tune.events import (
 from tune.faults import error_of
 from tune.journal import Parent
 from tune.outbox import Event, Outbox
-from tune.runs import STATUS_OF, Status
+from tune.runs import STATUS_OF, STUDY, Status
 from tune.sender import Sender
 from tune.views import view_path
 
 if TYPE_CHECKING:
     from hbpr.mlflow_log import Registered
+    from tune.finalists import Repeat
     from tune.journal import JournalTrial
 
 logger = logging.getLogger(__name__)
@@ -45,7 +47,7 @@ _ALWAYS: Final = frozenset({LOSS, TRAIN_S, EVAL_S, DATA_SHARE, *COSTS})
 
 
 class MlflowRecorder(Callback):
-    """Records one study: a run for the study and one for each trial, all in one flat list.
+    """Records one study in one flat list of runs: its own, one a trial, one a repeat of a finalist.
 
     A trial's run has the searched values as params, its validation metrics at step = epoch, and
     the best value so far as ``best/…``, which MLflow's table can be sorted by. It ends as FINISHED,
@@ -178,7 +180,8 @@ class MlflowRecorder(Callback):
     @property
     def run_ids(self) -> dict[int, str]:
         """Run id of each trial's number, as far as MLflow has given them: see `flush`."""
-        return {trial: run for trial, run in self._delivery.runs.items() if trial != STUDY}
+        runs = self._delivery.runs.items()
+        return {place.trial: run for place, run in runs if place.kind == "trial"}
 
     @property
     def study_run_id(self) -> str | None:
@@ -203,6 +206,21 @@ class MlflowRecorder(Callback):
         for number in sorted(self._history.ended):
             on_front = "true" if number in numbers else "false"
             self._append({"event": "tag", "trial": number, "tags": {"hbpr.front": on_front}})
+
+    def record_repeats(
+        self, number: int, values: Mapping[str, Any], repeats: "Sequence[Repeat]"
+    ) -> None:
+        """Record a finalist's runs with other seeds, each as a run that is no trial.
+
+        Args:
+            number: Number of the trial.
+            values: Its searched values.
+            repeats: The runs; one that an earlier sitting recorded is not recorded again.
+        """
+        for repeat in repeats:
+            event = repeat_run(number, repeat, values, self.study_name, self.monitor)
+            if not self._history.knows_repeat(event):
+                self._append(event)
 
     def record_final(
         self,

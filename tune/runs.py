@@ -1,11 +1,12 @@
 """How studies stand in MLflow: what a trial's state is called there, and how runs are found again.
 
-Every run of a study has the tags ``hbpr.study_id`` and ``hbpr.kind`` (``study`` or ``trial``), that
-of a trial ``hbpr.trial`` with its number.
+Every run of a study has the tags ``hbpr.study_id`` and ``hbpr.kind``: ``study``, ``trial`` or
+``repeat``. That of a trial has ``hbpr.trial`` with its number. A repeat is a finalist run with
+another seed, and no trial: it has ``hbpr.repeat_of`` with the trial's number and ``hbpr.seed``.
 """
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final, Literal
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -18,6 +19,60 @@ STATUS_OF: Final[dict[str, Status]] = {
     "PRUNED": "KILLED",
     "FAIL": "FAILED",
 }
+
+
+class Place(NamedTuple):
+    """Which of a study's runs one is.
+
+    Attributes:
+        kind: ``study``, ``trial`` or ``repeat``.
+        trial: Number of the trial, or of the one that is repeated; -1 for the study.
+        seed: Seed of a repeat; -1 for all others.
+    """
+
+    kind: Literal["study", "trial", "repeat"]
+    trial: int = -1
+    seed: int = -1
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        if self.kind == "study":
+            return "the study"
+        seed = f", repeated with seed {self.seed}" if self.kind == "repeat" else ""
+        return f"trial {self.trial}{seed}"
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """The tags by which its run is found again.
+
+        Example:
+            >>> Place("repeat", 7, 43).tags
+            {'hbpr.kind': 'repeat', 'hbpr.repeat_of': '7', 'hbpr.seed': '43'}
+        """
+        if self.kind == "repeat":
+            own = {"hbpr.repeat_of": str(self.trial), "hbpr.seed": str(self.seed)}
+        else:
+            own = {"hbpr.trial": str(self.trial)} if self.kind == "trial" else {}
+        return {"hbpr.kind": self.kind} | own
+
+
+#: The study's own run.
+STUDY: Final = Place("study")
+
+
+def place_of_event(event: Mapping[str, Any]) -> Place:
+    """Return the run that an event is about."""
+    if "repeat_of" in event:
+        return Place("repeat", event["repeat_of"], event["seed"])
+    return Place("trial", event["trial"]) if "trial" in event else STUDY
+
+
+def place_of_run(tags: Mapping[str, str]) -> Place:
+    """Return which run of its study one is, by its tags."""
+    if "hbpr.repeat_of" in tags:
+        return Place("repeat", int(tags["hbpr.repeat_of"]), int(tags["hbpr.seed"]))
+    return Place("trial", int(tags["hbpr.trial"])) if "hbpr.trial" in tags else STUDY
 
 
 def find_runs(client: "MlflowClient", experiment_id: str, query: str = "") -> Iterator["Run"]:

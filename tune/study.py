@@ -209,6 +209,9 @@ class _Study:
         answer.final.system.save(folder.model)
         result = self._result(answer, trials, ended=ended, cpus=ray.cpus, started=started)
         write_page(result, trials, folder.page)
+        for trial in trials:
+            repeats = answer.repeats.get(trial.number, [])
+            self._recorder.record_repeats(trial.number, trial.values, repeats)
         self._record(answer, [trial.number for trial in result.front])
         complete = self._recorder.finish("FINISHED")
         result = self._with_records(result, complete, started)

@@ -40,7 +40,7 @@ def study_view(
     columns = {f"metrics.`{name}`": name for name in (best, monitor, *others)}
     columns |= {f"params.`{name}`": name for name in settings}
     state: dict[str, Any] = {
-        "searchFilter": f"tags.`hbpr.study_id` = '{study_id}'",
+        "searchFilter": f"tags.`hbpr.study_id` = '{study_id}' and tags.`hbpr.kind` != 'repeat'",
         "orderByKey": f"metrics.`{best}`",
         "orderByAsc": False,
         "selectedColumns": list(columns),

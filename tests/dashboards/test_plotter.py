@@ -70,10 +70,11 @@ def films(module_tracking_uri: str) -> MLflowPlotter:
             values, status = [0.1, 0.2, 0.02 * number], "FINISHED"
         add_run(tracking_uri, f"trial-{number:03d}", values, settings, status=status)
     add_run(tracking_uri, "study first", [], {}, kind="study")
+    add_run(tracking_uri, "repeat-000-seed-1", [0.9], {"optimizer.lr": 0.1}, kind="repeat")
     return MLflowPlotter(tracking_uri)
 
 
-def test_runs_hold_settings_as_values_and_leave_out_the_study(films: MLflowPlotter) -> None:
+def test_runs_hold_settings_as_values_and_leave_out_all_but_trials(films: MLflowPlotter) -> None:
     runs = films.runs("films")
     assert len(runs) == 12
     assert runs["state"].value_counts().to_dict() == {"finished": 6, "stopped": 5, "failed": 1}

@@ -23,8 +23,8 @@ METRIC = SETTINGS.training.monitor
 
 
 def repeat(seed: int, value: float, best_epoch: int = 2, users: int = 3) -> Repeat:
-    values = np.full(users, value)
-    return Repeat(seed, best_epoch, {METRIC: value, "val/auc": 0.5}, np.arange(users), values)
+    values, metrics = np.full(users, value), {METRIC: value, "val/auc": 0.5}
+    return Repeat(seed, best_epoch, metrics, np.arange(users), values, {best_epoch: metrics}, 0, 9)
 
 
 def test_a_repeat_is_the_trial_run_alone(tmp_path: Path) -> None:
@@ -35,9 +35,19 @@ def test_a_repeat_is_the_trial_run_alone(tmp_path: Path) -> None:
     assert found.best_epoch == trainer.best_epoch
     assert found.metrics[METRIC] == max(report.metrics[METRIC] for report in reports)
     assert np.nanmean(found.values) == pytest.approx(found.metrics[METRIC])
+    assert [(epoch, point[METRIC]) for epoch, point in found.curve.items()] == [
+        (report.epoch, report.metrics[METRIC]) for report in reports
+    ]
+    assert found.curve[4]["train/loss"] == reports[-1].loss
+    assert 0 < found.began_at <= found.ended_at
     found.save(tmp_path / "repeat.npz")
     again = Repeat.load(tmp_path / "repeat.npz")
     assert (again.seed, again.best_epoch, again.metrics) == (0, found.best_epoch, found.metrics)
+    assert (again.curve, again.began_at, again.ended_at) == (
+        found.curve,
+        found.began_at,
+        found.ended_at,
+    )
     assert np.array_equal(again.values, found.values)
     assert np.array_equal(again.users, found.users)
     assert [path.name for path in tmp_path.iterdir()] == ["repeat.npz"]

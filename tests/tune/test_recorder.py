@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
@@ -16,6 +17,7 @@ from mlflow.entities import Run
 from hbpr.errors import StudyError, TrackingError
 from hbpr.mlflow_store import open_client
 from tune.delivery import _Change, sync
+from tune.finalists import Repeat
 from tune.journal import JournalTrial
 from tune.recorder import MlflowRecorder
 
@@ -274,6 +276,50 @@ def test_the_answer_recorded_twice_is_there_once(tmp_path: Path, tracking_uri: s
     assert [point.value for point in history] == [0.25, 0.3]
 
 
+def repeat(seed: int, values: dict[int, float]) -> Repeat:
+    curve = {epoch: {"train/loss": 1.0 / epoch, MONITOR: value} for epoch, value in values.items()}
+    users = np.arange(3)
+    metrics = {MONITOR: max(values.values())}
+    return Repeat(seed, 5, metrics, users, np.zeros(3), curve, 1_000 * seed, 1_000 * seed + 500)
+
+
+def test_repeats_of_finalists_are_runs_but_no_trials(tmp_path: Path, tracking_uri: str) -> None:
+    values = {"optimizer.lr": 0.1}
+    for repeats in ([repeat(43, {5: 0.2, 10: 0.3})], [repeat(43, {5: 0.2, 10: 0.3})]):
+        recorder = make(tmp_path, tracking_uri)
+        recorder.open()
+        play(recorder, 0, [0.1], finished=True)
+        recorder.record_repeats(0, values, [*repeats, repeat(44, {5: 0.25, 10: 0.15})])
+        assert recorder.finish()
+        assert set(recorder.run_ids) == {0}
+    runs = runs_of(tracking_uri)
+    assert set(runs) == {"study s1", "trial-000", "repeat-000-seed-43", "repeat-000-seed-44"}
+    assert recorder.study_run_id == runs["study s1"].info.run_id
+    assert {run.info.status for run in runs.values()} == {"FINISHED"}
+    first, second = runs["repeat-000-seed-43"], runs["repeat-000-seed-44"]
+    assert first.data.params == {"optimizer.lr": "0.1", "training.seed": "43"}
+    assert second.data.metrics["best/ndcg_at_10"] == 0.25
+    assert second.data.metrics[MONITOR] == 0.15
+    assert steps(tracking_uri, first) == [5, 10]
+    assert (first.info.start_time, first.info.end_time) == (43_000, 43_500)
+    tags = first.data.tags
+    assert (tags["hbpr.kind"], tags["hbpr.repeat_of"], tags["hbpr.seed"]) == ("repeat", "0", "43")
+    assert "hbpr.trial" not in tags
+
+
+def test_a_repeat_that_came_out_otherwise_goes_on_with_its_run(
+    tmp_path: Path, tracking_uri: str
+) -> None:
+    for value in (0.2, 0.2, 0.3):
+        recorder = make(tmp_path, tracking_uri)
+        recorder.open()
+        recorder.record_repeats(0, {}, [repeat(43, {5: value})])
+        assert recorder.finish()
+    run = runs_of(tracking_uri)["repeat-000-seed-43"]
+    points = open_client(tracking_uri).get_metric_history(run.info.run_id, MONITOR)
+    assert sorted(point.value for point in points) == [0.2, 0.3]
+
+
 def _drop(recorder: MlflowRecorder) -> None:
     """Leave a recorder as a killed process would."""
     assert recorder._sender is not None
@@ -332,7 +378,7 @@ def test_a_run_that_somebody_deleted_stops_nothing(
     report(recorder, trial, 5, 0.1)
     play(recorder, 1, [0.2], finished=True)
     assert recorder.finish()
-    assert "MLflow refused records of run 0" in caplog.text
+    assert "MLflow refused records of trial 0" in caplog.text
     assert runs_of(tracking_uri)["trial-001"].info.status == "FINISHED"
 
 

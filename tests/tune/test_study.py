@@ -8,10 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dashboards import MLflowPlotter
 from hbpr.data import load_data
 from hbpr.errors import ClusterError, ConfigError, DataError, StudyError, TrackingError
+from hbpr.mlflow_store import open_client
 from hbpr.recommender import RecommendationSystem
 from tune import folder as folders
+from tune.recorded import read_recorded
 from tune.study import run_study
 from tune.trainable import HbprTrainable
 
@@ -217,7 +220,7 @@ class TestStudy:
         assert result.best.value == max(t.value for t in result.trials if t.value is not None)
         assert runs().pop(f"study {result.study_id}") == "FINISHED"
 
-    def test_finalists_are_compared_over_seeds(self, small_study, tmp_path: Path) -> None:
+    def test_finalists_are_compared_over_seeds(self, small_study, tmp_path: Path, runs) -> None:
         import mlflow
         import pandas as pd
 
@@ -245,6 +248,24 @@ class TestStudy:
         assert not (result.folder / "finals").exists()
 
         uri = settings.mlflow.tracking_uri
+        expected_runs = {f"trial-{number:03d}" for number in range(8)}
+        expected_runs |= {f"study {result.study_id}"}
+        repeats = {f"repeat-{n.number:03d}-seed-{s}" for n in (first, second) for s in (1, 2, 3)}
+        assert runs().keys() == expected_runs | repeats
+        assert set(runs().values()) == {"FINISHED"}
+        assert {trial.run_id for trial in result.trials} == {
+            run.info.run_id for run in _search(uri, "tags.`hbpr.kind` = 'trial'")
+        }
+        again = _search(uri, f"tags.`hbpr.repeat_of` = '{first.number}'")
+        bests = {run.data.tags["hbpr.seed"]: run.data.metrics["best/ndcg_at_10"] for run in again}
+        assert bests == dict(zip("123", first.values, strict=True))
+        view = json.loads(_experiment(uri).tags[f"mlflow.sharedViewState.{result.study_id}"])
+        shown = _search(uri, json.loads(view["state"])["searchFilter"])
+        assert {run.info.run_name for run in shown} == expected_runs
+        (earlier,) = read_recorded("mlflow:small", uri, "start_from")
+        assert len(earlier.trials) == 8
+        assert len(MLflowPlotter(uri).runs("small")) == 8
+
         assert result.registered == ("small", "1", "1")
         champion = load_system("models:/small@champion", uri)
         users = champion.data.user_ids[:2]
@@ -327,6 +348,16 @@ class TestStudy:
         flags, items = ray.get(look.remote(ray.put(data)))
         assert flags == [(False, False)] * 3
         assert np.array_equal(items, data.train.items)
+
+
+def _experiment(uri: str):
+    experiment = open_client(uri).get_experiment_by_name("small")
+    assert experiment is not None
+    return experiment
+
+
+def _search(uri: str, query: str):
+    return open_client(uri).search_runs([_experiment(uri).experiment_id], query)
 
 
 def _stop_when(server, runs, n_runs: int) -> None:
