@@ -1,44 +1,75 @@
-"""How much each searched setting mattered."""
+"""How much each searched setting mattered to each objective."""
 
+import math
 import warnings
 from collections.abc import Sequence
+from typing import Final, Literal
 
 import optuna
 from optuna.exceptions import ExperimentalWarning
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
+from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
 
 from tune.journal import JournalTrial, quiet_optuna
+from tune.objectives import Goals, Objective
 from tune.space import Space
 
-#: Fewer trials than this say nothing.
-_LEAST = 8
+#: Of fewer trials, the best tenth is not even two; see docs/decisions/0013-the-answer-of-a-study.md.
+_LEAST = 20
+_DIRECTIONS: Final[dict[str, StudyDirection]] = {
+    "max": StudyDirection.MAXIMIZE,
+    "min": StudyDirection.MINIMIZE,
+}
 
 
-def importance(trials: Sequence[JournalTrial], space: Space) -> dict[str, float]:
-    """Return the share of each setting in what tells the best tenth of the trials from all.
+def importance(
+    trials: Sequence[JournalTrial], space: Space, goals: Goals
+) -> dict[str, dict[str, float]]:
+    """Return, for each objective, the share of each setting in what tells the best from all.
 
-    Stopped trials count with their best value; copies of a population do not, since their values
-    are not those of their own settings alone. A setting that only some trials have is left out:
-    its share cannot be compared with those of the others.
+    The best are the tenth of the trials with the best values of that objective. Stopped trials
+    count with the values of their best epoch; copies of a population do not, since their values are
+    not those of their own settings alone. A setting that only some trials have is left out: its
+    share cannot be compared with those of the others.
 
     Returns:
-        Shares by setting, largest first, 1 together; empty where there are too few trials.
+        Objective -> setting -> share, largest first, 1 together. An objective that too few trials
+        have a value of, or all the same, is left out.
 
     Source:
         Watanabe et al., PED-ANOVA, IJCAI 2023, arXiv:2304.10255; milliseconds for 1,000 trials.
     """
-    told = [
-        trial
+    found = {
+        objective.metric: _shares(_told(trials, objective, goals), space, objective.mode)
+        for objective in goals.objectives
+    }
+    return {metric: shares for metric, shares in found.items() if shares}
+
+
+def _told(
+    trials: Sequence[JournalTrial], objective: Objective, goals: Goals
+) -> list[tuple[JournalTrial, float]]:
+    """Return the trials that have a value of an objective, with it."""
+    values = [
+        (trial, trial.at_best.get(objective.metric) if goals.several else trial.value)
         for trial in trials
-        if trial.parent is None and trial.value is not None and trial.value == trial.value
+        if trial.parent is None
     ]
-    if len(told) < _LEAST or len({trial.value for trial in told}) < 2:
+    return [
+        (trial, value) for trial, value in values if value is not None and not math.isnan(value)
+    ]
+
+
+def _shares(
+    told: Sequence[tuple[JournalTrial, float]], space: Space, mode: Literal["max", "min"]
+) -> dict[str, float]:
+    if len(told) < _LEAST or len({value for _, value in told}) < 2:
         return {}
     domains = {
         dimension.key: dimension.domain.distribution()
         for dimension in space.dimensions
-        if all(dimension.key in trial.values for trial in told)
+        if all(dimension.key in trial.values for trial, _ in told)
     }
     if not domains:
         return {}
@@ -48,16 +79,16 @@ def importance(trials: Sequence[JournalTrial], space: Space) -> dict[str, float]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
             study = optuna.create_study(
-                direction="maximize", storage=optuna.storages.InMemoryStorage()
+                direction=_DIRECTIONS[mode], storage=optuna.storages.InMemoryStorage()
             )
-            for trial in told:
-                params = {key: space.encode(trial.values)[key] for key in domains}
+            for trial, value in told:
+                encoded = space.encode(trial.values)
                 study.add_trial(
                     create_trial(
                         state=TrialState.COMPLETE,
-                        params=params,
+                        params={key: encoded[key] for key in domains},
                         distributions=domains,
-                        value=trial.value,
+                        value=value,
                     )
                 )
             return get_param_importances(study, evaluator=PedAnovaImportanceEvaluator())

@@ -1,5 +1,6 @@
 """The last page of a study as one HTML file that needs nothing beside it."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
@@ -19,10 +20,13 @@ p { margin: .3rem 0; } .dim { color: #64707f; } .warn { color: #9a5b00; }
 table { border-collapse: collapse; } th, td { padding: .2rem .8rem .2rem 0; text-align: right;
        border-bottom: 1px solid #e3e7ec; font-variant-numeric: tabular-nums; }
 th:first-child, td:first-child { text-align: left; } th { color: #64707f; font-weight: 500; }
+th.group { text-align: center; } .starts { padding-left: 1.6rem; }
 svg { width: 100%; height: auto; } .bar { fill: #2f6fb0; } text { fill: #64707f; font-size: 11px; }
 @media (prefers-color-scheme: dark) { body { background: #14181d; color: #dbe2ea; }
        th, td { border-color: #2a323b; } }
 """
+#: Heading of the finalists.
+FINALISTS = "Finalists with other seeds"
 _COLOURS = {"COMPLETE": "#2f6fb0", "PRUNED": "#b9c4d0", "FAIL": "#c0392b"}
 _WIDTH, _HEIGHT, _LEFT, _BELOW = 900, 240, 60, 30
 
@@ -49,14 +53,14 @@ def render(result: StudyResult, trials: Sequence[JournalTrial]) -> str:
         parts.append(f'<p class="warn">Ended by {escape(result.ended)}</p>')
     parts += [f'<p class="warn">{escape(note)}</p>' for note in result.notes]
     parts += [
-        f"<h2>Winner: trial {result.best.number}</h2>",
+        f"<h2>{winner_title(result)}</h2>",
         _table(
             ("setting", "value"),
             [(key, as_cell(value)) for key, value in result.best.values.items()]
             + [("epochs", str(result.epochs or result.best.best_epoch))],
         ),
         "<h2>Metrics</h2>",
-        _table(("", *metric_heads(result)), metric_rows(result)),
+        _metrics(result),
         '<p class="dim">Validation chose the winner; test was scored once, after its last '
         "training.</p>",
     ]
@@ -66,12 +70,12 @@ def render(result: StudyResult, trials: Sequence[JournalTrial]) -> str:
         parts += [f"<h2>{escape(front_title(result))}</h2>", front_chart(result)]
         parts += [_table(front_head(result.goals), front_rows(result))]
     if result.finalists:
-        parts += [f"<h2>Finalists: {escape(result.metric)} with other seeds</h2>"]
-        parts += [_table(("trial", "mean", "deviation", "seeds"), finalist_rows(result))]
+        parts += [f"<h2>{FINALISTS}</h2>"]
+        parts += [_table(finalist_head(result), finalist_rows(result))]
+        parts += [f'<p class="dim">{escape(repeats_line(result))}</p>']
     parts += [f"<p>{escape(line)}</p>" for line in comparison_lines(result)]
-    if result.importance:
-        what = f" to {result.metric}" if result.front else ""
-        parts += [f"<h2>What mattered{escape(what)}</h2>", _bars(result.importance)]
+    for metric, shares in result.importance.items():
+        parts += [f"<h2>What mattered to {escape(metric)}</h2>", _bars(shares)]
     early = early_line(result)
     parts += [f"<p>Stopping early: {escape(early)}</p>"] if early else []
     parts += [f"<h2>{escape(result.metric)} of each trial</h2>", _chart(trials)]
@@ -87,29 +91,46 @@ def as_cell(value: Any) -> str:
     return f"{value:.5g}" if isinstance(value, float) else str(value)
 
 
-def metric_heads(result: StudyResult) -> tuple[str, ...]:
-    """Return the headings of `metric_rows`, the metric's own left out."""
-    others = ("popularity", "EASE") if result.ease_metrics else ("popularity",)
-    parts = ("validation", "test")
-    return tuple(f"{who} {part}".lstrip() for part in parts for who in ("", *others))
+def winner_title(result: StudyResult) -> str:
+    """Return the heading of the winner's settings."""
+    return f"Winner: trial {result.best.number}"
+
+
+def metric_heads(result: StudyResult) -> list[tuple[str, str]]:
+    """Return the part of the data and who is judged on it, for each column of `metric_rows`."""
+    words = {"val": "validation", "test": "test"}
+    return [(words[part], who) for part, who, _ in _judged(result)]
 
 
 def metric_rows(result: StudyResult) -> list[tuple[str, ...]]:
-    """Return a metric, validation, the baselines there, test, the baselines there; a row each."""
-    others = [result.baseline_metrics] + ([result.ease_metrics] if result.ease_metrics else [])
-    columns = [("val", each) for each in (result.validation_metrics, *others)]
-    columns += [("test", each) for each in (result.test_metrics, *others)]
+    """Return a metric and its value in each column of `metric_heads`; a row each."""
+    columns = _judged(result)
     names = dict.fromkeys(
         name.partition("/")[2]
-        for part, metrics in columns
+        for part, _, metrics in columns
         for name in metrics
         if name.startswith(f"{part}/")
     )
     rows = []
     for name in names:
-        values = [metrics.get(f"{part}/{name}") for part, metrics in columns]
+        values = [metrics.get(f"{part}/{name}") for part, _, metrics in columns]
         rows.append((name, *("" if value is None else f"{value:.4f}" for value in values)))
     return rows
+
+
+def _judged(result: StudyResult) -> list[tuple[str, str, dict[str, float]]]:
+    """Return part, who is judged on it, and all metrics of theirs; without test if it is empty."""
+    others = [("popularity", result.baseline_metrics)]
+    others += [("EASE", result.ease_metrics)] if result.ease_metrics else []
+    columns = [("val", *each) for each in [("winner", result.validation_metrics), *others]]
+    if result.test_metrics:
+        columns += [("test", *each) for each in [("winner", result.test_metrics), *others]]
+    return columns
+
+
+def finalist_head(result: StudyResult) -> tuple[str, ...]:
+    """Return the headings of `finalist_rows`."""
+    return ("trial", f"mean {result.metric}", "deviation", "seeds")
 
 
 def finalist_rows(result: StudyResult) -> list[tuple[str, ...]]:
@@ -118,6 +139,12 @@ def finalist_rows(result: StudyResult) -> list[tuple[str, ...]]:
         (str(each.number), f"{each.mean:.4f}", f"{each.deviation:.4f}", str(len(each.values)))
         for each in result.finalists
     ]
+
+
+def repeats_line(result: StudyResult) -> str:
+    """Return how MLflow finds the runs behind mean and deviation."""
+    query = f'tags.hbpr.kind = "repeat" and tags.hbpr.study_id = "{result.study_id}"'
+    return f"Each seed is a run in MLflow: {query}"
 
 
 def comparison_lines(result: StudyResult) -> list[str]:
@@ -138,6 +165,26 @@ def early_line(result: StudyResult) -> str | None:
         if each.is_known
     ]
     return f"rank correlation with the end: {', '.join(told)}" if told else None
+
+
+def _metrics(result: StudyResult) -> str:
+    """One row a metric, one column for each who is judged, those of a part of the data together."""
+    heads = metric_heads(result)
+    parts = Counter(part for part, _ in heads)
+    starts = [heads.index((part, "winner")) + 1 for part in parts]
+    top = "".join(
+        f'<th class="group" colspan="{n_columns}">{part}</th>' for part, n_columns in parts.items()
+    )
+
+    def row(tag: str, cells: Sequence[str]) -> str:
+        marks = [' class="starts"' if index in starts else "" for index in range(len(cells))]
+        return "".join(
+            f"<{tag}{mark}>{escape(cell)}</{tag}>" for mark, cell in zip(marks, cells, strict=True)
+        )
+
+    rows = [f"<th></th>{top}", row("th", ["metric", *(who for _, who in heads)])]
+    rows += [row("td", cells) for cells in metric_rows(result)]
+    return f"<table><tr>{'</tr><tr>'.join(rows)}</tr></table>"
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -73,7 +73,7 @@ class StudyResult:
         epochs: Epochs of the winner's last training.
         finalists: Trials that were repeated with other seeds, best mean first.
         comparisons: The winner against the runner-up, popularity and EASE, user by user.
-        importance: Share of each searched setting in what tells good trials from all.
+        importance: By objective: share of each searched setting in what tells good trials from all.
         early: How far the order of the trials where the scheduler decides is their final order.
         ended: The budget that ended the search; None where all trials ran.
         registered: The version of the registered model; None where there is none, or not yet.
@@ -107,7 +107,7 @@ class StudyResult:
     epochs: int = 0
     finalists: Sequence[Finalist] = ()
     comparisons: Sequence[Comparison] = ()
-    importance: dict[str, float] = field(default_factory=dict)
+    importance: dict[str, dict[str, float]] = field(default_factory=dict)
     early: Sequence[RankCorrelation] = ()
     ended: str | None = None
     registered: Registered | None = None

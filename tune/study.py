@@ -269,7 +269,7 @@ class _Study:
             epochs=answer.best_epoch,
             finalists=answer.finalists,
             comparisons=answer.comparisons,
-            importance=importance(trials, self._space),
+            importance=importance(trials, self._space, self._goals),
             early=early,
             ended=ended,
             stages=answer.stages,

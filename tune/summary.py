@@ -14,12 +14,16 @@ from hbpr.mlflow_log import Registered
 from hbpr.mlflow_store import mask_uri
 from tune.front import front_head, front_rows, front_title, limits_line
 from tune.page import (
+    FINALISTS,
     as_cell,
     comparison_lines,
     early_line,
+    finalist_head,
     finalist_rows,
     metric_heads,
     metric_rows,
+    repeats_line,
+    winner_title,
 )
 from tune.progress import STATES, duration
 from tune.result import StudyResult
@@ -42,15 +46,14 @@ def show(result: StudyResult, console: Console) -> None:
         console.print(_front(result))
     if result.finalists:
         console.print(_finalists(result))
-        _lines(console, comparison_lines(result))
-    shares = [f"{key} {share:.0%}" for key, share in result.importance.items() if share >= 0.005]
+        _lines(console, [repeats_line(result), *comparison_lines(result)])
     registered, early = result.registered, early_line(result)
     limits = limits_line(result)
     _lines(
         console,
         [
             *([f"Limits   {limits}"] if limits else []),
-            *([f"Mattered {', '.join(shares)}"] if shares else []),
+            *_mattered(result),
             *([f"Early    {early}"] if early else []),
             f"Time     trials ran for {duration(result.search_s)}; training and evaluation took "
             f"{result.busy_share:.0%} of {result.cpus:g} CPUs",
@@ -73,6 +76,16 @@ def write_text(result: StudyResult, path: Path) -> None:
 def _lines(console: Console, lines: Iterable[str]) -> None:
     for line in lines:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _mattered(result: StudyResult) -> list[str]:
+    """Return a line for each objective; where there is one, it goes without saying which."""
+    lines = []
+    for metric, shares in result.importance.items():
+        told = ", ".join(f"{key} {share:.0%}" for key, share in shares.items() if share >= 0.005)
+        to = f"to {metric}: " if len(result.importance) > 1 else ""
+        lines.append(f"Mattered {to}{told}")
+    return lines
 
 
 def _model(registered: Registered) -> str:
@@ -124,7 +137,7 @@ def near(path: Path) -> str:
 
 
 def _settings(result: StudyResult) -> Table:
-    table = Table(title=f"Best settings (trial {result.best.number})", title_justify="left")
+    table = Table(title=winner_title(result), title_justify="left")
     table.add_column("setting")
     table.add_column("value", justify="right")
     for key, value in result.best.values.items():
@@ -136,9 +149,11 @@ def _settings(result: StudyResult) -> Table:
 def _metrics(result: StudyResult) -> Table:
     """One row a metric; validation is the winning trial's, test the refitted winner's."""
     table = Table(title="Metrics", title_justify="left", padding=(0, 0), pad_edge=False)
-    table.add_column("metric", no_wrap=True)
-    for heading in metric_heads(result):
-        table.add_column(heading, justify="right")
+    table.add_column("\nmetric", no_wrap=True)
+    before = None
+    for part, who in metric_heads(result):
+        table.add_column(f"{'' if part == before else part}\n{who}", justify="right")
+        before = part
     for row in metric_rows(result):
         table.add_row(*row)
     return table
@@ -157,8 +172,8 @@ def _front(result: StudyResult) -> Table:
 
 
 def _finalists(result: StudyResult) -> Table:
-    table = Table(title="Finalists, other seeds", title_justify="left")
-    for heading in ("trial", "mean", "deviation", "seeds"):
+    table = Table(title=FINALISTS, title_justify="left")
+    for heading in finalist_head(result):
         table.add_column(heading, justify="right")
     for row in finalist_rows(result):
         table.add_row(*row)

@@ -1,11 +1,17 @@
+from dataclasses import replace
+
 import numpy as np
 
 from hbpr.settings.models import TrialSettings
 from tune.importance import importance
 from tune.journal import JournalTrial
+from tune.objectives import Goals, Objective
 from tune.space import Space
 from tune.space_check import check_space
 
+NDCG, BYTES = "val/ndcg_at_10", "item_vector_bytes"
+ONE = Goals((Objective(NDCG, "max"),))
+TWO = Goals((Objective(NDCG, "max"), Objective(BYTES, "min")))
 SPACE = check_space(
     Space.parse(
         {
@@ -24,7 +30,7 @@ SPACE = check_space(
 
 
 def trials(count: int) -> list[JournalTrial]:
-    """The value depends on the learning rate alone."""
+    """The value depends on the learning rate alone, the bytes on the size alone."""
     rng = np.random.default_rng(0)
     made = []
     for number in range(count):
@@ -37,12 +43,14 @@ def trials(count: int) -> list[JournalTrial]:
             values["training.negatives.observed"] = float(rng.uniform(0.1, 0.9))
         value = -abs(np.log10(values["optimizer.lr"]) + 1)
         state = "PRUNED" if number % 3 else "COMPLETE"
-        made.append(JournalTrial(number, values, state, value, {1: value}, None))
+        measured = {1: {NDCG: value, BYTES: 4.0 * values["model.n_latent"]}}
+        trial = JournalTrial(number, values, state, value, {1: value}, None, measured=measured)
+        made.append(trial)
     return made
 
 
 def test_the_setting_that_decides_comes_first() -> None:
-    found = importance(trials(60), SPACE)
+    found = importance(trials(60), SPACE, ONE)[NDCG]
     assert list(found) == sorted(found, key=found.__getitem__, reverse=True)
     assert next(iter(found)) == "optimizer.lr"
     assert found["optimizer.lr"] > 0.8
@@ -50,7 +58,20 @@ def test_the_setting_that_decides_comes_first() -> None:
     assert sum(found.values()) == 1.0 or abs(sum(found.values()) - 1.0) < 1e-9
 
 
+def test_each_objective_has_its_own() -> None:
+    found = importance(trials(60), SPACE, TWO)
+    assert list(found) == [NDCG, BYTES]
+    assert found[NDCG] == importance(trials(60), SPACE, ONE)[NDCG]
+    assert next(iter(found[BYTES])) == "model.n_latent"
+    assert found[BYTES]["model.n_latent"] > 0.8
+
+
+def test_an_objective_that_never_changes_is_left_out() -> None:
+    made = [replace(trial, measured={1: trial.measured[1] | {BYTES: 1.0}}) for trial in trials(60)]
+    assert list(importance(made, SPACE, TWO)) == [NDCG]
+
+
 def test_few_trials_say_nothing() -> None:
-    assert importance(trials(5), SPACE) == {}
+    assert importance(trials(19), SPACE, ONE) == {}
     same = [JournalTrial(n, {"optimizer.lr": 0.1}, "COMPLETE", 0.5, {}, None) for n in range(20)]
-    assert importance(same, SPACE) == {}
+    assert importance(same, SPACE, ONE) == {}

@@ -76,12 +76,17 @@ class TestStudy:
         with pytest.raises(ConfigError, match="a replay compares trials by one metric"):
             read_curves(result.folder)
 
-        more = settings.sweep.model_copy(update={"num_trials": 12})
+        more = settings.sweep.model_copy(update={"num_trials": 20})
         again = run_study(
             settings.model_copy(update={"sweep": more}), progress=False, resume=result.folder
         )
         assert [t.measured for t in again.trials[:10]] == [t.measured for t in result.trials]
-        assert len(again.trials) == 12
+        assert len(again.trials) == 20
+        assert list(again.importance) == [NDCG, BYTES]
+        page, text = ((again.folder / f"summary.{kind}").read_text() for kind in ("html", "txt"))
+        for metric in (NDCG, BYTES):
+            assert f"What mattered to {metric}" in page
+            assert f"Mattered to {metric}: " in text
 
     def test_finalists_are_of_the_front(self, small_study) -> None:
         sweep = SEVERAL | {"limits": {}, "search": {"algorithm": "tpe"}, "num_trials": 8}

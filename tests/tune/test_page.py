@@ -11,7 +11,7 @@ from tune.fidelity import RankCorrelation
 from tune.finalists import Comparison, Finalist
 from tune.journal import JournalTrial
 from tune.objectives import Goals, Limit, Objective
-from tune.page import early_line, render, write_page
+from tune.page import early_line, metric_heads, metric_rows, render, write_page
 from tune.result import StudyResult, TrialRecord
 from tune.summary import show, write_text
 
@@ -51,7 +51,7 @@ def result(tmp_path: Path) -> StudyResult:
         epochs=6,
         finalists=[Finalist(2, (0.39, 0.41), 0.4, 0.014, 6, {"val/auc": 0.4})],
         comparisons=[Comparison("popularity", 0.2, 0.1, 0.3, 0.001, 80)],
-        importance={"optimizer.lr": 1.0},
+        importance={"val/auc": {"optimizer.lr": 1.0}},
         early=[RankCorrelation(2, 0.75, 9), RankCorrelation(6, 0.9, 2)],
         ended="sweep.budget.wall_s: trials ran for 50 s",
         registered=Registered("films", "4", "3"),
@@ -118,6 +118,47 @@ def test_the_text_says_the_same(result: StudyResult, tmp_path: Path) -> None:
     assert "secret" not in said
 
 
+def test_the_columns_of_the_metrics_stand_under_their_part(result: StudyResult) -> None:
+    assert metric_heads(result) == [
+        (part, who) for part in ("validation", "test") for who in ("winner", "popularity", "EASE")
+    ]
+    assert metric_rows(result) == [
+        ("auc", "0.4000", "0.2000", "0.3000", "0.3500", "0.1500", "0.2500")
+    ]
+    page = render(result, TRIALS)
+    assert (
+        '<th></th><th class="group" colspan="3">validation</th>'
+        '<th class="group" colspan="3">test</th>'
+    ) in page
+    assert '<th>metric</th><th class="starts">winner</th><th>popularity</th><th>EASE</th>' in page
+    lines = _shown(result).splitlines()
+    (parts,) = (i for i, line in enumerate(lines) if "validation" in line and "test" in line)
+    words = lines[parts + 1].replace("┃", " ").split()
+    assert words == ["metric", *2 * ["winner", "popularity", "EASE"]]
+
+
+def test_without_a_test_part_there_is_no_column_of_it(result: StudyResult) -> None:
+    bare = dataclasses.replace(result, test_metrics={}, ease_metrics={})
+    assert metric_heads(bare) == [("validation", "winner"), ("validation", "popularity")]
+    assert metric_rows(bare) == [("auc", "0.4000", "0.2000")]
+
+
+def test_what_mattered_is_told_for_each_objective(result: StudyResult) -> None:
+    shares = {"val/auc": {"optimizer.lr": 1.0}, "item_vector_bytes": {"model.n_latent": 0.996}}
+    several = dataclasses.replace(result, importance=shares)
+    page = render(several, TRIALS)
+    for metric, words in shares.items():
+        assert f"<h2>What mattered to {metric}</h2>" in page
+        assert f"Mattered to {metric}: {next(iter(words))} 100%" in _shown(several)
+    assert several.as_json()["importance"] == shares
+
+
+def _shown(result: StudyResult) -> str:
+    console = Console(width=80, file=io.StringIO(), record=True)
+    show(result, console)
+    return console.export_text()
+
+
 def test_few_trials_have_no_chart_and_no_correlation(result: StudyResult) -> None:
     bare = dataclasses.replace(result, early=[RankCorrelation(2, 1.0, 3)], importance={})
     assert early_line(bare) is None
@@ -174,8 +215,6 @@ def test_the_metrics_fit_a_terminal_of_80_columns(result: StudyResult) -> None:
         baseline_metrics=metrics,
         ease_metrics=metrics,
     )
-    console = Console(width=80, file=io.StringIO(), record=True)
-    show(result, console)
-    text = console.export_text()
+    text = _shown(result)
     assert all(f"{name}_at_{k}" in text for name in METRICS for k in (10, 20))
     assert "…" not in text

@@ -241,7 +241,7 @@ class TestStudy:
         assert others == [f"trial {second.number}", "popularity", "EASE"]
         assert result.ease_metrics.keys() == result.baseline_metrics.keys()
         assert result.comparisons[0].difference == pytest.approx(first.mean - second.mean)
-        assert result.importance
+        assert result.importance == {}, "of so few trials it says nothing"
         page = (result.folder / "summary.html").read_text()
         assert f"Winner: trial {first.number}" in page
         assert "http" not in page.replace(result.tracking_uri, "")
