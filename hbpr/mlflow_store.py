@@ -11,6 +11,7 @@ import os
 import re
 import socket
 import sqlite3
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -66,6 +67,25 @@ def open_client(tracking_uri: str, *, create: bool = True) -> "MlflowClient":
         f"{mask_uri(tracking_uri)!r}. MLflow no longer records into plain folders: "
         "use sqlite:///mlflow.db"
     )
+
+
+def check_store(tracking_uri: str) -> None:
+    """Make sure that a tracking store can be used, and leave nothing behind where it is a new file.
+
+    Raises:
+        ConfigError: The URI is of a kind that cannot be used.
+        TrackingError: The store does not answer, or cannot be written to.
+    """
+    path = sqlite_path(tracking_uri)
+    if path is None or path.exists():
+        open_client(tracking_uri)
+        return
+    _check_folder(path, tracking_uri)
+    try:
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise tracking_error(tracking_uri, error) from error
 
 
 def ensure_experiment(client: "MlflowClient", name: str, tracking_uri: str) -> str:
@@ -234,8 +254,7 @@ def _open_sqlite(uri: str, create: bool) -> "MlflowClient":
             f"mlflow.tracking_uri: expected sqlite:///FILE.db, got {uri!r}; a database in memory "
             "would be lost with the process"
         )
-    if not path.parent.is_dir():
-        raise TrackingError(f"mlflow.tracking_uri {uri}: there is no folder {path.parent}")
+    _check_folder(path, uri)
     if not create and not path.exists():
         raise TrackingError(
             f"mlflow.tracking_uri {uri}: there is no file {path}. Nothing was recorded there: "
@@ -262,6 +281,11 @@ def _open_sqlite(uri: str, create: bool) -> "MlflowClient":
             ) from error
         raise tracking_error(uri, error) from error
     return client
+
+
+def _check_folder(path: Path, uri: str) -> None:
+    if not path.parent.is_dir():
+        raise TrackingError(f"mlflow.tracking_uri {uri}: there is no folder {path.parent}")
 
 
 @contextlib.contextmanager

@@ -1,5 +1,7 @@
+import errno
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -8,6 +10,7 @@ import pytest
 from hbpr.errors import ConfigError, TrackingError
 from hbpr.mlflow_store import (
     EXPERIMENT_TAGS,
+    check_store,
     ensure_experiment,
     find_experiment,
     mask_uri,
@@ -31,19 +34,35 @@ def test_user_and_password_are_masked(uri: str, masked: str) -> None:
 
 @pytest.mark.parametrize("uri", ["file:///tmp/mlruns", "mlruns", "sqlite:///:memory:", "ftp://x"])
 def test_a_store_that_cannot_be_used_is_refused(uri: str) -> None:
-    with pytest.raises(ConfigError, match="sqlite:///"):
-        open_client(uri)
+    for use in (open_client, check_store):
+        with pytest.raises(ConfigError, match="sqlite:///"):
+            use(uri)
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(TrackingError, match=r"there is no folder .*nowhere"):
-        open_client(f"sqlite:///{tmp_path}/nowhere/mlflow.db")
+    for use in (open_client, check_store):
+        with pytest.raises(TrackingError, match=r"there is no folder .*nowhere"):
+            use(f"sqlite:///{tmp_path}/nowhere/mlflow.db")
 
 
 def test_a_file_that_is_no_database_is_told_at_once(tmp_path: Path) -> None:
     (tmp_path / "x.db").write_text("this is not a database, " * 100)
-    with pytest.raises(TrackingError, match="not a database"):
-        open_client(f"sqlite:///{tmp_path}/x.db")
+    for use in (open_client, check_store):
+        with pytest.raises(TrackingError, match="not a database"):
+            use(f"sqlite:///{tmp_path}/x.db")
+
+
+def test_a_check_makes_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    uri = f"sqlite:///{tmp_path}/x.db"
+    check_store(uri)
+    assert not list(tmp_path.iterdir())
+
+    def full(**_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", full)
+    with pytest.raises(TrackingError, match=r"x\.db cannot be used: .*No space left"):
+        check_store(uri)
 
 
 def test_a_reader_makes_no_file(tmp_path: Path) -> None:

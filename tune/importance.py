@@ -15,7 +15,7 @@ from tune.journal import JournalTrial, quiet_optuna
 from tune.objectives import Goals, Objective
 from tune.space import Space
 
-#: Of fewer trials, the best tenth is not even two; see docs/decisions/0013-the-answer-of-a-study.md.
+#: Of fewer trials, the best tenth is not even two; measured in docs/decisions/0013.
 _LEAST = 20
 _DIRECTIONS: Final[dict[str, StudyDirection]] = {
     "max": StudyDirection.MAXIMIZE,

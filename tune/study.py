@@ -13,7 +13,7 @@ from pathlib import Path
 
 from hbpr.data.interactions import Interactions
 from hbpr.errors import StudyError
-from hbpr.mlflow_store import open_client
+from hbpr.mlflow_store import check_store, open_client
 from hbpr.settings.load import resolve_paths
 from tune import folder as folders
 from tune.answer import Answer, find_answer
@@ -85,7 +85,7 @@ def run_study(
     settings = resolve_paths(settings)
     space = settings.search_space()
     beginning = None if resume else read_beginning(settings, space)
-    open_client(settings.mlflow.tracking_uri)
+    check_store(settings.mlflow.tracking_uri)
     datasets = load_datasets(settings, space, data)
     fingerprints = {key: interactions.fingerprint for key, interactions in datasets.items()}
     folder = None
@@ -101,6 +101,7 @@ def run_study(
         ray_runtime(address, cpus=cpus, data_bytes=data_bytes, tell=tell) as ray,
     ):
         slots = trial_slots(settings, ray)
+        open_client(settings.mlflow.tracking_uri)  # makes its file, now that trials will run
         folder = folder or folders.create(settings, fingerprints)
         return _Study(settings, space, datasets, folder, stop, beginning).run(
             ray, slots, progress=progress, started=started

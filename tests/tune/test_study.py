@@ -79,6 +79,16 @@ class TestBeforeRay:
         assert runs() == {}
 
 
+def test_a_ray_that_does_not_start_leaves_nothing(small_study, monkeypatch, tmp_path: Path) -> None:
+    def fail(*args, **kwargs):
+        raise ClusterError("Ray did not start")
+
+    monkeypatch.setattr("tune.study.ray_runtime", fail)
+    with pytest.raises(ClusterError, match="did not start"):
+        run_study(small_study(), progress=False)
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory, study_in, shared_ray):
     """A study from its settings to its result, with one worker."""
