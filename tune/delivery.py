@@ -92,6 +92,7 @@ class Delivery:
         self.runs: dict[Place, str] = {}
         self.registered: Registered | None = None
         self._statuses: dict[Place, str] = {}
+        self._known: dict[Place, dict[str, set[int]]] = {}
         self._client: MlflowClient | None = None
 
     def __call__(self, events: list[Event]) -> None:
@@ -131,6 +132,7 @@ class Delivery:
             place = place_of_run(run.data.tags)
             runs[place], statuses[place] = run.info.run_id, run.info.status
         self.runs, self._statuses = runs, statuses
+        self._known = {place: {} for place in runs if place.kind == "trial"}
         return client
 
     def _apply(self, client: "MlflowClient", place: Place, change: _Change) -> None:
@@ -140,7 +142,8 @@ class Delivery:
         elif change.started_at is not None and self._statuses.get(place) != "RUNNING":
             client.update_run(run_id, status="RUNNING")
             self._statuses[place] = "RUNNING"
-        log_batch(client, run_id, metrics=change.points, params=change.params, tags=change.tags)
+        points = self._new(client, place, change.points)
+        log_batch(client, run_id, metrics=points, params=change.params, tags=change.tags)
         for name, text in change.texts.items():
             client.log_text(run_id, text, name)
         for path in change.files:
@@ -155,6 +158,20 @@ class Delivery:
         if change.status is not None and change.status != "RUNNING":
             client.set_terminated(run_id, change.status, change.ended_at)
             self._statuses[place] = change.status
+
+    def _new(
+        self, client: "MlflowClient", place: Place, points: list[tuple[str, float, int, int]]
+    ) -> list[tuple[str, float, int, int]]:
+        """Leave out what a run that goes on has already, sent by a process whose disk lost it.
+
+        MLflow itself takes a point at another time for another point.
+        """
+        if place not in self._known:
+            return points
+        known, run_id = self._known[place], self.runs[place]
+        for name in {name for name, *_ in points} - known.keys():
+            known[name] = {point.step for point in client.get_metric_history(run_id, name)}
+        return [point for point in points if point[3] not in known[point[0]]]
 
     def _create(self, client: "MlflowClient", place: Place, change: _Change) -> str:
         tags = {"hbpr.study_id": self.study_id} | place.tags

@@ -177,11 +177,13 @@ class History:
     Attributes:
         started: Numbers of the trials that have a run.
         ended: Those whose run is closed.
+        errors: Why trials failed, by number.
     """
 
     def __init__(self, monitor: str) -> None:
         self.started: set[int] = set()
         self.ended: set[int] = set()
+        self.errors: dict[int, str] = {}
         self._best_name = best_name(monitor)
         self._best: dict[int, float] = {}
         self._last_step: dict[int, int] = {}
@@ -205,12 +207,15 @@ class History:
         if event["event"] == "start":
             self.started.add(number)
             self.ended.discard(number)
+            self.errors.pop(number, None)
         elif event["event"] == "result":
             self._last_step[number] = max(event["step"], self.last_step(number))
             if self._best_name in event["metrics"]:
                 self._best[number] = event["metrics"][self._best_name]
         elif event["event"] == "end":
             self.ended.add(number)
+            if "hbpr.error" in event.get("tags", {}):
+                self.errors[number] = event["tags"]["hbpr.error"]
 
     def last_step(self, number: int) -> int:
         """Return the last epoch that a trial has a result of; 0 where it has none."""

@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -159,6 +159,23 @@ def disk_problem(error: BaseException) -> str | None:
             where = f": {each.filename}" if each.filename else ""
             return f"{each.strerror or each}{where}"
     return None
+
+
+def failure_notes(errors: Mapping[int, str]) -> list[str]:
+    """Return in words how many trials failed and why the first did; empty where none failed.
+
+    Example:
+        >>> failure_notes({7: "DivergedError: epoch 1", 3: "OSError: gone"})
+        ['2 trials failed; the first, trial 3: OSError: gone']
+        >>> failure_notes({3: "OSError: gone"})
+        ['trial 3 failed: OSError: gone']
+    """
+    if not errors:
+        return []
+    first = min(errors)
+    if len(errors) == 1:
+        return [f"trial {first} failed: {errors[first]}"]
+    return [f"{len(errors)} trials failed; the first, trial {first}: {errors[first]}"]
 
 
 def error_of(trial: Any) -> str:

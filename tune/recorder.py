@@ -169,6 +169,11 @@ class MlflowRecorder(Callback):
         return self._away_s + (self._sender.away_s if self._sender is not None else 0.0)
 
     @property
+    def failures(self) -> dict[int, str]:
+        """Why trials failed, by number: those of earlier sittings too."""
+        return dict(self._history.errors)
+
+    @property
     def registered(self) -> "Registered | None":
         """The registered version of the model, once MLflow has it."""
         return self._delivery.registered

@@ -21,7 +21,7 @@ from tune.beginning import Beginning
 from tune.budget import Budget
 from tune.checks import data_of, load_datasets, n_bytes, trial_slots
 from tune.earlier import read_beginning
-from tune.faults import check_writable, disk_problem
+from tune.faults import check_writable, disk_problem, failure_notes
 from tune.fidelity import rank_correlations, warning_of
 from tune.folder import StudyFolder
 from tune.importance import importance
@@ -243,6 +243,7 @@ class _Study:
             *([growth.at] if growth else []),
         )
         warning = warning_of(early)
+        self._notes += failure_notes(self._recorder.failures)
         self._notes += [warning] if warning else []
         schedule = describe(answer.stages, answer.best_epoch)
         if schedule is not None:

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from hbpr.errors import StudyError, TrackingError
-from tune.delivery import _Change, sync
+from tune.delivery import Delivery, _Change, sync
+from tune.runs import Place
 
 
 def test_what_a_running_driver_holds_is_left_alone(recording) -> None:
@@ -128,3 +129,21 @@ def test_a_store_that_is_away_is_told(recording) -> None:
     assert not recorder.finish(timeout_s=0.2)
     with pytest.raises(TrackingError, match="does not answer"):
         sync(recorder.folder)
+
+
+def test_an_epoch_that_only_mlflow_knows_of_is_there_once(recording) -> None:
+    """A full disk kept it from the folder; the trial goes on from an older checkpoint."""
+
+    def epoch(step: int, at: int) -> dict[str, object]:
+        value = {"val/ndcg_at_10": step / 10}
+        return {"event": "result", "trial": 0, "step": step, "metrics": value, "at": at}
+
+    start = {"event": "start", "trial": 0, "name": "trial-000", "at": 1}
+    first = Delivery(recording.uri, "films", "s1")
+    first([start, epoch(1, 2), epoch(2, 3)])
+    second = Delivery(recording.uri, "films", "s1")
+    second([start | {"at": 10}, epoch(2, 11)])
+    second([epoch(3, 12)])
+    run_id = second.runs[Place("trial", 0)]
+    points = recording.client.get_metric_history(run_id, "val/ndcg_at_10")
+    assert [point.step for point in points] == [1, 2, 3]
