@@ -22,6 +22,7 @@ from tune.beginning import Beginning
 from tune.budget import Budget
 from tune.faults import DiskGuard, HangGuard, disk_problem
 from tune.folder import StudyFolder
+from tune.forget import ForgetEnded
 from tune.interrupt import StopRequest
 from tune.journal import JournalTrial, quiet_optuna
 from tune.pbt import PopulationScheduler, PopulationSearcher
@@ -91,7 +92,8 @@ def run_trials(
         pause_every=sweep.scheduler.interval if population else 0,
         costs=goals.costs,
     )
-    callbacks = [hang, recorder, watch, budget, shown]  # the guard says why before others read it
+    # The guard says why before others read it; what they read is forgotten after them.
+    callbacks = [hang, recorder, watch, budget, shown, ForgetEnded()]
     try:
         with stop.polled(), _quiet():
             ray_tune.run(

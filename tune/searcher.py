@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import optuna
-from optuna.storages import JournalStorage
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 from ray.tune.search import Searcher
 
@@ -29,6 +28,7 @@ from tune.journal import (
     RAY_TRIAL,
     SECONDS,
     DriverJournal,
+    DriverStorage,
     JournalTrial,
     Parent,
     best_report,
@@ -115,7 +115,8 @@ class OptunaSearcher(Searcher):
         self._samplers: Samplers | None = None
         self._beginning = Beginning()
         self._n_made = 0
-        self._abandoned: list[int] = []
+        #: Number and Optuna's id of each trial that was made and that nobody runs.
+        self._abandoned: list[tuple[int, int]] = []
         self._running: dict[str, Trial] = {}
         self._reports: dict[str, dict[int, float]] = {}
         self._measured: dict[str, dict[int, dict[str, float]]] = {}
@@ -135,7 +136,7 @@ class OptunaSearcher(Searcher):
         self._journal = DriverJournal(self._path)
         self._samplers = self._new_samplers()
         self._study = optuna.create_study(
-            storage=JournalStorage(self._journal),
+            storage=DriverStorage(self._journal),
             study_name=self._study_id,
             directions=[
                 "maximize" if each.mode == "max" else "minimize" for each in self._goals.objectives
@@ -153,7 +154,7 @@ class OptunaSearcher(Searcher):
                 self._running[ray_trial] = Trial(self._study, frozen._trial_id)
                 self._recall(ray_trial, frozen)
             else:
-                self._abandoned.append(number)
+                self._abandoned.append((number, frozen._trial_id))
         return self._study
 
     def _recall(self, ray_trial: str, frozen: FrozenTrial) -> None:
@@ -200,10 +201,9 @@ class OptunaSearcher(Searcher):
         study = self._open()
         assert self._samplers is not None
         if self._abandoned:
-            number = self._abandoned.pop(0)
-            frozen = self._own_trials()[number]
+            number, made = self._abandoned.pop(0)
             study.sampler = PointSampler({})
-            trial = Trial(study, frozen._trial_id)
+            trial = Trial(study, made)
         elif self._n_made >= self._num_trials:
             return Searcher.FINISHED
         else:
@@ -211,7 +211,7 @@ class OptunaSearcher(Searcher):
             study.sampler = PointSampler({})
             trial = study.ask()
             self._n_made += 1
-            frozen = study._storage.get_trial(trial._trial_id)
+        frozen = study._storage.get_trial(trial._trial_id)
         parent = parent_of(frozen)
         if parent is None:
             fixed = {**self._space.encode(self._beginning.point(number)), **frozen.params}
@@ -252,17 +252,16 @@ class OptunaSearcher(Searcher):
         """
         study, params = self._open(), self._space.encode(values)
         distributions = {d.key: d.domain.distribution() for d in self._space.dimensions}
-        study.add_trial(
-            create_trial(
-                state=TrialState.RUNNING,
-                params=params,
-                distributions={key: distributions[key] for key in params},
-                user_attrs={PARENT: parent._asdict()},
-            )
+        copy = create_trial(
+            state=TrialState.RUNNING,
+            params=params,
+            distributions={key: distributions[key] for key in params},
+            user_attrs={PARENT: parent._asdict()},
         )
+        made = study._storage.create_new_trial(study._study_id, template_trial=copy)
         number = self._n_made
         self._n_made += 1
-        self._abandoned.append(number)
+        self._abandoned.append((number, made))
         return number
 
     def on_trial_result(self, trial_id: str, result: Mapping[str, Any]) -> None:

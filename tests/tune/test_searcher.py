@@ -3,10 +3,11 @@ import warnings
 
 import optuna
 import pytest
+from optuna.storages.journal._storage import JournalStorageReplayResult
 from ray.tune.search import Searcher
 
 from hbpr.settings.models import TrialSettings
-from tune.journal import JOURNAL, read_journal
+from tune.journal import JOURNAL, DriverJournal, Parent, read_journal
 from tune.searcher import OptunaSearcher
 from tune.space import Space
 from tune.space_check import check_space
@@ -102,6 +103,49 @@ class TestSuggestions:
         given = [searcher.suggest(f"ray{i}") for i in range(5)]
         assert given[4] == Searcher.FINISHED
         assert [s["values"] for s in given[:4]] == Space.parse(raw).grid()
+
+    def test_a_trial_costs_as_much_late_as_early(self, tmp_path, monkeypatch):
+        read, listed = [], []
+
+        def count(lines):
+            for line in lines:
+                read.append(line)
+                yield line
+
+        def note(trials):
+            listed.extend(trials)
+            return trials
+
+        lines, trials = DriverJournal.read_logs, JournalStorageReplayResult.get_all_trials
+        monkeypatch.setattr(DriverJournal, "read_logs", lambda *a: count(lines(*a)))
+        monkeypatch.setattr(
+            JournalStorageReplayResult, "get_all_trials", lambda *a: note(trials(*a))
+        )
+        searcher = make(tmp_path, algorithm="random", num_trials=60)
+        run(searcher, 1)
+        costs = set()
+        for first in (1, 4, 46, 49):  # of three trials one is stopped
+            read.clear(), listed.clear()
+            run(searcher, 3, first=first)
+            costs.add((len(read), len(listed)))
+            run(searcher, 39 if first == 4 else 0, first=7)
+        assert len(costs) == 1
+        assert costs.pop()[1] == 0
+
+    def test_unfinished_trials_and_copies_are_found_without_a_look_at_the_others(
+        self, tmp_path, monkeypatch
+    ):
+        begun = make(tmp_path, algorithm="random")
+        run(begun, 5)
+        left = [begun.suggest(f"left{i}") for i in range(2)]
+        resumed = make(tmp_path, algorithm="random")
+        assert len(resumed.trials()) == 7
+        parent = Parent(0, 10, 1)
+        assert resumed.add_copy(left[0]["values"], parent) == 7
+        monkeypatch.setattr(JournalStorageReplayResult, "get_all_trials", None)
+        assert [resumed.suggest(f"again{i}") for i in range(2)] == left
+        copy = resumed.suggest("copy")
+        assert copy == {"trial": 7, "values": left[0]["values"], "parent": parent._asdict()}
 
     def test_the_last_trial_is_followed_by_finished(self, tmp_path):
         searcher = make(tmp_path, num_trials=2)

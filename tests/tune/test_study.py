@@ -14,6 +14,7 @@ from hbpr.errors import ClusterError, ConfigError, DataError, StudyError, Tracki
 from hbpr.mlflow_store import open_client
 from hbpr.recommender import RecommendationSystem
 from tune import folder as folders
+from tune.forget import ForgetEnded
 from tune.recorded import read_recorded
 from tune.study import run_study
 from tune.trainable import HbprTrainable
@@ -159,6 +160,28 @@ class TestStudy:
         result = run_study(small_study(sweep), progress=False)
         assert len(result.trials) == 5
         assert result.best.epochs == 4
+        assert "RUNNING" not in runs().values()
+
+    @pytest.mark.parametrize("kind", ["none", "asha", "pbt"])
+    def test_tune_looks_at_no_more_trials_late_than_early(
+        self, small_study, runs, monkeypatch, kind
+    ) -> None:
+        held, forget = [], ForgetEnded.on_step_end
+
+        def look(self, iteration, trials, **info) -> None:
+            forget(self, iteration, trials, **info)
+            held.append(len(trials))
+
+        monkeypatch.setattr(ForgetEnded, "on_step_end", look)
+        size = 4 if kind == "pbt" else 10  # a population waits for all its trials
+        sweep = {"scheduler": {"kind": kind, "interval": 2}, "num_trials": size}
+        sweep["space"] = {"optimizer.lr": {"low": 0.01, "high": 0.5, "log": True}}
+        result = run_study(small_study(sweep), progress=False)
+        assert held[-1] == 1
+        assert kind == "pbt" or max(held) <= 3  # one runs, one is next, one was the last to end
+        assert len(result.trials) == size + (kind == "pbt")
+        assert {trial.state for trial in result.trials} <= {"COMPLETE", "PRUNED"}
+        assert {f"trial-{trial.number:03d}" for trial in result.trials} < runs().keys()
         assert "RUNNING" not in runs().values()
 
     def test_a_diverging_trial_fails_alone(self, small_study, runs) -> None:

@@ -1,0 +1,44 @@
+"""What keeps the thousandth trial of a search as cheap as the first, in time and in memory."""
+
+from collections import deque
+from typing import Any
+
+from ray import tune as ray_tune
+
+
+class ForgetEnded(ray_tune.Callback):
+    """Takes trials that have ended off Tune's list.
+
+    Tune walks through that list at every step, and keeps the last ten values of every number that
+    each trial ever reported. A study needs none of it: what a trial did is in the journal and in
+    the records by then. So it has to come after all callbacks that read how a trial ended.
+
+    A trial that Tune stopped without telling how it ended stays, and so does the last one that did:
+    with an empty list Tune would read its own snapshot back at the end.
+    """
+
+    def __init__(self) -> None:
+        self._ended: deque[Any] = deque()
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Note a trial that ended; Tune still works on it."""
+        self._ended.append(trial)
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Note a trial that crashed once too often."""
+        self._ended.append(trial)
+
+    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        """Forget all trials that have ended but the last one.
+
+        Args:
+            iteration: Steps so far.
+            trials: Tune's own list, not a copy of it.
+            **info: What Tune may tell besides.
+        """
+        while len(self._ended) > 1:
+            trial = self._ended.popleft()
+            if trial.is_finished() and trial in trials:  # else Tune tries it again
+                trials.remove(trial)
+                trial.run_metadata.metric_analysis = {}
+                trial.run_metadata.metric_n_steps = {}
