@@ -12,6 +12,7 @@ from hbpr.settings.load import resolve_paths, with_values
 from hbpr.settings.models import TrialSettings
 from hbpr.training.trainer import Trainer
 from tune.checks import data_of, load_datasets, n_bytes, trial_slots
+from tune.earlier import read_beginning
 from tune.interrupt import orderly_stop
 from tune.progress import as_words, duration
 from tune.runtime import ray_runtime
@@ -115,7 +116,7 @@ def estimate(
     """Run one short trial where the study would run, record nothing, and reckon.
 
     Raises:
-        ConfigError: A setting cannot be used.
+        ConfigError: A setting cannot be used, or what the study starts from cannot be read.
         DataError: The data are missing or wrong.
         ClusterError: No Ray, or one that cannot run a trial.
     """
@@ -123,6 +124,7 @@ def estimate(
 
     settings = resolve_paths(settings)
     space, sweep = settings.search_space(), settings.sweep
+    read_beginning(settings, space)
     datasets = load_datasets(settings, space, None)
     data_bytes = sum(map(n_bytes, datasets.values()))
     values = _largest(space, settings.base_trial())

@@ -1,6 +1,8 @@
 """The command `hbpr space`: look at a search space without running anything."""
 
 import json
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +11,7 @@ import click
 from hbpr.cli.options import config_argument, set_option
 
 if TYPE_CHECKING:
+    from tune.beginning import Beginning
     from tune.dimensions import Dimension
     from tune.settings import StudySettings
     from tune.space import Space
@@ -41,19 +44,22 @@ def show(config: Path, overrides: tuple[str, ...]) -> None:
 
     Nothing is downloaded, trained or recorded.
     """
+    from tune.earlier import read_beginning
     from tune.settings import load_study
 
     settings = load_study(config, overrides)
-    for line in lines_of(settings, settings.search_space()):
+    searched = settings.search_space()
+    for line in lines_of(settings, searched, read_beginning(settings, searched)):
         click.echo(line)
 
 
-def lines_of(settings: "StudySettings", searched: "Space") -> list[str]:
+def lines_of(settings: "StudySettings", searched: "Space", beginning: "Beginning") -> list[str]:
     """Return a space in words.
 
     Args:
         settings: The study's.
         searched: Its space.
+        beginning: What the study would start from.
     """
     from tune.space_check import allowed_sample
 
@@ -63,8 +69,9 @@ def lines_of(settings: "StudySettings", searched: "Space") -> list[str]:
     lines[0] += f"{settings.n_trials():,} trials"
     lines += [f"  {d.key:{width}}  {_domain(d)}{_when(d)}" for d in searched.dimensions]
     lines += [f"  constraint: {constraint.text}" for constraint in searched.constraints]
-    lines += [f"  starts with: {_short(entry)}" for entry in sweep.start_with]
-    lines += [f"  learns from: {folder}" for folder in sweep.start_from]
+    lines += [f"  starts with: {_point(point)}" for point in beginning.points]
+    known = Counter(trial.study for trial in beginning.earlier)
+    lines += [f"  learns from: {count} trials of {name}" for name, count in known.items()]
     points = _grid(searched)
     samples = allowed_sample(searched, _SAMPLES)
     if isinstance(points, str):
@@ -75,7 +82,7 @@ def lines_of(settings: "StudySettings", searched: "Space") -> list[str]:
         rows = sorted({round(i * last / (_SAMPLES - 1)) for i in range(_SAMPLES)})
         samples = [points[row] for row in rows] if sweep.search.algorithm == "grid" else samples
     lines.append("Sample settings:")
-    return lines + [f"  {', '.join(f'{k}={_short(v)}' for k, v in s.items())}" for s in samples]
+    return lines + [f"  {_point(sample)}" for sample in samples]
 
 
 def _domain(dimension: "Dimension") -> str:
@@ -105,6 +112,10 @@ def _grid(searched: "Space") -> list[dict[str, Any]] | str:
         return searched.grid()
     except SpaceError as error:
         return str(error)
+
+
+def _point(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key}={_short(value)}" for key, value in values.items())
 
 
 def _short(value: Any) -> str:

@@ -3,6 +3,7 @@ import dataclasses
 import pytest
 
 from hbpr.data import load_data
+from hbpr.errors import ConfigError
 from hbpr.settings.load import with_values
 from tune.estimate import Estimate, Measured, _largest, _short_trial, estimate, mean_epochs
 
@@ -65,3 +66,8 @@ def test_nothing_is_recorded(small_study, tmp_path) -> None:
     assert found.n_trials == 4
     assert not (tmp_path / "mlflow.db").exists()
     assert not list(tmp_path.glob("studies/*/*"))
+
+
+def test_what_a_study_would_refuse_at_its_start_is_refused(small_study) -> None:
+    with pytest.raises(ConfigError, match=r"start_from: .*nowhere: there is no such folder"):
+        estimate(small_study({"start_from": ["nowhere"]}))

@@ -45,3 +45,20 @@ def test_a_wrong_constraint_names_its_line(tmp_path, capsys):
     code, said = shown(tmp_path, capsys, "--set", "sweep.constraints=['model.n_latnt < 3']")
     assert code == 2
     assert "constraints: 'model.n_latnt < 3'" in said.err
+
+
+def test_what_it_starts_with_is_shown_as_points(tmp_path, capsys):
+    (tmp_path / "other.yaml").write_text("model: {n_latent: 64}\noptimizer: {lr: 0.1}\n")
+    entries = f"sweep.start_with=[{{optimizer.lr: 0.5}}, {{file: {tmp_path}/other.yaml}}]"
+    code, said = shown(tmp_path, capsys, "--set", entries)
+    assert code == 0
+    starts = [line for line in said.out.splitlines() if line.startswith("  starts with: ")]
+    assert starts[0] == "  starts with: optimizer.lr=0.5"
+    assert starts[1].startswith("  starts with: model.n_latent=64, optimizer.lr=0.1")
+
+
+def test_an_earlier_study_that_is_not_there_is_told_at_once(tmp_path, capsys):
+    for override in ("start_with=[{best: {study: nowhere}}]", "start_from=[nowhere]"):
+        code, said = shown(tmp_path, capsys, "--set", f"sweep.{override}")
+        assert code == 2
+        assert "nowhere: there is no such folder" in said.err
