@@ -57,6 +57,18 @@ def test_generated_pairs_are_distinct_counted_and_seeded(load: Load) -> None:
     assert counts[:20].sum() > counts[-100:].sum()  # a long tail
 
 
+def test_cpu_time_of_the_driver_is_told_by_trial(load: Load) -> None:
+    trivial = load("trivial_trials")
+    # Trials of a second; the driver works a tenth of the time, and all of it from the sixth on.
+    found = {
+        "ends": [float(i) for i in range(1, 11)],
+        "driver": [[0.0, 10**8, 5.0], [6.0, 10**8, 5.6], [10.0, 10**8, 9.6]],
+    }
+    assert trivial.driver_cpu(found, 1, 5) == pytest.approx(0.1)
+    assert trivial.driver_cpu(found, 6, 10) == pytest.approx(1.0)
+    assert trivial.driver_cpu({**found, "driver": []}, 6, 10) is None
+
+
 def test_a_written_dataset_reads_back(load: Load) -> None:
     shapes = load("shapes")
     path = shapes.prepare("tiny")

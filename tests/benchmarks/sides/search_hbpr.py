@@ -20,7 +20,7 @@ def search(request: dict[str, Any]) -> dict[str, Any]:
     """Run a study, and read its records.
 
     A request may hold ``config``, a file of settings to take instead of those of `sections`, and
-    ``overrides`` of it.
+    ``overrides`` of it; and ``algorithm``, what decides.
     """
     uri = f"sqlite:///{Path.cwd() / 'mlflow.db'}"
     storage = str(Path.cwd() / "studies")
@@ -31,7 +31,7 @@ def search(request: dict[str, Any]) -> dict[str, Any]:
         data = data_of(request)
         sweep = {
             "metric": METRIC,
-            "search": {"algorithm": "tpe", "seed": request["seed"]},
+            "search": {"algorithm": request.get("algorithm", "tpe"), "seed": request["seed"]},
             "scheduler": {"kind": "none"},
             "num_trials": request["trials"],
             "space": {
@@ -47,7 +47,7 @@ def search(request: dict[str, Any]) -> dict[str, Any]:
                 "sweep": sweep,
             }
         )
-    with watched() as memory:
+    with watched() as driver:
         result = run_study(settings, data=data, cpus=request["cpus"], progress=False)
     with sqlite3.connect("mlflow.db") as database:
         runs = dict(
@@ -60,22 +60,22 @@ def search(request: dict[str, Any]) -> dict[str, Any]:
         "states": result.states,
         "best": result.best.value,
         "runs": runs,
-        "memory": memory,
+        "driver": driver,
         "ended": result.ended,
     }
 
 
 @contextmanager
-def watched(every_s: float = 0.2) -> Iterator[list[tuple[float, int]]]:
-    """Note this process's resident memory in bytes, with the time, until the end."""
-    seen: list[tuple[float, int]] = []
+def watched(every_s: float = 0.2) -> Iterator[list[tuple[float, int, float]]]:
+    """Note the time, this process's resident memory in bytes and its CPU seconds, until the end."""
+    seen: list[tuple[float, int, float]] = []
     over = threading.Event()
 
     def look() -> None:
         while not over.wait(every_s):
             lines = Path("/proc/self/status").read_text().splitlines()
             (line,) = (line for line in lines if line.startswith("VmRSS:"))
-            seen.append((time.time(), int(line.split()[1]) * 1024))
+            seen.append((time.time(), int(line.split()[1]) * 1024, time.process_time()))
 
     thread = threading.Thread(target=look, daemon=True)
     if Path("/proc/self/status").exists():
