@@ -33,6 +33,9 @@ from hbpr.settings.load import apply_overrides
 from hbpr.settings.problems import describe
 from tune.settings import DEFAULT_TRIALS, StudySettings
 
+#: How a note of a study ends that came to its result before MLflow had it; the folder follows.
+REST_SENT_BY = "the rest is sent by: hbpr study sync"
+
 
 @dataclass(frozen=True)
 class StudyFolder:
@@ -99,6 +102,14 @@ class StudyFolder:
         """Remove what only an unfinished study needs."""
         for path in (self.checkpoints, self.finals, self.ray):
             shutil.rmtree(path, ignore_errors=True)
+
+    def tell_records_arrived(self) -> None:
+        """Say on the result's pages that MLflow has got what they name a command for."""
+        for path in (self.text, self.page, self.summary):
+            if path.exists():
+                told = path.read_text(encoding="utf-8")
+                now = re.sub(rf'{REST_SENT_BY}[^"<\n]*', "all records have arrived since", told)
+                _replace(path, now)
 
     @property
     def finished(self) -> bool:
@@ -292,8 +303,12 @@ def _may_change(key: str, old: Any, new: Any) -> bool:
 
 def write_json(path: Path, content: Any) -> None:
     """Write a file that is either whole or not there."""
+    _replace(path, json.dumps(content, indent=2, default=str) + "\n")
+
+
+def _replace(path: Path, text: str) -> None:
     partial = path.with_name(f"{path.name}.partial")
-    partial.write_text(json.dumps(content, indent=2, default=str) + "\n")
+    partial.write_text(text, encoding="utf-8")
     os.replace(partial, path)
 
 

@@ -318,12 +318,12 @@ class _Study:
     def _with_records(self, result: StudyResult, complete: bool, started: float) -> StudyResult:
         """Add what MLflow has answered by now."""
         recorder, notes = self._recorder, list(self._notes)
-        rest = f"the rest is sent by: hbpr study sync {self._folder.path}"
+        rest = f"{folders.REST_SENT_BY} {self._folder.path}"
         if recorder.away_s:
             rest = "all records have arrived" if complete else rest
             notes.append(f"MLflow did not answer for {recorder.away_s:.0f} s; {rest}")
         elif not complete:
-            notes.append(f"MLflow does not have all records; {rest}")
+            notes.append(f"MLflow did not take all records at once; {rest}")
         runs = recorder.run_ids
         records = [replace(record, run_id=runs.get(record.number)) for record in result.trials]
         (best,) = (record for record in records if record.number == result.best.number)

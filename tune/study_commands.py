@@ -167,6 +167,7 @@ def sync(folder: Path, tracking_uri: str | None) -> None:
     """Send to MLflow what of the study in FOLDER has not arrived there."""
     from hbpr.errors import TrackingError
     from tune.delivery import sync as send
+    from tune.folder import StudyFolder
 
     counts = send(folder, tracking_uri=tracking_uri)
     if counts["left"]:
@@ -175,6 +176,7 @@ def sync(folder: Path, tracking_uri: str | None) -> None:
             "call it again when MLflow answers. What it answers to and still cannot take is in "
             "outbox/aside.jsonl"
         )
+    StudyFolder(folder).tell_records_arrived()
     click.echo(f"{counts['sent']} records were sent; MLflow has everything of this study")
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from hbpr.cli.main import cli, run
 from tune import folder as folders
-from tune.folder import StudyFolder
+from tune.folder import REST_SENT_BY, StudyFolder
 from tune.outbox import Outbox
 
 
@@ -75,3 +75,15 @@ def test_what_cannot_be_resumed_is_told(folder: StudyFolder, capsys, tmp_path: P
 
 def test_sync_without_records_is_told(folder: StudyFolder, capsys) -> None:
     assert "no records of a study" in said(capsys, "sync", str(folder.path), code=2)
+
+
+def test_pages_no_longer_ask_for_what_has_arrived(folder: StudyFolder, capsys) -> None:
+    note = f"MLflow did not answer for 9 s; {REST_SENT_BY} {folder.path}"
+    folder.text.write_text(f"Study s\n{note}\nMattered all\n")
+    folder.page.write_text(f'<p class="warn">{note}</p><p>more</p>')
+    folder.summary.write_text(json.dumps({"notes": [note, "another"]}))
+    folder.tell_records_arrived()
+    arrived = "MLflow did not answer for 9 s; all records have arrived since"
+    assert said(capsys, "show", str(folder.path)) == f"Study s\n{arrived}\nMattered all\n"
+    assert folder.page.read_text() == f'<p class="warn">{arrived}</p><p>more</p>'
+    assert json.loads(folder.summary.read_text()) == {"notes": [arrived, "another"]}
