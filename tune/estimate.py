@@ -62,6 +62,8 @@ class Estimate:
         by_cpu: Trials at a time by CPUs and GPUs, and ``max_concurrent``.
         by_memory: Trials at a time by memory.
         wall_limit_s: The study's budget of time, if it has one.
+        n_repeats: Runs of finalists with other seeds.
+        refit: Whether the winner is trained once more at the end.
     """
 
     values: dict[str, Any]
@@ -74,6 +76,8 @@ class Estimate:
     by_cpu: int
     by_memory: int
     wall_limit_s: float | None
+    n_repeats: int
+    refit: bool
 
     @property
     def at_a_time(self) -> int:
@@ -82,10 +86,18 @@ class Estimate:
 
     def wall_s(self, epochs: float) -> float:
         """Return the seconds of a study whose trials train so many epochs, start-up left out."""
-        each = self.measured.train_s + self.measured.eval_s / self.eval_every
-        trial = _PLATFORM_S + self.measured.start_s + epochs * each
-        total = math.ceil(self.n_trials / self.at_a_time) * trial
+        total = math.ceil(self.n_trials / self.at_a_time) * self._trial_s(epochs)
         return total if self.wall_limit_s is None else min(total, self.wall_limit_s)
+
+    @property
+    def final_s(self) -> float:
+        """Seconds after the search, if finalists and the winner train all their epochs."""
+        repeats = math.ceil(self.n_repeats / self.at_a_time) * self._trial_s(self.epochs)
+        return repeats + self.refit * self.epochs * self.measured.train_s
+
+    def _trial_s(self, epochs: float) -> float:
+        each = self.measured.train_s + self.measured.eval_s / self.eval_every
+        return _PLATFORM_S + self.measured.start_s + epochs * each
 
     def lines(self) -> list[str]:
         """Return it in words, one line a fact."""
@@ -98,9 +110,9 @@ class Estimate:
             f"every {self.eval_every} epochs",
             f"At a time    {self.at_a_time} trials ({self.by_cpu} by CPUs and GPUs, "
             f"{self.by_memory} by memory)",
-            f"Wall time    about {duration(self.wall_s(self.mean_epochs))} for {self.n_trials} "
-            f"trials, at most {duration(self.wall_s(self.epochs))} if none is stopped early; "
-            "start-up of about 10 s comes before, finalists and the last training after",
+            f"Wall time    start-up of about 10 s; about {duration(self.wall_s(self.mean_epochs))} "
+            f"for {self.n_trials} trials, at most {duration(self.wall_s(self.epochs))} if none is "
+            f"stopped early{self._final_words()}",
         ]
         if self.by_memory < self.by_cpu:
             lines.append(
@@ -108,6 +120,11 @@ class Estimate:
                 f"{self.at_a_time}, or give a trial more CPUs (sweep.resources.cpu)"
             )
         return lines
+
+    def _final_words(self) -> str:
+        parts = [f"{self.n_repeats} runs of finalists"] if self.n_repeats else []
+        parts += ["the last training"] if self.refit else []
+        return f"; then at most {duration(self.final_s)} for {' and '.join(parts)}" if parts else ""
 
 
 def estimate(
@@ -145,7 +162,8 @@ def estimate(
             for node in ray.nodes()
             if node["Alive"]
         )
-    epochs = settings.max_epochs()
+    epochs, final = settings.max_epochs(), sweep.final
+    n_repeats = min(final.top, settings.n_trials()) * final.seeds
     return Estimate(
         values=values,
         measured=measured,
@@ -157,6 +175,8 @@ def estimate(
         by_cpu=slots,
         by_memory=by_memory,
         wall_limit_s=sweep.budget.wall_s,
+        n_repeats=0 if (final.top, final.seeds) == (1, 1) else n_repeats,
+        refit=final.refit != "none",
     )
 
 
