@@ -14,6 +14,9 @@ from tune.journal import JournalTrial
 from tune.objectives import Goals, best_of
 from tune.settings import BudgetSettings
 
+#: Seconds of which a killed driver may forget that they were spent.
+_SAVE_EVERY_S = 10.0
+
 
 class Budget(ray_tune.Callback, ray_tune.Stopper):
     """Counts what a study has spent, over all its sittings, and says when that is enough.
@@ -37,6 +40,7 @@ class Budget(ray_tune.Callback, ray_tune.Stopper):
         self._settings, self._path, self._goals = settings, path, goals
         self._wall_s, self._train_s = _read(path)
         self._since: float | None = None
+        self._saved = time.monotonic()
         self._best: float | None = None
         self._best_trial: int | None = None
         self._without_best = 0
@@ -74,6 +78,7 @@ class Budget(ray_tune.Callback, ray_tune.Stopper):
 
     def save(self) -> None:
         """Write down what was spent."""
+        self._saved = time.monotonic()
         write_json(self._path, {"wall_s": self.wall_s, "train_s": self._train_s})
 
     # What Tune asks after every step.
@@ -101,6 +106,8 @@ class Budget(ray_tune.Callback, ray_tune.Stopper):
         value = best_of(result, self._goals)
         if value is not None:
             self._note_value(int(trial.config["trial"]), value)
+        if time.monotonic() - self._saved >= _SAVE_EVERY_S:
+            self.save()
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Count a trial that ended."""

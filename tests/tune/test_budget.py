@@ -84,6 +84,22 @@ def test_the_clock_runs_while_trials_do(tmp_path: Path, monkeypatch: pytest.Monk
     assert again.reached == "sweep.budget.wall_s: trials ran for 10 s"
 
 
+def test_a_killed_driver_forgets_no_more_than_ten_seconds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    first = make(tmp_path)
+    first.on_trial_start(0, [], trial(0))
+    for _ in range(5):  # one long trial, and no end of it
+        now[0] += 7.0
+        first.on_trial_result(0, [], trial(0), {TRAIN_S: 6.0, EVAL_S: 0.5, "best_value": 0.1})
+    second = make(tmp_path, wall_s=28.0)
+    assert second.wall_s == 28.0
+    assert second.stop_all()
+    assert make(tmp_path, train_s=26.0).stop_all()
+
+
 def test_earlier_trials_count(tmp_path: Path) -> None:
     def ended(number: int, value: float) -> JournalTrial:
         return JournalTrial(number, {}, "COMPLETE", value, {1: value}, None)
