@@ -223,6 +223,7 @@ def register_model(
             run_id=run_id,
             tags=dict(tags) | {"hbpr.model": model_uri},
             model_id=model_id,
+            await_creation_for=0,  # a client that waits says so on the terminal
         )
     try:
         champion = client.get_model_version_by_alias(name, CHAMPION)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore
 
 from hbpr.data import UserItemData
 from hbpr.errors import DataError, TrackingError
@@ -113,6 +114,19 @@ def test_the_best_version_of_its_kind_is_the_champion(tracking_uri: str) -> None
     assert register(log_system(client, run_id, system), 0.1, data="other").champion == "4"
     loaded = load_system("models:/films-2- é%@champion", tracking_uri)
     assert loaded.recommend(["u1"], k=2).equals(system.recommend(["u1"], k=2))
+
+
+def test_registering_does_not_wait(tracking_uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A version is ready when it is made; a client that waits says so on the terminal."""
+
+    def waits(*_: object) -> None:
+        raise AssertionError("it waits")
+
+    monkeypatch.setattr(SqlAlchemyStore, "_await_model_version_creation", waits)
+    client = open_client(tracking_uri)
+    run_id = client.create_run(ensure_experiment(client, "films", tracking_uri)).info.run_id
+    uri = log_system(client, run_id, small_system())
+    assert register_model(client, "films", uri, run_id=run_id, tags={}).version == "1"
 
 
 @pytest.mark.parametrize("uri", ["models:/m-none", "models:/none@champion", "runs:/none/x"])
