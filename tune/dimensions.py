@@ -45,6 +45,11 @@ class Choice:
         """Return the value below which this share of the dimension lies, 0 <= share < 1."""
         return self.values[int(share * len(self.values))]
 
+    def share(self, value: Any) -> float:
+        """Return a share at which the value lies, the middle one; see `at`."""
+        index = next(i for i, own in enumerate(self.values) if same(own, value))
+        return (index + 0.5) / len(self.values)
+
     def gap(self, left: Any, right: Any) -> float:
         """Return 0 for equal values, else 1."""
         return float(not same(left, right))
@@ -96,6 +101,14 @@ class IntRange:
             return min(max(round(math.exp(low + share * (high - low))), self.low), self.high)
         step = self.step or 1
         return self.low + step * int(share * ((self.high - self.low) // step + 1))
+
+    def share(self, value: int) -> float:
+        """Return a share at which the value lies, about the middle one; see `at`."""
+        if self.log:
+            low, high = math.log(self.low - 0.5), math.log(self.high + 0.5)
+            return (math.log(value) - low) / (high - low)
+        step = self.step or 1
+        return ((value - self.low) // step + 0.5) / ((self.high - self.low) // step + 1)
 
     def gap(self, left: float, right: float) -> float:
         """Return the distance as a share of the whole range."""
@@ -153,6 +166,13 @@ class FloatRange:
             low, high = math.log(self.low), math.log(self.high)
             return min(max(math.exp(low + share * (high - low)), self.low), self.high)
         return self.low + share * (self.high - self.low)
+
+    def share(self, value: float) -> float:
+        """Return a share at which the value lies, of a step the middle one; see `at`."""
+        if self.step is not None:
+            count = round((self.high - self.low) / self.step) + 1
+            return (round((value - self.low) / self.step) + 0.5) / count
+        return _gap(self, self.low, value)
 
     def gap(self, left: float, right: float) -> float:
         """Return the distance as a share of the whole range."""

@@ -19,10 +19,10 @@ from optuna.samplers import (
     RandomSampler,
     TPESampler,
 )
-from optuna.search_space import IntersectionSearchSpace
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
+from tune.parzen import Parzen
 from tune.sequence import AllowedSobol
 from tune.space import Space
 
@@ -34,7 +34,15 @@ Algorithm = Literal["tpe", "gp", "cmaes", "nsga2", "qmc", "random", "grid"]
 class Samplers:
     """Makes the samplers of each trial."""
 
-    def __init__(self, algorithm: Algorithm, space: Space, *, seed: int, num_trials: int) -> None:
+    def __init__(
+        self,
+        algorithm: Algorithm,
+        space: Space,
+        *,
+        seed: int,
+        num_trials: int,
+        plain: bool = True,
+    ) -> None:
         """Prepare the samplers of one study.
 
         Args:
@@ -42,19 +50,21 @@ class Samplers:
             space: The study's space.
             seed: Seed of the study.
             num_trials: Trials of the study.
+            plain: Whether one objective without limits is compared.
         """
         self._algorithm = algorithm
         self._seed = seed
-        self._n_startup = min(10, max(5, num_trials // 4))
+        self._n_startup = min(12, max(5, num_trials // 4))
         self._population = min(50, max(8, num_trials // 10))
-        self._conditional = space.conditional
+        self._parzen = (
+            Parzen(space, n_startup=self._n_startup) if algorithm == "tpe" and plain else None
+        )
         self._points: Sequence[Mapping[str, Any]] = ()
         self._sequence: AllowedSobol | None = None
         if algorithm == "grid":
             self._points = [space.encode(point) for point in space.grid()]
         elif algorithm == "qmc":
             self._sequence = AllowedSobol(space, seed)
-        self._common = IntersectionSearchSpace(include_pruned=True)
 
     @property
     def draws(self) -> int:
@@ -75,6 +85,8 @@ class Samplers:
             return PointSampler(self._points[number])
         if self._sequence is not None:
             return _SequenceSampler(self._sequence, number)
+        if self._parzen is not None:
+            return self._parzen.sampler(number, seed)
         if self._algorithm == "random":
             return RandomSampler(seed=seed)
         if self._algorithm == "nsga2":
@@ -82,7 +94,7 @@ class Samplers:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
             if self._algorithm == "gp":
-                return GPSampler(
+                return _OneThreadGPSampler(
                     seed=seed, n_startup_trials=self._n_startup, warn_independent_sampling=False
                 )
             if self._algorithm == "cmaes":
@@ -92,32 +104,30 @@ class Samplers:
                     consider_pruned_trials=True,
                     warn_independent_sampling=False,
                 )
-            options: dict[str, Any] = {
-                "seed": seed,
-                "n_startup_trials": self._n_startup,
-                "multivariate": True,
-                "constant_liar": True,
-            }
-            if self._conditional:
-                return TPESampler(group=True, **options)
-            return _FlatTPESampler(self._common, **options)
+            return TPESampler(
+                seed=seed,
+                n_startup_trials=self._n_startup,
+                multivariate=True,
+                group=True,
+                constant_liar=True,
+            )
 
 
-class _FlatTPESampler(TPESampler):
-    """TPE over a space without conditions; the inferred space outlives the sampler of one trial.
+class _OneThreadGPSampler(GPSampler):
+    """On matrices of some dozen rows torch's threads cost three times what they do."""
 
-    Inferring it anew from 1,000 trials takes as long as drawing from it.
-    """
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """Draw with one thread."""
+        import torch
 
-    def __init__(self, common: IntersectionSearchSpace, **options: Any) -> None:
-        super().__init__(**options)
-        self._common = common
-
-    def infer_relative_search_space(
-        self, study: Study, trial: FrozenTrial
-    ) -> dict[str, BaseDistribution]:
-        space = self._common.calculate(study)
-        return {name: values for name, values in space.items() if not values.single()}
+        before = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            return super().sample_relative(study, trial, search_space)
+        finally:
+            torch.set_num_threads(before)
 
 
 class _GivenSampler(BaseSampler):

@@ -1,7 +1,9 @@
 """What stops trials early: Ray Tune's schedulers, with epochs as their clock.
 
-A step of a trial is one evaluation period, so reports jump by several epochs; a rule that acts at
-epoch 9 acts at the first report from there on. Nothing here is random, and no trial is paused.
+A step of a trial goes to its next evaluation, so reports jump by several epochs. The epochs at
+which trials are halved are evaluated; a rule that acts at another epoch acts at the first report
+from there on.
+Nothing here is random, and no trial is paused.
 """
 
 import math
@@ -34,6 +36,8 @@ def make_scheduler(
     *,
     metric: str,
     max_epochs: int,
+    num_trials: int,
+    given: bool = False,
     mode: str = "max",
     before: "Sequence[JournalTrial]" = (),
 ) -> TrialScheduler:
@@ -43,6 +47,8 @@ def make_scheduler(
         settings: Its kind and options.
         metric: Key of a result that is compared.
         max_epochs: Epochs of the longest trial; a grace period above it counts as it.
+        num_trials: Trials of the study.
+        given: Whether somebody chose its first trials, as points of a grid or to start with.
         mode: ``max`` or ``min``.
         before: Trials of earlier sittings of the study, with all that they reported. Those that
             did not end go on from a checkpoint, and may report again what is known already.
@@ -56,7 +62,10 @@ def make_scheduler(
     grace_period = min(settings.grace_period, max_epochs)
     if settings.kind in {"asha", "hyperband"}:
         halvings = math.log(max_epochs / grace_period, settings.reduction_factor)
+        factor = math.ceil(settings.reduction_factor)
+        waits = settings.kind == "asha" and not given and num_trials >= factor**3
         halving = _Halving(
+            needed=factor if waits else 1,
             max_t=max_epochs,
             grace_period=grace_period,
             reduction_factor=settings.reduction_factor,
@@ -72,7 +81,7 @@ def make_scheduler(
 
 
 def decision_epochs(settings: SchedulerSettings, max_epochs: int) -> list[int]:
-    """Return the epochs at which trials can be stopped; they act at the first report from there on.
+    """Return the epochs at which trials can be stopped.
 
     The median rule decides at every report from the grace period on; named are the grace period
     and its doubles. A population has none: settings change on the way, so that the order of its
@@ -88,6 +97,12 @@ def decision_epochs(settings: SchedulerSettings, max_epochs: int) -> list[int]:
         epochs.append(math.ceil(epoch))
         epoch *= factor
     return epochs
+
+
+def halving_epochs(settings: SchedulerSettings, max_epochs: int) -> tuple[int, ...]:
+    """Return the epochs that successive halving needs an evaluation of; none of another rule's."""
+    halves = settings.kind in {"asha", "hyperband"}
+    return tuple(decision_epochs(settings, max_epochs)) if halves else ()
 
 
 class _ToldOnce(FIFOScheduler):
@@ -173,11 +188,31 @@ class _Halving(AsyncHyperBandScheduler):
     Source:
         Li et al., A System for Massively Parallel Hyperparameter Tuning, MLSys 2020,
         arXiv:1810.05934; shares of the brackets: Li et al., Hyperband, JMLR 18(185), 2018.
+
+    Args:
+        needed: Trials that must have come to a bracket's first rung before one goes on from there.
+            With 1, the very first goes on to its end, whatever it is worth: too much for a random
+            trial of many, and right where trials are few or somebody chose the first ones.
+        options: Of Ray's scheduler.
     """
+
+    def __init__(self, *, needed: int, **options: Any) -> None:
+        super().__init__(**options)
+        self._needed = needed
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        """Enter a report into its rung; return whether the trial goes on."""
+        milestone, recorded = self._trial_info[trial.trial_id]._rungs[-1]
+        new = result[CLOCK] >= milestone and trial.trial_id not in recorded
+        too_few = new and len(recorded) + 1 < self._needed
+        decision = str(super().on_trial_result(tune_controller, trial, result))
+        return str(TrialScheduler.STOP) if too_few else decision
 
     def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
         """Put a trial into its bracket."""
-        bracket = bracket_of(trial.config["trial"], len(self._brackets), self._reduction_factor)
+        n_brackets = len(self._brackets)
+        number = trial.config["trial"]
+        bracket = bracket_of(number, n_brackets, self._reduction_factor) if n_brackets > 1 else 0
         self._trial_info[trial.trial_id] = self._brackets[bracket]
 
     def remember(self, trial: Any, result: dict[str, Any]) -> str:

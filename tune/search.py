@@ -28,7 +28,7 @@ from tune.journal import JournalTrial, quiet_optuna
 from tune.pbt import PopulationScheduler, PopulationSearcher
 from tune.progress import Progress
 from tune.recorder import MlflowRecorder
-from tune.schedulers import make_scheduler
+from tune.schedulers import halving_epochs, make_scheduler
 from tune.searcher import OptunaSearcher
 from tune.settings import StudySettings
 from tune.space import Space
@@ -91,6 +91,7 @@ def run_trials(
         checkpoints=folder.checkpoints,
         pause_every=sweep.scheduler.interval if population else 0,
         costs=goals.costs,
+        evaluate_at=halving_epochs(sweep.scheduler, settings.max_epochs()),
     )
     # The guard says why before others read it; what they read is forgotten after them.
     callbacks = [hang, recorder, watch, budget, shown, ForgetEnded()]
@@ -151,7 +152,12 @@ def _decisions(
     )
     if sweep.scheduler.kind != "pbt":
         return searcher, make_scheduler(
-            sweep.scheduler, metric=sweep.metric, max_epochs=settings.max_epochs(), before=before
+            sweep.scheduler,
+            metric=sweep.metric,
+            max_epochs=settings.max_epochs(),
+            num_trials=settings.n_trials(),
+            given=sweep.search.algorithm == "grid" or bool(sweep.start_with),
+            before=before,
         )
     asked = PopulationSearcher(searcher, sweep.metric)
     return asked, PopulationScheduler(

@@ -104,7 +104,14 @@ class OptunaSearcher(Searcher):
         self._path = Path(folder) / JOURNAL
         self._study_id = study_id
         self._num_trials = num_trials
-        self._new_samplers = partial(Samplers, algorithm, space, seed=seed, num_trials=num_trials)
+        self._new_samplers = partial(
+            Samplers,
+            algorithm,
+            space,
+            seed=seed,
+            num_trials=num_trials,
+            plain=self._goals.plain,
+        )
         self._given = beginning or Beginning()
         self._known: set[str] = set()
         self._close()

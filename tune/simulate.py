@@ -116,7 +116,10 @@ class _Search:
             strategy.algorithm, curves.space, seed=seed, num_trials=self._num_trials
         )
         self._scheduler = make_scheduler(
-            strategy.scheduler, metric=_METRIC, max_epochs=curves.max_epochs
+            strategy.scheduler,
+            metric=_METRIC,
+            max_epochs=curves.max_epochs,
+            num_trials=self._num_trials,
         )
 
     def run(self, workers: int, budget_s: float) -> Replay:

@@ -66,6 +66,7 @@ class TrialContext:
     checkpoints: Path
     costs: tuple[str, ...] = ()
     pause_every: int = 0
+    evaluate_at: tuple[int, ...] = ()
 
 
 class HbprTrainable(ray_tune.Trainable):
@@ -104,7 +105,12 @@ class HbprTrainable(ray_tune.Trainable):
         try:
             settings = with_values(self.context.base, config["values"])
             data = self._data(settings)
-            self._trainer = Trainer(data, settings, threads=self.context.threads)
+            self._trainer = Trainer(
+                data,
+                settings,
+                threads=self.context.threads,
+                evaluate_at=self.context.evaluate_at,
+            )
             saved = _newest(self._folder)
             if saved is not None:
                 self._trainer.load(saved)

@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from time import perf_counter
 
@@ -24,13 +24,15 @@ _log = logging.getLogger(__name__)
 class Trainer(Iterator[EpochReport]):
     """Train one model; every step of the iterator is one epoch.
 
-    Validation is evaluated every ``training.eval_every`` epochs and after the last; the weights of
-    the best epoch are kept. Without a validation part every epoch counts as the best so far.
+    Validation is evaluated every ``training.eval_every`` epochs, at the epochs of `evaluate_at` and
+    after the last; the weights of the best epoch are kept. Without a validation part every epoch
+    counts as the best so far.
 
     Args:
         data: A split dataset. Its test part is not read.
         settings: Model, optimizer and training settings; ``settings.data`` is not read.
         threads: CPU threads that the engine may use.
+        evaluate_at: Further epochs to evaluate, such as those at which a scheduler decides.
 
     Raises:
         DataError: The training part is empty.
@@ -45,7 +47,14 @@ class Trainer(Iterator[EpochReport]):
         1
     """
 
-    def __init__(self, data: Interactions, settings: TrialSettings, *, threads: int = 1) -> None:
+    def __init__(
+        self,
+        data: Interactions,
+        settings: TrialSettings,
+        *,
+        threads: int = 1,
+        evaluate_at: Collection[int] = (),
+    ) -> None:
         if data.train.n_pairs == 0:
             raise DataError(
                 f"{data.name}: the training part has no positive interactions; "
@@ -55,6 +64,7 @@ class Trainer(Iterator[EpochReport]):
         self.settings = settings
         self.model: Recommender = build_model(settings.model, data, seed=settings.training.seed)
         self._threads = threads
+        self._evaluate_at = evaluate_at
         self._share = self._share_of(1)
         self._engine, self.engine_reason = self._new_engine()
         self.engine_name = self._engine.name
@@ -101,7 +111,7 @@ class Trainer(Iterator[EpochReport]):
         if self.data.validation.n_pairs == 0:
             is_best = True
             self.best_epoch = self.epoch
-        elif last or self.epoch % training.eval_every == 0:
+        elif last or self.epoch % training.eval_every == 0 or self.epoch in self._evaluate_at:
             try:
                 metrics = self._evaluate()
             except DivergedError as error:

@@ -58,7 +58,7 @@ def test_a_warning_needs_enough_trials():
 @pytest.mark.parametrize(("grace", "factor", "last"), [(5, 3, 60), (5, 2.5, 100), (4, 3, 30)])
 def test_epochs_are_the_rungs_of_the_scheduler(grace, factor, last):
     settings = SchedulerSettings(kind="hyperband", grace_period=grace, reduction_factor=factor)
-    scheduler = make_scheduler(settings, metric="v", max_epochs=last)
+    scheduler = make_scheduler(settings, metric="v", max_epochs=last, num_trials=30)
     rungs = {math.ceil(rung[0]) for bracket in scheduler.rule._brackets for rung in bracket._rungs}
     assert set(decision_epochs(settings, last)) == {rung for rung in rungs if rung < last}
 

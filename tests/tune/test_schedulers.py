@@ -36,10 +36,15 @@ class FakeTrial:
 class Clock:
     """Runs trials side by side, one evaluation period at a time, without Ray."""
 
-    def __init__(self, kind, *, max_epochs=45, before=(), **options):
+    def __init__(self, kind, *, max_epochs=45, num_trials=3, given=False, before=(), **options):
         settings = SchedulerSettings(kind=kind, **{"grace_period": 5, **options})
         self.scheduler = make_scheduler(
-            settings, metric=METRIC, max_epochs=max_epochs, before=before
+            settings,
+            metric=METRIC,
+            max_epochs=max_epochs,
+            num_trials=num_trials,
+            given=given,
+            before=before,
         )
         self.max_epochs, self.first = max_epochs, len(before)
         self.lived = {}
@@ -71,6 +76,14 @@ class TestFakeClock:
         assert lived[0] == 45
         assert lived.count(5) >= 5
         assert lived == sorted(lived, reverse=True)
+
+    def test_of_many_trials_the_first_is_no_exception(self):
+        worst_first = [0.1 * i for i in range(1, 10)]
+        few = Clock("asha", reduction_factor=3, num_trials=26).run(worst_first)
+        many = Clock("asha", reduction_factor=3, num_trials=27).run(worst_first)
+        given = Clock("asha", reduction_factor=3, num_trials=27, given=True).run(worst_first)
+        assert few == given == [45] * 9
+        assert many == [5, 5, *[45] * 7]
 
     def test_asha_lets_the_grace_period_pass(self):
         lived = Clock("asha", grace_period=20, reduction_factor=2).run([0.9, 0.8, 0.7, 0.1, 0.05])
@@ -149,7 +162,12 @@ class Driver:
     def start(self, checkpoints):
         """Begin a sitting, in which every unfinished trial goes on from its checkpoint."""
         self.scheduler = make_scheduler(
-            self.settings, metric=METRIC, max_epochs=self.EPOCHS, before=list(self.trials.values())
+            self.settings,
+            metric=METRIC,
+            max_epochs=self.EPOCHS,
+            num_trials=len(self.trials),
+            given=True,
+            before=list(self.trials.values()),
         )
         self.at = dict.fromkeys(self.trials, 0) | checkpoints
 
@@ -276,7 +294,9 @@ def test_in_ray(tmp_path, kind):
         Curve,
         num_samples=len(heights),
         search_alg=searcher,
-        scheduler=make_scheduler(settings, metric=METRIC, max_epochs=30),
+        scheduler=make_scheduler(
+            settings, metric=METRIC, max_epochs=30, num_trials=len(heights), given=True
+        ),
         max_concurrent_trials=2,
         resources_per_trial={"cpu": 1},
         reuse_actors=True,

@@ -173,3 +173,15 @@ def test_data_may_be_read_only(data: Interactions, tmp_path: Path) -> None:
         return part
 
     assert curve(all_steps(start(frozen(data), tmp_path))) == expected
+
+
+def test_epochs_at_which_a_scheduler_decides_are_evaluated(
+    data: Interactions, tmp_path: Path
+) -> None:
+    context = TrialContext(BASE, {"": data}, threads=1, checkpoints=tmp_path, evaluate_at=(1, 4))
+    kind = HbprTrainable.of(context)
+    trial = kind.__new__(kind)
+    trial.setup({"trial": 0, "values": {}})
+    results = all_steps(trial)
+    assert [result["epoch"] for result in results] == [1, 2, 4, 5]
+    assert curve(results)[1:] == curve(all_steps(start(data, tmp_path)))
