@@ -47,8 +47,8 @@ class Budget(ray_tune.Callback, ray_tune.Stopper):
         for trial in before:
             if trial.value is not None and goals.feasible(trial.at_best):
                 self._note_value(trial.number, trial.value)
-            if trial.state != "RUNNING":
-                self._note_end(trial.number)
+            if trial.state == "FAIL" or (trial.state != "RUNNING" and trial.reports):
+                self._note_end(trial.number)  # not one that a budget ended before it said anything
         self._reached: str | None = None
 
     @property

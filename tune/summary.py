@@ -55,8 +55,7 @@ def show(result: StudyResult, console: Console) -> None:
             *([f"Limits   {limits}"] if limits else []),
             *_mattered(result),
             *([f"Early    {early}"] if early else []),
-            f"Time     trials ran for {duration(result.search_s)}; training and evaluation took "
-            f"{result.busy_share:.0%} of {result.cpus:g} CPUs",
+            f"Time     {time_line(result)}",
             f"Records  MLflow {mask_uri(result.tracking_uri)}, experiment {result.experiment}",
             *([f"Model    {_model(registered)}"] if registered else []),
             f"Folder   {near(result.folder)} (summary.html has this page)",
@@ -64,6 +63,16 @@ def show(result: StudyResult, console: Console) -> None:
             "Next",
             *(f"  {what:7}{command}" for what, command in next_commands(result)),
         ],
+    )
+
+
+def time_line(result: StudyResult) -> str:
+    """Return how long trials ran in this sitting, and how busy they kept the CPUs."""
+    if not result.search_s:
+        return "all trials had ended before"
+    return (
+        f"trials ran for {duration(result.search_s)}; training and evaluation took "
+        f"{result.busy_share:.0%} of {result.cpus:g} CPUs"
     )
 
 

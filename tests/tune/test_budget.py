@@ -56,6 +56,15 @@ def test_plateau_counts_trials_that_ended_without_a_new_best(tmp_path: Path) -> 
     assert budget.reached == "sweep.budget.plateau: 2 trials without a new best value"
 
 
+def test_a_trial_that_a_budget_ended_before_it_reported_is_no_miss(tmp_path: Path) -> None:
+    best = JournalTrial(0, {}, "COMPLETE", 0.9, {1: 0.9}, None)
+    ended = [JournalTrial(n, {}, "PRUNED", None, {}, None) for n in (1, 2)]
+    stopped = JournalTrial(1, {}, "PRUNED", 0.1, {1: 0.1}, None)
+    failed = JournalTrial(2, {}, "FAIL", None, {}, None)
+    assert make(tmp_path, before=[best, *ended], plateau=2).reached is None
+    assert make(tmp_path, before=[best, stopped, failed], plateau=2).reached is not None
+
+
 def test_seconds_add_up_over_sittings(tmp_path: Path) -> None:
     first = make(tmp_path, train_s=4.0)
     run(first, 0, 0.1)

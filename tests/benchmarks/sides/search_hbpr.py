@@ -91,11 +91,13 @@ def read_events(folder: Path) -> dict[str, Any]:
 
     Returns:
         ``first``: when the first trial began; ``ends``: when trials ended; ``work``: for each
-        evaluation the time, the seconds of training and evaluation up to it, and its value.
+        evaluation the time, the seconds of training and evaluation up to it, and its value;
+        ``train``: for each the seconds of training alone.
     """
     begins: list[float] = []
     ends: list[float] = []
     work: list[tuple[float, float, float | None]] = []
+    train: list[float] = []
     for line in (folder / "outbox" / "events.jsonl").read_text().splitlines():
         event = json.loads(line)
         if event.get("trial") is None:
@@ -109,7 +111,8 @@ def read_events(folder: Path) -> dict[str, Any]:
             metrics = event["metrics"]
             seconds = metrics["time/train_s"] + metrics["time/eval_s"]
             work.append((at, seconds, metrics.get(METRIC)))
-    return {"first": min(begins), "ends": sorted(ends), "work": work}
+            train.append(metrics["time/train_s"])
+    return {"first": min(begins), "ends": sorted(ends), "work": work, "train": train}
 
 
 if __name__ == "__main__":
