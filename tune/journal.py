@@ -8,7 +8,8 @@ import errno
 import json
 import logging
 import os
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -102,9 +103,26 @@ class DriverJournal(JournalFileBackend):
         _mend(path)
         super().__init__(str(path))
         self._path = path
+        self._held: list[dict[str, Any]] | None = None
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Write the events of a block in one write at its end: a killed driver leaves all or none.
+
+        What the block writes cannot be read in it.
+        """
+        self._held = []
+        try:
+            yield
+        finally:
+            held, self._held = self._held, None
+        self.append_logs(held)
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         """Append events, one line each, in one write."""
+        if self._held is not None:
+            self._held += logs
+            return
         data = "".join(f"{json.dumps(log, separators=(',', ':'))}\n" for log in logs).encode()
         with open(self._path, "ab", buffering=0) as file:
             size = os.fstat(file.fileno()).st_size

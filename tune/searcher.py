@@ -207,6 +207,7 @@ class OptunaSearcher(Searcher):
         """
         study = self._open()
         assert self._samplers is not None
+        assert self._journal is not None
         if self._abandoned:
             number, made = self._abandoned.pop(0)
             study.sampler = PointSampler({})
@@ -220,20 +221,21 @@ class OptunaSearcher(Searcher):
             self._n_made += 1
         frozen = study._storage.get_trial(trial._trial_id)
         parent = parent_of(frozen)
-        if parent is None:
-            fixed = {**self._space.encode(self._beginning.point(number)), **frozen.params}
-            drawn = draw_allowed(
-                self._space,
-                study,
-                frozen,
-                self._samplers.of(number),
-                fixed,
-                draws=self._samplers.draws,
-                seed=self._samplers.seed_of(number),
-            )
-            study.sampler = PointSampler(drawn)
-        values = self._space.suggest(trial)
-        trial.set_user_attr(RAY_TRIAL, trial_id)
+        with self._journal.together():
+            if parent is None:
+                fixed = {**self._space.encode(self._beginning.point(number)), **frozen.params}
+                drawn = draw_allowed(
+                    self._space,
+                    study,
+                    frozen,
+                    self._samplers.of(number),
+                    fixed,
+                    draws=self._samplers.draws,
+                    seed=self._samplers.seed_of(number),
+                )
+                study.sampler = PointSampler(drawn)
+            values = self._space.suggest(trial)
+            trial.set_user_attr(RAY_TRIAL, trial_id)
         self._running[trial_id] = trial
         self._recall(trial_id, frozen)
         self._seconds[trial_id] = 0.0

@@ -24,6 +24,8 @@ CONDITIONAL = {
     "optimizer.reg_bias": {"low": 0.0, "high": 1.0, "when": {"model.n_latent": [16, 32]}},
 }
 
+CHOICES = {"optimizer.lr": [0.01, 0.02, 0.05, 0.1], "optimizer.reg_user": [0.0, 0.1, 0.2, 0.3, 0.4]}
+
 
 def make(folder, raw=FLAT, **options):
     space = check_space(Space.parse(raw), TrialSettings())
@@ -251,19 +253,40 @@ class TestCrashes:
             finish(after, f"new{i}", 0.5)
         assert [t.state for t in journal(tmp_path)] == ["COMPLETE"] * 4
 
-    def test_a_killed_suggestion_is_completed(self, tmp_path):
-        whole = make(tmp_path / "a").suggest("x")
-        make(tmp_path / "b").suggest("x")
-        path = tmp_path / "b" / JOURNAL
+    @pytest.mark.parametrize("algorithm", ["tpe", "gp", "cmaes", "qmc", "random", "grid"])
+    def test_a_killed_suggestion_is_completed_as_if_it_had_not_been(
+        self, tmp_path, monkeypatch, algorithm
+    ):
+        raw = CHOICES if algorithm == "grid" else FLAT
+        begun = make(tmp_path, raw, algorithm=algorithm)
+        run(begun, 15)
+        path, written = tmp_path / JOURNAL, []
+        append = DriverJournal.append_logs
+
+        def note(self, logs):
+            written.append(path.read_bytes())
+            append(self, logs)
+
+        monkeypatch.setattr(DriverJournal, "append_logs", note)
+        whole = begun.suggest("x")
+        monkeypatch.undo()
+        for before in [*written, path.read_bytes()]:
+            path.write_bytes(before)
+            assert make(tmp_path, raw, algorithm=algorithm).suggest("y") == whole
+            assert len(journal(tmp_path, raw)) == 16
+
+    def test_a_suggestion_of_which_half_is_on_the_disk_is_completed(self, tmp_path):
+        whole = make(tmp_path).suggest("x")
+        path = tmp_path / JOURNAL
         lines = path.read_bytes().splitlines(keepends=True)
         for kept in range(2, len(lines) + 1):
             path.write_bytes(b"".join(lines[:kept]))
-            drawn = journal(tmp_path / "b")[0].values
-            again = make(tmp_path / "b").suggest("y")
+            drawn = journal(tmp_path)[0].values
+            again = make(tmp_path).suggest("y")
             assert again["trial"] == 0
             assert again["values"].keys() == whole["values"].keys()
             assert drawn.items() <= again["values"].items()
-            assert len(journal(tmp_path / "b")) == 1
+            assert len(journal(tmp_path)) == 1
         assert again == whole
 
     def test_a_torn_last_line_is_cut_off(self, tmp_path):
