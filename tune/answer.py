@@ -1,6 +1,7 @@
 """A study's answer: its best trials compared once more, the winner refitted, test scored once."""
 
 import math
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from tune.finalists import (
     run_finals,
     summarize,
 )
+from tune.folder import StudyFolder
 from tune.journal import JournalTrial
 from tune.lineage import Stage, lineage, schedule_of
 from tune.objectives import Goals
@@ -61,7 +63,7 @@ def find_answer(
     datasets: Mapping[str, Interactions],
     *,
     metrics_at: Callable[[int, int], dict[str, float]],
-    folder: Path,
+    folder: StudyFolder,
     slots: int,
     failure: str | None,
 ) -> Answer:
@@ -72,7 +74,7 @@ def find_answer(
         trials: All of its trials.
         datasets: Data by data key.
         metrics_at: Recorded validation metrics of a trial's number at an epoch.
-        folder: Where repeats of finalists are kept.
+        folder: The study's; repeats of finalists are kept in it.
         slots: Trials at a time.
         failure: Why the first failed trial did so, for the message if there is no winner.
 
@@ -80,7 +82,8 @@ def find_answer(
         StudyError: No trial can win.
     """
     sweep, base = settings.sweep, settings.base_trial()
-    best = ranked(trials, failure, sweep.goals())[: sweep.final.top]
+    goals = sweep.goals()
+    best = ranked(trials, failure, goals, folder=folder.path)[: sweep.final.top]
     winner, validation = best[0], {}
     assert winner.value is not None
     assert winner.best_epoch is not None
@@ -94,7 +97,7 @@ def find_answer(
             base,
             _references(datasets),
             seeds=sweep.final.seeds,
-            folder=folder,
+            folder=folder.finals,
             cpu=sweep.resources.cpu,
             gpu=sweep.resources.gpu,
             slots=slots,
@@ -142,13 +145,18 @@ def find_answer(
 
 
 def ranked(
-    trials: Sequence[JournalTrial], failure: str | None = None, goals: Goals | None = None
+    trials: Sequence[JournalTrial],
+    failure: str | None = None,
+    goals: Goals | None = None,
+    *,
+    folder: Path,
 ) -> list[JournalTrial]:
     """Return the trials that can win, best first; of equal ones the first comes first.
 
     A trial that was stopped does not win while another came to its end: what it would have become
     was not seen, and its rung held better ones. With limits, only a trial inside of them can win;
-    with several objectives, only one on the front, ordered by the first objective.
+    with several objectives, only one on the front, ordered by the first objective. The study's
+    folder is for the message.
 
     Raises:
         StudyError: There is none.
@@ -167,7 +175,7 @@ def ranked(
         inside = [[t for t in group if goals.feasible(t.at_best)] for group in (complete, stopped)]
         able = sorted(inside[0] or inside[1], key=_best_first)
     if not able:
-        raise StudyError(_none_inside(complete or stopped, goals))
+        raise StudyError(_none_inside(complete or stopped, goals, folder))
     return able
 
 
@@ -175,7 +183,7 @@ def _best_first(trial: JournalTrial) -> tuple[float, int]:
     return -(trial.value or 0.0), trial.number
 
 
-def _none_inside(trials: Sequence[JournalTrial], goals: Goals) -> str:
+def _none_inside(trials: Sequence[JournalTrial], goals: Goals, folder: Path) -> str:
     def outside(trial: JournalTrial) -> float:
         return sum(max(excess, 0.0) for excess in goals.excesses(trial.at_best).values())
 
@@ -186,8 +194,9 @@ def _none_inside(trials: Sequence[JournalTrial], goals: Goals) -> str:
     limits = ", ".join(map(str, goals.limits))
     return (
         f"none of {len(trials)} trials is inside of sweep.limits ({limits}); the nearest is trial "
-        f"{nearest.number} with {values}. Run more trials: hbpr study resume FOLDER --set "
-        "sweep.num_trials=N; or start a study with other limits or another space"
+        f"{nearest.number} with {values}. Run more trials: hbpr study resume "
+        f"{shlex.quote(str(folder))} --set sweep.num_trials=N; or start a study with other limits "
+        "or another space"
     )
 
 

@@ -203,7 +203,7 @@ class _Study:
             trials,
             self._datasets,
             metrics_at=self._recorder.metrics_at,
-            folder=folder.finals,
+            folder=folder,
             slots=slots,
             failure=self._watch.failure,
         )

@@ -1,6 +1,7 @@
 """Several objectives and limits: the front of known spaces, and what a journal keeps of them."""
 
 import random
+from pathlib import Path
 
 import optuna
 import pytest
@@ -18,6 +19,7 @@ NDCG, BYTES = "val/ndcg_at_10", "item_vector_bytes"
 BOTH = Goals((Objective(NDCG, "max"), Objective(BYTES, "min")))
 LIMITED = Goals((Objective(NDCG, "max"),), (Limit(BYTES, None, 2000.0),))
 EVERYTHING = Goals(BOTH.objectives, LIMITED.limits)
+FOLDER = Path("studies/my films/s1")
 #: A draw of gp for several objectives takes seconds.
 LEARNERS = ["tpe", "nsga2", pytest.param("gp", marks=pytest.mark.slow)]
 RAW = {
@@ -192,24 +194,25 @@ class TestSearch:
 class TestRanked:
     def test_only_trials_inside_of_the_limits_win(self):
         trials = [trial(0, 0.9, 3000.0), trial(1, 0.2, 1500.0), trial(2, 0.3, 2000.0)]
-        assert [t.number for t in ranked(trials, goals=LIMITED)] == [2, 1]
-        assert [t.number for t in ranked(trials)] == [0, 2, 1]
+        assert [t.number for t in ranked(trials, folder=FOLDER, goals=LIMITED)] == [2, 1]
+        assert [t.number for t in ranked(trials, folder=FOLDER)] == [0, 2, 1]
         stopped = trial(3, 0.1, 8.0, "PRUNED")
-        assert [t.number for t in ranked([trials[0], stopped], goals=LIMITED)] == [3]
+        assert [t.number for t in ranked([trials[0], stopped], folder=FOLDER, goals=LIMITED)] == [3]
 
     def test_the_front_by_the_first_objective(self):
         trials = [trial(0, 0.2, 100.0), trial(1, 0.1, 150.0), trial(2, 0.3, 400.0)]
-        assert [t.number for t in ranked(trials, goals=BOTH)] == [2, 0]
+        assert [t.number for t in ranked(trials, folder=FOLDER, goals=BOTH)] == [2, 0]
 
     def test_none_inside_names_the_nearest(self):
         trials = [trial(0, 0.9, 3000.0), trial(1, 0.2, 2500.0)]
         expected = (
             r"none of 2 trials is inside of sweep.limits \(item_vector_bytes: \{max: 2000\}\); the "
-            r"nearest is trial 1 with item_vector_bytes 2500. Run more trials: hbpr study resume"
+            r"nearest is trial 1 with item_vector_bytes 2500. Run more trials: hbpr study resume "
+            r"'studies/my films/s1' --set sweep.num_trials=N; or "
         )
         for goals in (LIMITED, EVERYTHING):
             with pytest.raises(StudyError, match=expected):
-                ranked(trials, goals=goals)
+                ranked(trials, folder=FOLDER, goals=goals)
 
 
 class TestBestOf:
