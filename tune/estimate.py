@@ -63,7 +63,6 @@ class Estimate:
         by_memory: Trials at a time by memory.
         wall_limit_s: The study's budget of time, if it has one.
         n_repeats: Runs of finalists with other seeds.
-        refit: Whether the winner is trained once more at the end.
     """
 
     values: dict[str, Any]
@@ -77,7 +76,6 @@ class Estimate:
     by_memory: int
     wall_limit_s: float | None
     n_repeats: int
-    refit: bool
 
     @property
     def at_a_time(self) -> int:
@@ -93,7 +91,7 @@ class Estimate:
     def final_s(self) -> float:
         """Seconds after the search, if finalists and the winner train all their epochs."""
         repeats = math.ceil(self.n_repeats / self.at_a_time) * self._trial_s(self.epochs)
-        return repeats + self.refit * self.epochs * self.measured.train_s
+        return repeats + self.epochs * self.measured.train_s
 
     def _trial_s(self, epochs: float) -> float:
         each = self.measured.train_s + self.measured.eval_s / self.eval_every
@@ -112,7 +110,7 @@ class Estimate:
             f"{self.by_memory} by memory)",
             f"Wall time    start-up of about 10 s; about {duration(self.wall_s(self.mean_epochs))} "
             f"for {self.n_trials} trials, at most {duration(self.wall_s(self.epochs))} if none is "
-            f"stopped early{self._final_words()}",
+            f"stopped early; then at most {duration(self.final_s)} for {self._final_words()}",
         ]
         if self.by_memory < self.by_cpu:
             lines.append(
@@ -122,9 +120,8 @@ class Estimate:
         return lines
 
     def _final_words(self) -> str:
-        parts = [f"{self.n_repeats} runs of finalists"] if self.n_repeats else []
-        parts += ["the last training"] if self.refit else []
-        return f"; then at most {duration(self.final_s)} for {' and '.join(parts)}" if parts else ""
+        finalists = f"{self.n_repeats} runs of finalists and " if self.n_repeats else ""
+        return f"{finalists}the last training"
 
 
 def estimate(
@@ -176,7 +173,6 @@ def estimate(
         by_memory=by_memory,
         wall_limit_s=sweep.budget.wall_s,
         n_repeats=0 if (final.top, final.seeds) == (1, 1) else n_repeats,
-        refit=final.refit != "none",
     )
 
 

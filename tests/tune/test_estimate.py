@@ -20,7 +20,6 @@ ESTIMATE = Estimate(
     by_memory=8,
     wall_limit_s=None,
     n_repeats=9,
-    refit=True,
 )
 
 
@@ -38,12 +37,12 @@ def test_trials_run_in_rounds() -> None:
 def test_finalists_and_the_last_training_are_reckoned_apart() -> None:
     trial_s = 0.3 + 30 * 0.3
     assert ESTIMATE.final_s == pytest.approx(3 * trial_s + 30 * 0.2)
-    alone = dataclasses.replace(ESTIMATE, n_repeats=0, refit=False)
-    assert alone.final_s == 0.0
+    alone = dataclasses.replace(ESTIMATE, n_repeats=0)
+    assert alone.final_s == pytest.approx(30 * 0.2)
     (wall,) = (line for line in ESTIMATE.lines() if line.startswith("Wall time"))
     assert wall.endswith("then at most 34 s for 9 runs of finalists and the last training")
     (wall,) = (line for line in alone.lines() if line.startswith("Wall time"))
-    assert wall.endswith("if none is stopped early")
+    assert wall.endswith("if none is stopped early; then at most 6 s for the last training")
 
 
 def test_halving_shortens_the_mean_trial(small_study) -> None:
@@ -77,7 +76,7 @@ def test_nothing_is_recorded(small_study, tmp_path) -> None:
     assert found.by_cpu == 2
     assert found.by_memory >= 1
     assert found.n_trials == 4
-    assert (found.n_repeats, found.refit) == (0, True)
+    assert found.n_repeats == 0
     assert not (tmp_path / "mlflow.db").exists()
     assert not list(tmp_path.glob("studies/*/*"))
 
