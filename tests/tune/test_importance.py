@@ -71,6 +71,12 @@ def test_an_objective_that_never_changes_is_left_out() -> None:
     assert list(importance(made, SPACE, TWO)) == [NDCG]
 
 
+def test_a_tenth_that_is_as_good_as_all_is_left_out(recwarn) -> None:
+    made = [replace(t, value=float(t.number == 0)) for t in trials(60)]
+    assert importance(made, SPACE, ONE) == {}
+    assert not recwarn.list
+
+
 def test_few_trials_say_nothing() -> None:
     assert importance(trials(19), SPACE, ONE) == {}
     same = [JournalTrial(n, {"optimizer.lr": 0.1}, "COMPLETE", 0.5, {}, None) for n in range(20)]
