@@ -44,6 +44,8 @@ logger = logging.getLogger(__name__)
 
 _OPEN: "WeakValueDictionary[str, MlflowRecorder]" = WeakValueDictionary()
 _ALWAYS: Final = frozenset({LOSS, TRAIN_S, EVAL_S, DATA_SHARE, *COSTS})
+#: Why a trial failed whose driver was killed before it wrote that down.
+_UNTOLD: Final = "the reason was lost with a driver that was killed just then"
 
 
 class MlflowRecorder(Callback):
@@ -151,7 +153,7 @@ class MlflowRecorder(Callback):
                     self._report(
                         number, epoch, {self.monitor: value} | finite(trial.measured.get(epoch, {}))
                     )
-            self._end(number, status)
+            self._end(number, status, _UNTOLD if status == "FAILED" else None)
 
     def metrics_at(self, number: int, epoch: int) -> dict[str, float]:
         """Return the validation metrics that a trial reported at an epoch; empty if unknown."""

@@ -58,6 +58,7 @@ class TrialContext:
         costs: Of `hbpr.names.COSTS`, those that a trial measures.
         pause_every: Epochs, a multiple of the evaluation period, after which every trial has a
             checkpoint, since a scheduler may pause or copy it there; 0: never.
+        evaluate_at: Further epochs to evaluate, at which a scheduler decides.
     """
 
     base: TrialSettings

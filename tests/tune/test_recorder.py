@@ -156,6 +156,7 @@ def test_what_only_the_journal_knows_is_recorded(recording) -> None:
     second.open()
     for _ in range(2):
         second.catch_up(journal)
+    assert second.failures == {2: "the reason was lost with a driver that was killed just then"}
     assert second.metrics_at(0, 10) == {MONITOR: 0.2}
     assert second.metrics_at(0, 15) == {}
     assert second.finish()
