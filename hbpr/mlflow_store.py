@@ -46,8 +46,8 @@ _QUIET: Final = {
 def open_client(tracking_uri: str, *, create: bool = True) -> "MlflowClient":
     """Return a client of a tracking store that has just answered.
 
-    A SQLite file is created where there is none, by one process at a time, and switched to
-    write-ahead logging, so that several studies may write to it.
+    A SQLite file is created where there is none, by one process at a time and whole or not at all,
+    and switched to write-ahead logging, so that several studies may write to it.
 
     Args:
         tracking_uri: SQLite file or server.
@@ -266,11 +266,9 @@ def _open_sqlite(uri: str, create: bool) -> "MlflowClient":
 
     try:
         with _locked_folder(path.parent):
-            # First by hand: MLflow tries for minutes to open a file that it cannot.
-            with contextlib.closing(sqlite3.connect(path, timeout=20)) as database:
-                database.execute("PRAGMA journal_mode=WAL")
-                database.execute("BEGIN IMMEDIATE")
-                database.rollback()
+            if not path.exists():
+                _build(path)
+            _open_by_hand(path)
             client = client_class(tracking_uri=uri, registry_uri=uri)
             client.search_experiments(max_results=1)
     except (MlflowException, SQLAlchemyError, sqlite3.Error, OSError) as error:
@@ -281,6 +279,34 @@ def _open_sqlite(uri: str, create: bool) -> "MlflowClient":
             ) from error
         raise tracking_error(uri, error) from error
     return client
+
+
+def _build(path: Path) -> None:
+    """Build an empty database beside, and move it into place.
+
+    MLflow goes through dozens of migrations, each a transaction of its own, and cannot go on with
+    a file where it was killed between two of them.
+    """
+    from mlflow.store.db import utils
+
+    partial = path.with_name(f"{path.name}.partial")
+    for end in ("", "-wal", "-shm"):
+        Path(f"{partial}{end}").unlink(missing_ok=True)  # of a process that was killed here
+    _open_by_hand(partial)
+    engine = utils.create_sqlalchemy_engine(f"sqlite:///{partial}")
+    try:
+        utils._initialize_tables(engine)
+    finally:
+        engine.dispose()  # the last to close it moves the log into the file
+    os.replace(partial, path)
+
+
+def _open_by_hand(path: Path) -> None:
+    """Switch a file to write-ahead logging, which fails where MLflow would try for minutes."""
+    with contextlib.closing(sqlite3.connect(path, timeout=20)) as database:
+        database.execute("PRAGMA journal_mode=WAL")
+        database.execute("BEGIN IMMEDIATE")
+        database.rollback()
 
 
 def _check_folder(path: Path, uri: str) -> None:

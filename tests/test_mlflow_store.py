@@ -1,4 +1,5 @@
 import errno
+import signal
 import subprocess
 import sys
 import tempfile
@@ -113,6 +114,29 @@ def test_processes_may_create_one_database_at_once(tmp_path: Path) -> None:
     results = [child.communicate() for child in children]
     assert [child.returncode for child in children] == [0, 0], results
     assert results == [(b"1\n", b"")] * 2, "quiet, and one experiment"
+
+
+def test_a_process_killed_while_it_makes_a_database_leaves_none_by_half(tmp_path: Path) -> None:
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    program = """
+import os, signal, sys
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+from hbpr.mlflow_store import open_client
+
+@event.listens_for(Engine, "after_cursor_execute")
+def kill(connection, cursor, statement, *more):
+    if "CREATE TABLE datasets" in statement:  # the migration adds others, and then its version
+        os.kill(os.getpid(), signal.SIGKILL)
+
+open_client(sys.argv[1])
+"""
+    child = subprocess.run([sys.executable, "-c", program, uri], capture_output=True)
+    assert child.returncode == -signal.SIGKILL, child
+    assert not (tmp_path / "mlflow.db").exists()
+    assert list(tmp_path.iterdir())
+    open_client(uri).create_experiment("films")
+    assert not list(tmp_path.glob("*.partial*"))
 
 
 def test_an_experiment_is_made_once_with_the_view_of_training_runs(tracking_uri: str) -> None:
