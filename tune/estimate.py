@@ -197,11 +197,15 @@ def mean_epochs(settings: StudySettings, epochs: int) -> float:
 
 
 def _largest(space: Space, base: TrialSettings) -> dict[str, Any]:
-    """Return the sample settings with the largest model."""
+    """Return the sample settings with the largest model, of these with the most negatives."""
     samples = space.allowed_points(random.Random(0), _MAX_SAMPLES)
-    return max(
-        samples or [{}], key=lambda values: int(values.get("model.n_latent", base.model.n_latent))
-    )
+
+    def size(values: dict[str, Any]) -> tuple[int, int]:
+        trial = with_values(base, values)
+        negatives = trial.training.negatives
+        return trial.model.n_latent, negatives.per_positive * negatives.hardest_of
+
+    return max(samples or [{}], key=size)
 
 
 def _short_trial(settings: TrialSettings, data: Interactions, threads: int) -> Measured:

@@ -56,6 +56,10 @@ def test_the_largest_model_is_tried(small_study) -> None:
     values = _largest(settings.search_space(), settings.base_trial())
     assert values["model.n_latent"] == 8
     assert _largest(settings.search_space(), settings.base_trial()) == values
+    negatives = {f"training.negatives.{key}": [1, 2, 4] for key in ("per_positive", "hardest_of")}
+    settings = small_study({"space": {"model.n_latent": [4, 8]} | negatives})
+    values = _largest(settings.search_space(), settings.base_trial())
+    assert list(values.values()) == [8, 4, 4]
 
 
 @pytest.mark.parametrize("n_iter", [2, 3, 8])
