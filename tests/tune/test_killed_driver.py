@@ -1,12 +1,13 @@
 """SIGKILL of the driver at some moment, then `hbpr study resume`: nothing lost, nothing twice."""
 
 import json
+import shutil
 import signal
 import sqlite3
 import subprocess
 import tempfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,16 @@ def told(trials: list[JournalTrial]) -> list[Any]:
     return [(t.number, t.values, t.state, t.value, t.reports) for t in trials]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def temporary() -> Iterator[Path]:
+    """A temporary folder for these drivers alone; short, as their sockets' paths must be."""
+    folder = Path(tempfile.mkdtemp(prefix="h", dir="/tmp"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", str(folder))
+        yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory, terminal: Any) -> Path:
     above = tmp_path_factory.mktemp("undisturbed")
@@ -69,7 +80,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, terminal: Any) -> Path
 
 
 def test_a_study_killed_again_and_again_ends_as_if_nothing_had_been(
-    undisturbed: Path, tmp_path: Path, terminal: Any
+    undisturbed: Path, tmp_path: Path, terminal: Any, temporary: Path
 ) -> None:
     (tmp_path / "config.yaml").write_text(CONFIG)
     whole = (undisturbed / "journal.log").read_bytes().count(b"\n")
@@ -80,6 +91,7 @@ def test_a_study_killed_again_and_again_ends_as_if_nothing_had_been(
         kill_when(terminal, process, lambda: n_events(tmp_path) >= moment)  # noqa: B023
         folder = study_of(tmp_path)
         command = ["study", "resume", str(folder), "--cpus", "1", "--no-progress"]
+    assert len(left_behind(temporary)) == 1, "of the last driver; it removed the first's"
     said, _ = terminal.run(tmp_path, *command)
 
     trials = journal(folder)
@@ -92,7 +104,7 @@ def test_a_study_killed_again_and_again_ends_as_if_nothing_had_been(
     for key in ("validation_metrics", "test_metrics", "states", "epochs"):
         assert ours[key] == theirs[key]
     assert ours["best"] | {"run_id": ""} == theirs["best"] | {"run_id": ""}
-    assert left_behind() == []
+    assert left_behind(temporary) == []
 
 
 def test_with_several_trials_at_a_time_each_is_there_once(tmp_path: Path, terminal: Any) -> None:
@@ -137,10 +149,10 @@ def check_records(above: Path, folder: Path, trials: list[JournalTrial]) -> None
     assert steps == {f"trial-{t.number:03d}": len(t.reports) for t in trials}
 
 
-def left_behind() -> list[str]:
+def left_behind(temporary: Path) -> list[str]:
     """Folders of private Rays whose driver is gone."""
     from tune.outbox import is_held
     from tune.runtime import _LOCK, _PREFIX
 
-    found = Path(tempfile.gettempdir()).glob(f"{_PREFIX}*/{_LOCK}")
+    found = temporary.glob(f"{_PREFIX}*/{_LOCK}")
     return [str(path) for path in found if not is_held(path)]
