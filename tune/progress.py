@@ -1,10 +1,11 @@
 """What a person sees while a study runs: a live line on a terminal, a plain line now and then."""
 
+import logging
 import math
 import time
 from collections.abc import Mapping, Sequence
 from operator import itemgetter
-from typing import Any
+from typing import Any, Self
 
 from ray import tune as ray_tune
 from rich.console import Console, Group
@@ -16,6 +17,8 @@ from rich.text import Text
 from tune.journal import JournalTrial
 from tune.objectives import Goals, best_of
 from tune.trainable import FAILED
+
+logger = logging.getLogger(__name__)
 
 #: What a person reads for a state of the journal.
 STATES = {"COMPLETE": "finished", "PRUNED": "pruned", "FAIL": "failed"}
@@ -173,6 +176,55 @@ class Progress(ray_tune.Callback):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state | {"_console": Console()})
+
+
+class Count:
+    """Show how much of some work is done, as `Progress` shows trials.
+
+    Args:
+        what: The work, in the plural.
+        shown: Show it; otherwise plain lines are logged.
+        console: Where to show it; None: stdout.
+    """
+
+    def __init__(self, what: str, *, shown: bool = True, console: Console | None = None) -> None:
+        self._what = what
+        self._console = (console or Console()) if shown else None
+        self._live: Live | None = None
+        self._started = self._told = time.monotonic()
+        self._line = ""
+
+    def __enter__(self) -> Self:
+        if self._console is not None and self._console.is_terminal:
+            self._live = Live(console=self._console, auto_refresh=False, transient=True)
+            self._live.start()
+        return self
+
+    def __call__(self, done: int, total: int) -> None:
+        """Take in how much is done, and show it if what is shown has grown old."""
+        now = time.monotonic()
+        self._line = f"{self._what}: {done} of {total} done; {duration(now - self._started)}"
+        if self._live is not None:
+            bar = ProgressBar(total=total, completed=done, width=24)
+            picture = Table.grid(padding=(0, 1))
+            picture.add_row(bar, Text(self._line))
+            self._live.update(picture, refresh=True)
+        elif now - self._told >= _PLAIN_EVERY_S:
+            self._told = now
+            self._tell()
+
+    def __exit__(self, kind: object, *error: object) -> None:
+        """Leave the terminal as it was, with one line that stays where all went well."""
+        if self._live is not None:
+            self._live.stop()
+        if kind is None:
+            self._tell()
+
+    def _tell(self) -> None:
+        if self._console is None:
+            logger.info(self._line)
+        else:
+            self._console.print(self._line, highlight=False, soft_wrap=True)
 
 
 def say(line: str) -> None:

@@ -7,7 +7,7 @@ from rich.console import Console
 from tune import progress as module
 from tune.journal import JournalTrial
 from tune.objectives import Goals, Objective
-from tune.progress import Progress
+from tune.progress import Count, Progress
 
 GOALS = Goals((Objective("val/auc", "max"),))
 
@@ -93,3 +93,46 @@ def test_a_resumed_study_counts_on() -> None:
         "best val/auc 0.5000; "
     )
     assert progress.line().endswith("; 0 s")
+
+
+def count_nine(clock: list[float], console: Console | None, *, shown: bool = True) -> None:
+    with Count("finalists", shown=shown, console=console) as count:
+        for done in range(10):
+            clock[0] += 3.0
+            count(done, 9)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    now = [100.0]
+    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+    return now
+
+
+LINES = [
+    "finalists: 3 of 9 done; 12 s",
+    "finalists: 7 of 9 done; 24 s",
+    "finalists: 9 of 9 done; 30 s",
+]
+
+
+def test_a_count_is_told_now_and_then(clock: list[float]) -> None:
+    out = io.StringIO()
+    count_nine(clock, Console(file=out))
+    assert out.getvalue().splitlines() == LINES
+
+
+def test_a_count_that_is_not_shown_is_logged(
+    clock: list[float], caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level("INFO", "tune.progress")
+    count_nine(clock, None, shown=False)
+    assert caplog.messages == LINES
+    assert capsys.readouterr().out == ""
+
+
+def test_a_count_is_live_on_a_terminal(clock: list[float]) -> None:
+    out = io.StringIO()
+    count_nine(clock, Console(file=out, force_terminal=True, width=100))
+    assert "finalists: 1 of 9 done; 6 s" in out.getvalue()
+    assert out.getvalue().endswith(f"{LINES[-1]}\n")
