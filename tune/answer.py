@@ -16,17 +16,17 @@ from tune.final import Final, best_ease, train_winner
 from tune.finalists import (
     Comparison,
     Finalist,
-    Repeat,
     by_user,
     compare,
     judge,
-    run_finals,
     summarize,
 )
 from tune.folder import StudyFolder
 from tune.journal import JournalTrial
 from tune.lineage import Stage, lineage, schedule_of
 from tune.objectives import Goals
+from tune.progress import Count
+from tune.repeats import Repeats, run_repeats
 from tune.settings import StudySettings
 
 
@@ -41,7 +41,7 @@ class Answer:
         validation: Its validation metrics, means likewise.
         final: It, trained for the last time and scored on the test part.
         finalists: The trials that were repeated, best mean first; empty where none were.
-        repeats: Those of each finalist, by number.
+        repeats: Their repeats, and those of trials of which one failed.
         comparisons: The winner against the runner-up, popularity and EASE.
         stages: Settings that the winner's weights went through; only a copy has several.
     """
@@ -52,7 +52,7 @@ class Answer:
     validation: dict[str, float]
     final: Final
     finalists: list[Finalist]
-    repeats: dict[int, list[Repeat]]
+    repeats: Repeats
     comparisons: list[Comparison]
     stages: list[Stage]
 
@@ -66,6 +66,7 @@ def find_answer(
     folder: StudyFolder,
     slots: int,
     failure: str | None,
+    progress: bool,
 ) -> Answer:
     """Choose the winner, train it for the last time and score it.
 
@@ -77,6 +78,7 @@ def find_answer(
         folder: The study's; repeats of finalists are kept in it.
         slots: Trials at a time.
         failure: Why the first failed trial did so, for the message if there is no winner.
+        progress: Show on stdout how many repeats are done; otherwise it is logged.
 
     Raises:
         StudyError: No trial can win.
@@ -89,32 +91,34 @@ def find_answer(
     assert winner.best_epoch is not None
     value, best_epoch = winner.value, winner.best_epoch
     finalists: list[Finalist] = []
-    repeats: dict[int, list[Repeat]] = {}
+    repeats = Repeats({}, {})
     comparisons: list[Comparison] = []
     if (len(best), sweep.final.seeds) != (1, 1):
-        repeats = run_finals(
-            best,
-            base,
-            _references(datasets),
-            seeds=sweep.final.seeds,
-            folder=folder.finals,
-            cpu=sweep.resources.cpu,
-            gpu=sweep.resources.gpu,
-            slots=slots,
-            max_retries=sweep.faults.max_retries,
-            schedules={t.number: schedule_of(lineage(trials, t.number), base) for t in best},
-        )
+        with Count("finalists", shown=progress) as count:
+            repeats = run_repeats(
+                best,
+                base,
+                _references(datasets),
+                seeds=sweep.final.seeds,
+                folder=folder.finals,
+                cpu=sweep.resources.cpu,
+                gpu=sweep.resources.gpu,
+                slots=slots,
+                max_retries=sweep.faults.max_retries,
+                schedules={t.number: schedule_of(lineage(trials, t.number), base) for t in best},
+                tell=count,
+            )
         finalists = sorted(
-            (summarize(number, found, sweep.metric) for number, found in repeats.items()),
+            (summarize(number, found, sweep.metric) for number, found in repeats.whole.items()),
             key=lambda finalist: (-finalist.mean, finalist.number),
         )
     if finalists:
         first = finalists[0]
         (winner,) = (trial for trial in best if trial.number == first.number)
         value, best_epoch, validation = first.mean, first.best_epoch, first.metrics
-        own = by_user(repeats[winner.number])
+        own = by_user(repeats.whole[winner.number])
         for other in finalists[1:2]:
-            found = compare(own, by_user(repeats[other.number]), f"trial {other.number}")
+            found = compare(own, by_user(repeats.whole[other.number]), f"trial {other.number}")
             comparisons += [found] if found else []
     else:
         validation = metrics_at(winner.number, best_epoch) or {sweep.metric: value}

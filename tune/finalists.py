@@ -5,14 +5,12 @@ not use shows what is left of their lead.
 """
 
 import json
-import logging
 import statistics
 import time
-import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,13 +19,8 @@ from hbpr.data.interactions import Interactions
 from hbpr.evaluation import Evaluation, Scorer, evaluate_part
 from hbpr.evaluation.metrics import AT_K_METRICS, WHOLE_METRICS
 from hbpr.names import LOSS, parse_metric_name
-from hbpr.settings.load import with_values
 from hbpr.settings.models import TrialSettings
-from tune.checks import data_of
-from tune.journal import JournalTrial
 from tune.lineage import Schedule, ScheduledTrainer
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -173,91 +166,6 @@ def _per_user(evaluation: Evaluation, metric: str) -> NDArray[np.float64]:
     if name.k is None:
         return np.asarray(WHOLE_METRICS[name.metric](evaluation.ranks), np.float64)
     return np.asarray(AT_K_METRICS[name.metric](evaluation.ranks, name.k), np.float64)
-
-
-def run_finals(
-    trials: Sequence[JournalTrial],
-    base: TrialSettings,
-    data: Mapping[str, Any],
-    *,
-    seeds: int,
-    folder: Path,
-    cpu: int,
-    gpu: float,
-    slots: int,
-    max_retries: int,
-    schedules: Mapping[int, Schedule] | None = None,
-) -> dict[int, list[Repeat]]:
-    """Repeat trials on Ray; what an earlier sitting finished is read, not run again.
-
-    Args:
-        trials: The finalists.
-        base: Settings that a trial's values are laid over; seeds count up from its seed.
-        data: Reference to the data of each trial's data key; "" serves all.
-        seeds: Repeats of each trial.
-        folder: Where repeats are kept.
-        cpu: CPUs of one.
-        gpu: GPUs of one.
-        slots: Most at a time.
-        max_retries: Starts of a crashed one anew.
-        schedules: By trial: optimizer settings that its weights went through, see `tune.lineage`.
-
-    Returns:
-        Repeats by trial, in the order of the seeds. A trial of which one failed is left out.
-    """
-    import ray
-
-    folder.mkdir(exist_ok=True)
-    found: dict[tuple[int, int], Repeat] = {}
-    waiting = []
-    for seed in range(base.training.seed + 1, base.training.seed + 1 + seeds):
-        for trial in trials:
-            try:
-                found[trial.number, seed] = Repeat.load(_path(folder, trial.number, seed))
-            except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
-                waiting.append((trial, seed))
-    task: Any = ray.remote(num_cpus=cpu, num_gpus=gpu, max_retries=max_retries)(repeat_trial)
-    running: dict[Any, tuple[JournalTrial, int]] = {}
-    failed: set[int] = set()
-    try:
-        while waiting or running:
-            while waiting and len(running) < slots:
-                trial, seed = waiting.pop(0)
-                if trial.number in failed:
-                    continue
-                settings = with_values(base, {**trial.values, "training.seed": seed})
-                schedule = (schedules or {}).get(trial.number)
-                reference = task.remote(settings, data_of(settings, data), cpu, schedule)
-                running[reference] = trial, seed
-            ready, _ = ray.wait(list(running), timeout=0.5)  # short, so that Ctrl-C is heard
-            for each in ready:
-                trial, seed = running.pop(each)
-                try:
-                    repeat = ray.get(each)
-                except ray.exceptions.RayError as error:
-                    reason = str(error).strip().splitlines()[-1]
-                    logger.warning(
-                        "trial %d failed with seed %d and is no finalist: %s",
-                        trial.number,
-                        seed,
-                        reason,
-                    )
-                    failed.add(trial.number)
-                    continue
-                repeat.save(_path(folder, trial.number, seed))
-                found[trial.number, seed] = repeat
-    finally:
-        for each in running:
-            ray.cancel(each, force=True)
-    return {
-        trial.number: [found[key] for key in sorted(found) if key[0] == trial.number]
-        for trial in trials
-        if trial.number not in failed
-    }
-
-
-def _path(folder: Path, number: int, seed: int) -> Path:
-    return folder / f"trial-{number:05d}-seed-{seed}.npz"
 
 
 def summarize(number: int, repeats: Sequence[Repeat], metric: str) -> Finalist:

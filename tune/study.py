@@ -145,7 +145,7 @@ class _Study:
         try:
             self._recorder.catch_up(self._journal())
             ended = self._search(slots, progress=progress)
-            return self._conclude(ray, slots, ended, started)
+            return self._conclude(ray, slots, ended, progress=progress, started=started)
         except KeyboardInterrupt as error:
             self._recorder.finish("KILLED")
             raise StudyInterrupted(self._folder.path) from error
@@ -194,7 +194,9 @@ class _Study:
             return budget.reached
         return None
 
-    def _conclude(self, ray: Runtime, slots: int, ended: str | None, started: float) -> StudyResult:
+    def _conclude(
+        self, ray: Runtime, slots: int, ended: str | None, *, progress: bool, started: float
+    ) -> StudyResult:
         """Find the answer, and write it down: for people, for programs and in MLflow."""
         settings, folder = self._settings, self._folder
         trials = self._journal()
@@ -206,12 +208,13 @@ class _Study:
             folder=folder,
             slots=slots,
             failure=self._watch.failure,
+            progress=progress,
         )
         answer.final.system.save(folder.model)
         result = self._result(answer, trials, ended=ended, cpus=ray.cpus, started=started)
         write_page(result, trials, folder.page)
         for trial in trials:
-            repeats = answer.repeats.get(trial.number, [])
+            repeats = answer.repeats.by_trial.get(trial.number, [])
             self._recorder.record_repeats(trial.number, trial.values, repeats)
         self._record(answer, [trial.number for trial in result.front])
         complete = self._recorder.finish("FINISHED")
@@ -244,6 +247,7 @@ class _Study:
         )
         warning = warning_of(early)
         self._notes += failure_notes(self._recorder.failures)
+        self._notes += answer.repeats.notes()
         self._notes += [warning] if warning else []
         schedule = describe(answer.stages, answer.best_epoch)
         if schedule is not None:
