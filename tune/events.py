@@ -10,6 +10,7 @@ An event is a mapping of JSON values with ``event`` (start, result, tag, end, re
 import json
 import math
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -168,6 +169,21 @@ def without_passwords(settings: Mapping[str, Any]) -> dict[str, Any]:
     return plain
 
 
+def trial_faults(number: int, restarts: int, hangs: int) -> Event:
+    """Return the event of a fault of a trial's process: how many it has had by now.
+
+    Args:
+        number: Number of the trial.
+        restarts: Crashes that were made good, one after a hang included.
+        hangs: Times that it hung and was killed.
+    """
+    return {
+        "event": "tag",
+        "trial": number,
+        "tags": {"hbpr.restarts": str(restarts), "hbpr.hangs": str(hangs)},
+    }
+
+
 class History:
     """What the events so far say of each trial and of the study's end.
 
@@ -178,12 +194,16 @@ class History:
         started: Numbers of the trials that have a run.
         ended: Those whose run is closed.
         errors: Why trials failed, by number.
+        restarts: By trial: crashes of its process that were made good.
+        hangs: By trial: times that its process hung and was killed.
     """
 
     def __init__(self, monitor: str) -> None:
         self.started: set[int] = set()
         self.ended: set[int] = set()
         self.errors: dict[int, str] = {}
+        self.restarts: Counter[int] = Counter()
+        self.hangs: Counter[int] = Counter()
         self._best_name = best_name(monitor)
         self._best: dict[int, float] = {}
         self._last_step: dict[int, int] = {}
@@ -212,6 +232,9 @@ class History:
             self._last_step[number] = max(event["step"], self.last_step(number))
             if self._best_name in event["metrics"]:
                 self._best[number] = event["metrics"][self._best_name]
+        elif event["event"] == "tag" and "hbpr.restarts" in event["tags"]:
+            self.restarts[number] = int(event["tags"]["hbpr.restarts"])
+            self.hangs[number] = int(event["tags"]["hbpr.hangs"])
         elif event["event"] == "end":
             self.ended.add(number)
             if "hbpr.error" in event.get("tags", {}):

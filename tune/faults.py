@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,14 +30,12 @@ class HangGuard(ray_tune.Callback):
 
     Args:
         timeout_s: Longest silence, from the moment at which the trial's process is ready.
-
-    Attributes:
-        n_killed: Processes killed so far.
+        tell: Called with the number of a trial whose process was killed.
     """
 
-    def __init__(self, timeout_s: float) -> None:
-        self.n_killed = 0
+    def __init__(self, timeout_s: float, tell: Callable[[int], None]) -> None:
         self._timeout_s = timeout_s
+        self._tell = tell
         self._heard: dict[str, tuple[float, Any]] = {}
         self._killed: set[str] = set()
 
@@ -80,8 +78,8 @@ class HangGuard(ray_tune.Callback):
         logger.warning(
             "trial %s hangs (%s); its process is killed", trial.config["trial"], self._reason()
         )
-        self.n_killed += 1
         self._killed.add(trial.trial_id)
+        self._tell(int(trial.config["trial"]))
         ray.kill(actor)
 
     def _reason(self) -> str:
@@ -176,6 +174,21 @@ def failure_notes(errors: Mapping[int, str]) -> list[str]:
     if len(errors) == 1:
         return [f"trial {first} failed: {errors[first]}"]
     return [f"{len(errors)} trials failed; the first, trial {first}: {errors[first]}"]
+
+
+def restart_notes(n_restarts: int, n_hangs: int) -> list[str]:
+    """Return in words what happened to trials' processes and was made good.
+
+    Example:
+        >>> restart_notes(2, 0)
+        ["crashes of a trial's process made good: 2"]
+    """
+    notes = []
+    if n_restarts:
+        notes.append(f"crashes of a trial's process made good: {n_restarts}")
+    if n_hangs:
+        notes.append(f"processes of trials that hung and were killed: {n_hangs}")
+    return notes
 
 
 def error_of(trial: Any) -> str:

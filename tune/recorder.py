@@ -24,6 +24,7 @@ from tune.events import (
     repeat_run,
     study_start,
     trial_end,
+    trial_faults,
     trial_start,
     winner_note,
     without_passwords,
@@ -176,6 +177,16 @@ class MlflowRecorder(Callback):
         return dict(self._history.errors)
 
     @property
+    def n_restarts(self) -> int:
+        """Crashes of trials' processes that were made good, in earlier sittings too."""
+        return self._history.restarts.total()
+
+    @property
+    def n_hangs(self) -> int:
+        """Processes of trials that hung and were killed, in earlier sittings too."""
+        return self._history.hangs.total()
+
+    @property
     def registered(self) -> "Registered | None":
         """The registered version of the model, once MLflow has it."""
         return self._delivery.registered
@@ -207,6 +218,10 @@ class MlflowRecorder(Callback):
         """
         experiment = self.experiment_id
         return None if experiment is None else view_path(experiment, self.study_id, charts=charts)
+
+    def record_hang(self, number: int) -> None:
+        """Record that a trial's process hung and was killed."""
+        self._add_faults(number, hangs=1)
 
     def record_front(self, numbers: Sequence[int]) -> None:
         """Tag each trial that has ended with whether it is on the Pareto front."""
@@ -350,6 +365,10 @@ class MlflowRecorder(Callback):
         }
         self._report(number, step, finite(metrics))
 
+    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Record a crash that is made good."""
+        self._add_faults(_number(trial), restarts=1)
+
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Close the run of a trial that ended, was stopped, or gave up with a reason."""
         reason = (trial.last_result or {}).get("failed")
@@ -392,6 +411,12 @@ class MlflowRecorder(Callback):
         if value is not None and value > self._history.best(number):
             metrics[best_name(self.monitor)] = value
         self._append({"event": "result", "trial": number, "step": step, "metrics": metrics})
+
+    def _add_faults(self, number: int, *, restarts: int = 0, hangs: int = 0) -> None:
+        before = self._history
+        self._append(
+            trial_faults(number, before.restarts[number] + restarts, before.hangs[number] + hangs)
+        )
 
     def _end(self, number: int, status: Status, error: str | None = None) -> None:
         self._running.discard(number)

@@ -51,7 +51,7 @@ def run_trials(
     recorder: MlflowRecorder,
     watch: Watch,
     progress: bool,
-) -> list[str]:
+) -> None:
     """Run the trials of a study that have not ended, until all have or something stops them.
 
     Args:
@@ -69,16 +69,13 @@ def run_trials(
         watch: Notes what happens beside.
         progress: Show progress on stdout.
 
-    Returns:
-        What went wrong on the way and was made good, in words.
-
     Raises:
         OSError: The disk of the folder is nearly full, or was.
     """
     sweep, population = settings.sweep, settings.sweep.scheduler.kind == "pbt"
     goals, most_copies = sweep.goals(), settings.most_copies()
     timeout_s = sweep.faults.trial_timeout_s
-    hang = HangGuard(timeout_s) if timeout_s is not None else None
+    hang = HangGuard(timeout_s, recorder.record_hang) if timeout_s is not None else None
     disk = DiskGuard(folder.path)
     shown = None
     if progress:
@@ -121,12 +118,6 @@ def run_trials(
             shown.close()
     if disk.problem is not None and not stop.requested:
         raise OSError(errno.ENOSPC, disk.problem, str(folder.path))
-    notes = []
-    if watch.n_restarts:
-        notes.append(f"crashes of a trial's process made good: {watch.n_restarts}")
-    if hang is not None and hang.n_killed:
-        notes.append(f"processes of trials that hung and were killed: {hang.n_killed}")
-    return notes
 
 
 def _decisions(

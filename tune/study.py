@@ -21,7 +21,7 @@ from tune.beginning import Beginning
 from tune.budget import Budget
 from tune.checks import data_of, load_datasets, n_bytes, trial_slots
 from tune.earlier import read_beginning
-from tune.faults import check_writable, disk_problem, failure_notes
+from tune.faults import check_writable, disk_problem, failure_notes, restart_notes
 from tune.fidelity import rank_correlations, warning_of
 from tune.folder import StudyFolder
 from tune.importance import importance
@@ -170,7 +170,7 @@ class _Study:
         made = sum(trial.parent is None for trial in before)
         left = self._settings.n_trials() - made + sum(trial.state == "RUNNING" for trial in before)
         if left > 0 and budget.reached is None:
-            self._notes += run_trials(
+            run_trials(
                 self._settings,
                 self._space,
                 self._datasets,
@@ -198,16 +198,16 @@ class _Study:
         self, ray: Runtime, slots: int, ended: str | None, *, progress: bool, started: float
     ) -> StudyResult:
         """Find the answer, and write it down: for people, for programs and in MLflow."""
-        settings, folder = self._settings, self._folder
+        settings, folder, recorder = self._settings, self._folder, self._recorder
         trials = self._journal()
         answer = find_answer(
             settings,
             trials,
             self._datasets,
-            metrics_at=self._recorder.metrics_at,
+            metrics_at=recorder.metrics_at,
             folder=folder,
             slots=slots,
-            failure=self._watch.failure,
+            failure=next(iter(recorder.failures.values()), None),
             progress=progress,
         )
         answer.final.system.save(folder.model)
@@ -215,9 +215,9 @@ class _Study:
         write_page(result, trials, folder.page)
         for trial in trials:
             repeats = answer.repeats.by_trial.get(trial.number, [])
-            self._recorder.record_repeats(trial.number, trial.values, repeats)
+            recorder.record_repeats(trial.number, trial.values, repeats)
         self._record(answer, [trial.number for trial in result.front])
-        complete = self._recorder.finish("FINISHED")
+        complete = recorder.finish("FINISHED")
         result = self._with_records(result, complete, started)
         write_page(result, trials, folder.page)
         write_text(result, folder.text)
@@ -246,6 +246,7 @@ class _Study:
             *([growth.at] if growth else []),
         )
         warning = warning_of(early)
+        self._notes += restart_notes(self._recorder.n_restarts, self._recorder.n_hangs)
         self._notes += failure_notes(self._recorder.failures)
         self._notes += answer.repeats.notes()
         self._notes += [warning] if warning else []

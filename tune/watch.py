@@ -7,13 +7,12 @@ from typing import Any
 from ray import tune as ray_tune
 
 from hbpr.names import EVAL_S, TRAIN_S
-from tune.faults import error_of
 from tune.folder import StudyFolder
 from tune.trainable import FAILED, trial_folder
 
 
 class Watch(ray_tune.Callback):
-    """Note the time that trials took, crashes that were made good, and the first failure.
+    """Note the time that trials took, and drop what those that ended leave behind.
 
     Args:
         folder: The study's folder.
@@ -21,14 +20,10 @@ class Watch(ray_tune.Callback):
 
     Attributes:
         busy_cpu_s: CPU seconds that trials spent on training and evaluation.
-        failure: Why the first trial that failed did so, or None.
-        n_restarts: Crashes of trials that were made good.
     """
 
     def __init__(self, folder: StudyFolder, *, cpus: int) -> None:
         self.busy_cpu_s = 0.0
-        self.failure: str | None = None
-        self.n_restarts = 0
         self._cpus = cpus
         self._folder = folder
         self._first = self._last = 0.0
@@ -48,13 +43,8 @@ class Watch(ray_tune.Callback):
         """Add up the time."""
         self._last = time.monotonic()
         if FAILED in result:
-            self.failure = self.failure or result[FAILED]
             return
         self.busy_cpu_s += self._cpus * (result[TRAIN_S] + result[EVAL_S])
-
-    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Count a crash that is made good."""
-        self.n_restarts += 1
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Drop what a trial left behind to go on from."""
@@ -62,6 +52,5 @@ class Watch(ray_tune.Callback):
         shutil.rmtree(trial_folder(self._folder.checkpoints, number), ignore_errors=True)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Keep the reason of the first failure."""
+        """Note when a trial that failed came to its end."""
         self._last = time.monotonic()
-        self.failure = self.failure or error_of(trial)

@@ -36,7 +36,8 @@ def test_a_silent_trial_is_killed_once(
             error_file=str(tmp_path / "error.txt"),
         )
 
-    guard, silent, busy, ended = HangGuard(5.0), trial(0), trial(1), trial(2)
+    told: list[int] = []
+    guard, silent, busy, ended = HangGuard(5.0, told.append), trial(0), trial(1), trial(2)
     for each in (silent, busy, ended):
         guard.on_trial_start(0, [], each)
     clock[0] = 4.0
@@ -46,7 +47,7 @@ def test_a_silent_trial_is_killed_once(
     guard.on_step_end(0, [])
     guard.on_step_end(0, [])
     assert killed == ["actor 0"]
-    assert guard.n_killed == 1
+    assert told == [0]
     guard.on_trial_error(0, [], silent)
     assert "no report in 5 s" in (tmp_path / "error.txt").read_text()
 

@@ -174,6 +174,24 @@ def test_what_only_the_journal_knows_is_recorded(recording) -> None:
     assert recording.steps(runs["trial-003"]) == [5]
 
 
+def test_faults_of_earlier_sittings_are_known(recording) -> None:
+    first = recording.recorder()
+    first.open()
+    trials = [recording.trial(number) for number in range(2)]
+    for trial in trials:
+        first.on_trial_start(0, [], trial)
+        first.on_trial_recover(0, [], trial)
+    first.record_hang(1)
+    _drop(first)
+    second = recording.recorder()
+    second.open()
+    second.on_trial_recover(0, [], trials[1])
+    assert (second.n_restarts, second.n_hangs) == (3, 1)
+    assert second.finish()
+    tags = recording.runs()["trial-001"].data.tags
+    assert (tags["hbpr.restarts"], tags["hbpr.hangs"]) == ("2", "1")
+
+
 def test_the_answer_recorded_twice_is_there_once(recording) -> None:
     for value in (0.25, 0.25, 0.3):
         recorder = recording.recorder()

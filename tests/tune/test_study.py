@@ -334,8 +334,14 @@ class TestStudy:
         sweep = {"num_trials": 2, "faults": {"trial_timeout_s": 5.0}}
         result = run_study(small_study(sweep), progress=False)
         assert [trial.state for trial in result.trials] == ["COMPLETE", "COMPLETE"]
-        assert "processes of trials that hung and were killed: 1" in result.notes
+        notes = [
+            "crashes of a trial's process made good: 1",
+            "processes of trials that hung and were killed: 1",
+        ]
+        assert result.notes == notes
         assert set(runs().values()) == {"FINISHED"}
+        more = small_study(sweep | {"num_trials": 3})
+        assert run_study(more, progress=False, resume=result.folder).notes == notes
 
     @pytest.mark.slow
     def test_mlflow_stops_in_the_middle(self, small_study, server, runs) -> None:
