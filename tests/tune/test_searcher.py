@@ -253,7 +253,7 @@ class TestCrashes:
             finish(after, f"new{i}", 0.5)
         assert [t.state for t in journal(tmp_path)] == ["COMPLETE"] * 4
 
-    @pytest.mark.parametrize("algorithm", ["tpe", "gp", "cmaes", "qmc", "random", "grid"])
+    @pytest.mark.parametrize("algorithm", ["tpe", "gp", "cmaes", "nsga2", "qmc", "random", "grid"])
     def test_a_killed_suggestion_is_completed_as_if_it_had_not_been(
         self, tmp_path, monkeypatch, algorithm
     ):
