@@ -147,11 +147,6 @@ class Space:
         """Return a trial's values from the parameters that Optuna's journal holds."""
         return {d.key: d.domain.decode(params[d.key]) for d in self.dimensions if d.key in params}
 
-    @property
-    def conditional(self) -> bool:
-        """Whether some dimension is missing from some trials."""
-        return any(d.when for d in self.dimensions)
-
     def grid(self) -> list[dict[str, Any]]:
         """List every allowed point in order, the last dimension changing fastest.
 
