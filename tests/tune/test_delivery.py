@@ -58,7 +58,8 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 def test_what_a_killed_driver_left_is_sent_by_sync(recording) -> None:
     here = Path(__file__)
-    words = [here.parents[2], here.with_name("conftest.py"), recording.folder.parent, recording.uri]
+    helper = here.with_name("support") / "recording.py"
+    words = [here.parents[2], helper, recording.folder.parent, recording.uri]
     done = subprocess.run(
         [sys.executable, "-c", KILLED_DRIVER, *map(str, words)],
         check=False,
