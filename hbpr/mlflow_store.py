@@ -290,7 +290,7 @@ def _build(path: Path) -> None:
     from mlflow.store.db import utils
 
     partial = path.with_name(f"{path.name}.partial")
-    for end in ("", "-wal", "-shm"):
+    for end in ("", "-journal", "-wal", "-shm"):
         Path(f"{partial}{end}").unlink(missing_ok=True)  # of a process that was killed here
     _open_by_hand(partial)
     engine = utils.create_sqlalchemy_engine(f"sqlite:///{partial}")
