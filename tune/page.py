@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hbpr.mlflow_store import mask_uri
+from tune.fidelity import RankCorrelation
 from tune.front import front_chart, front_head, front_rows, front_title, limits_line
 from tune.journal import JournalTrial
 from tune.progress import STATES, duration
@@ -160,11 +161,18 @@ def comparison_lines(result: StudyResult) -> list[str]:
 def early_line(result: StudyResult) -> str | None:
     """Return how much the early order of the trials said about the final one, in words."""
     told = [
-        f"{each.tau:.2f} at {each.place} ({each.n_trials} trials)"
+        f"{each.tau:.2f} at {each.place} ({_went_on(each)})"
         for each in result.early
         if each.is_known
     ]
     return f"rank correlation with the end: {', '.join(told)}" if told else None
+
+
+def _went_on(correlation: RankCorrelation) -> str:
+    if not correlation.n_stopped:
+        return f"{correlation.n_trials} trials"
+    total = correlation.n_trials + correlation.n_stopped
+    return f"{total} trials, of which {correlation.n_trials} finished"
 
 
 def _metrics(result: StudyResult) -> str:

@@ -244,6 +244,7 @@ class _Study:
             [trial.reports for trial in trials if trial.state == "COMPLETE"],
             decision_epochs(sweep.scheduler, settings.max_epochs()),
             *([growth.at] if growth else []),
+            stopped=[trial.reports for trial in trials if trial.state == "PRUNED"],
         )
         warning = warning_of(early)
         self._notes += restart_notes(self._recorder.n_restarts, self._recorder.n_hangs)

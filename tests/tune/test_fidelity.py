@@ -4,6 +4,7 @@ import math
 import sqlite3
 from typing import ClassVar
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from hbpr.data import load_data
 from hbpr.settings.load import with_values
 from hbpr.training.trainer import Trainer
-from tune.fidelity import RankCorrelation, rank_correlations, warning_of
+from tune.fidelity import RankCorrelation, rank_correlations, unrestricted, warning_of
 from tune.schedulers import decision_epochs, make_scheduler
 from tune.settings import SchedulerSettings
 from tune.study import run_study
@@ -46,6 +47,38 @@ def test_trials_that_end_there_say_nothing():
     curves = [{5: 0.1}, {5: 0.2, 10: 0.3}, {5: math.nan, 10: 0.4}]
     assert [c.n_trials for c in rank_correlations(curves, [5, 10])] == [1, 0]
     assert rank_correlations([], [5])[0].n_trials == 0
+
+
+@pytest.mark.parametrize("noise", [0.3, 1.0, 3.0])
+def test_with_the_stopped_trials_tau_is_that_of_all(noise):
+    generator = np.random.default_rng(0)
+    early = generator.normal(size=20_000)
+    final = (
+        early + noise * generator.normal(size=20_000) + 100.0
+    )  # later values are the better ones
+    curves = [{3: a, 30: b} for a, b in zip(early, final, strict=True)]
+    first_cut, second_cut = np.quantile(early, 0.5), np.quantile(early, 0.75)
+    finished = [curve for curve in curves if curve[3] > second_cut]
+    stopped = [{3: c[3]} for c in curves if c[3] <= first_cut]
+    stopped += [{3: c[3], 12: 0.0} for c in curves if first_cut < c[3] <= second_cut]
+    ((whole,), (cautious,), (told,)) = (
+        rank_correlations(curves, [3]),
+        rank_correlations(finished, [3]),
+        rank_correlations(finished, [3], stopped=stopped),
+    )
+    assert told.tau == pytest.approx(whole.tau, abs=0.04)
+    assert cautious.tau < whole.tau - 0.05
+    assert (told.n_trials, told.n_stopped) == (5000, 15_000)
+    (later,) = rank_correlations(finished, [12], stopped=stopped)
+    assert later.n_stopped == 5000
+
+
+@given(st.floats(-1, 1), st.floats(0.1, 50))
+def test_a_correction_keeps_sign_and_bounds(tau, ratio):
+    found = unrestricted(tau, ratio)
+    assert -1 <= found <= 1
+    assert found * tau >= 0
+    assert unrestricted(found, 1 / ratio) == pytest.approx(tau, abs=1e-6)
 
 
 def test_a_warning_needs_enough_trials():
