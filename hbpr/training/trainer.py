@@ -25,8 +25,9 @@ class Trainer(Iterator[EpochReport]):
     """Train one model; every step of the iterator is one epoch.
 
     Validation is evaluated every ``training.eval_every`` epochs, at the epochs of `evaluate_at` and
-    after the last; the weights of the best epoch are kept. Without a validation part every epoch
-    counts as the best so far.
+    after the last; the weights of the best epoch are kept. Patience looks at the first of these
+    alone, so that `evaluate_at` does not change when training ends. Without a validation part every
+    epoch counts as the best so far.
 
     Args:
         data: A split dataset. Its test part is not read.
@@ -75,6 +76,7 @@ class Trainer(Iterator[EpochReport]):
         self.last_metrics: dict[str, float] = {}
         self._best: State = {}
         self._misses = 0
+        self._awaited: float | None = None  # the best value that patience has seen
         self._done = False
 
     def __next__(self) -> EpochReport:
@@ -111,12 +113,16 @@ class Trainer(Iterator[EpochReport]):
         if self.data.validation.n_pairs == 0:
             is_best = True
             self.best_epoch = self.epoch
-        elif last or self.epoch % training.eval_every == 0 or self.epoch in self._evaluate_at:
+        elif (due := last or self.epoch % training.eval_every == 0) or (
+            self.epoch in self._evaluate_at
+        ):
             try:
                 metrics = self._evaluate()
             except DivergedError as error:
                 raise self._diverged("a score became NaN", lr) from error
             is_best = self._keep_if_best(metrics[training.monitor])
+            if due:
+                self._wait_for_more(metrics[training.monitor])
         patience = training.early_stopping_patience
         stopped_early = not last and 0 < patience <= self._misses
         self._done = last or stopped_early
@@ -167,11 +173,16 @@ class Trainer(Iterator[EpochReport]):
 
     def _keep_if_best(self, value: float) -> bool:
         if self.best_value is not None and not value > self.best_value:
-            self._misses += 1
             return False
-        self.best_value, self.best_epoch, self._misses = value, self.epoch, 0
+        self.best_value, self.best_epoch = value, self.epoch
         self._best = parameters_as_arrays(self.model)
         return True
+
+    def _wait_for_more(self, value: float) -> None:
+        if self._awaited is None or value > self._awaited:
+            self._awaited, self._misses = value, 0
+        else:
+            self._misses += 1
 
     def best_model(self) -> Recommender:
         """Return a model with the best epoch's weights; this trainer goes on with its own."""
@@ -205,6 +216,7 @@ class Trainer(Iterator[EpochReport]):
             "best_value": self.best_value,
             "last_metrics": self.last_metrics,
             "misses": self._misses,
+            "awaited": self._awaited,
             "done": self._done,
             "engine": self.engine_name,
         }
@@ -230,6 +242,7 @@ class Trainer(Iterator[EpochReport]):
         self.best_value = numbers["best_value"]
         self.last_metrics = numbers["last_metrics"]
         self._misses = numbers["misses"]
+        self._awaited = numbers.get("awaited", self.best_value)  # before: the best of all
         self._done = numbers["done"]
 
 

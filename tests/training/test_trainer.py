@@ -201,6 +201,21 @@ class TestEarlyStopping:
         assert reports[-1].stopped_early
         assert reports[-1].epoch == reports[-1].best_epoch + 6
 
+    def test_further_evaluations_do_not_use_patience_up(self, overfit, tmp_path) -> None:
+        plain = overfit(eval_every=3, early_stopping_patience=2)
+        looked = Trainer(plain.data, plain.settings, evaluate_at=range(1, 60))
+        for _ in range(4):
+            next(looked)
+        looked.save(tmp_path)
+        resumed = Trainer(plain.data, plain.settings, evaluate_at=range(1, 60))
+        resumed.load(tmp_path)
+        last = list(plain)[-1]
+        assert last.stopped_early
+        for trainer in (looked, resumed):
+            report = list(trainer)[-1]
+            assert (report.epoch, report.stopped_early) == (last.epoch, True)
+            assert report.best_value >= last.best_value
+
     def test_without_patience_it_goes_on(self, overfit) -> None:
         reports = list(overfit(early_stopping_patience=0, n_iter=30))
         assert reports[-1].epoch == 30
