@@ -69,12 +69,13 @@ class Parzen:
     def draw(self, study: Study, number: int, generator: np.random.Generator) -> dict[str, Any]:
         """Draw a point: dotted key -> value of the dimensions that are active in it."""
         running = self._read(study)
-        ranked = [known for known in self._ended.values() if known.value is not None]
+        ended = [known for _, known in sorted(self._ended.items())]  # not as they came to their end
+        ranked = [known for known in ended if known.value is not None]
         if len(ranked) < self._n_startup or number % _RANDOM_EVERY == _RANDOM_EVERY - 1:
             return self._point(self._uniform(1, generator)[0])
         ranked.sort(key=lambda known: -known.value if known.value is not None else 0.0)
         n_good = min(math.ceil(_GOOD_SHARE * len(ranked)), _MOST_GOOD)
-        failed = [known for known in self._ended.values() if known.value is None]
+        failed = [known for known in ended if known.value is None]
         others = [known.row for known in (*ranked[n_good:], *failed)] + running
         if len(others) > _MOST_OTHERS:
             kept = generator.choice(len(others), _MOST_OTHERS, replace=False)
@@ -95,6 +96,8 @@ class Parzen:
         running = []
         sign = 1.0 if study.direction == StudyDirection.MAXIMIZE else -1.0
         for trial in study.get_trials(deepcopy=False):
+            if trial.state == TrialState.PRUNED and not trial.intermediate_values:
+                continue  # a budget ended it before it said anything
             if trial.state.is_finished():
                 if trial._trial_id not in self._ended:
                     self._ended[trial._trial_id] = _Known.of(trial, self._row(trial), sign)

@@ -202,9 +202,12 @@ class _Halving(AsyncHyperBandScheduler):
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         """Enter a report into its rung; return whether the trial goes on."""
-        milestone, recorded = self._trial_info[trial.trial_id]._rungs[-1]
-        new = result[CLOCK] >= milestone and trial.trial_id not in recorded
-        too_few = new and len(recorded) + 1 < self._needed
+        rungs = self._trial_info[trial.trial_id]._rungs
+        too_few = False
+        if rungs:  # rounding leaves the last bracket of some without any
+            milestone, recorded = rungs[-1]
+            new = result[CLOCK] >= milestone and trial.trial_id not in recorded
+            too_few = new and len(recorded) + 1 < self._needed
         decision = str(super().on_trial_result(tune_controller, trial, result))
         return str(TrialScheduler.STOP) if too_few else decision
 

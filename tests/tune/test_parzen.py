@@ -198,3 +198,28 @@ def test_places_and_values_are_inverse():
         again = drawing._point(row)
         assert again.pop("optimizer.lr") == pytest.approx(values["optimizer.lr"])
         assert again == {key: value for key, value in values.items() if key != "optimizer.lr"}
+
+
+def test_the_order_in_which_trials_ended_changes_nothing():
+    space = space_of()
+    drawn = points(space, 60)
+    given = [(values, round(quality(values), 1), COMPLETE) for values in drawn]
+    study, live = study_of(space, given), Parzen(space, n_startup=5)
+    ended = study.get_trials(deepcopy=False)
+    for trial in reversed(ended):
+        row = live._row(trial)
+        live._ended[trial._trial_id] = parzen._Known.of(trial, row, 1.0)
+    resumed = Parzen(space, n_startup=5)
+    for seed in range(8):
+        one, other = (each.draw(study, 60, np.random.default_rng(seed)) for each in (live, resumed))
+        assert one == other
+
+
+def test_a_trial_that_a_budget_ended_before_it_reported_says_nothing():
+    space = space_of()
+    given = [(values, quality(values), COMPLETE) for values in points(space, 30)]
+    silent = [(values, None, PRUNED) for values in points(space, 30, seed=1)]
+    one, other = (
+        draws(space, study_of(space, trials), count=8) for trials in (given, given + silent)
+    )
+    assert one == other

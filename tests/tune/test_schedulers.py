@@ -133,6 +133,17 @@ class TestFakeClock:
             assert own[0] == 45
             assert min(own) == first
 
+    @pytest.mark.parametrize(("max_epochs", "factor"), [(243, 3.0), (1000, 10.0)])
+    def test_a_last_bracket_without_a_rung_stops_nothing(self, max_epochs, factor):
+        rule = SchedulerSettings(kind="hyperband", grace_period=1, reduction_factor=factor)
+        scheduler = make_scheduler(rule, metric=METRIC, max_epochs=max_epochs, num_trials=400)
+        last = len(scheduler.rule._brackets) - 1
+        number = next(n for n in range(400) if bracket_of(n, last + 1, factor) == last)
+        trial = FakeTrial(number)
+        scheduler.on_trial_add(None, trial)
+        told = [scheduler.on_trial_result(None, trial, {"epoch": e, METRIC: 0.1}) for e in (1, 5)]
+        assert told == [TrialScheduler.CONTINUE] * 2
+
     def test_shares_of_brackets_are_hyperbands(self):
         brackets = [bracket_of(number, 3, 3.0) for number in range(110)]
         assert [brackets.count(s) for s in range(3)] == [60, 30, 20]
