@@ -6,6 +6,7 @@ client, of a proxy, or of ours. It holds nothing else up and is never lost.
 
 import json
 import logging
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ class Aside:
             type(error).__name__,
             error,
             self.path,
-            self.path.parents[1],
+            shlex.quote(str(self.path.parents[1])),
             exc_info=error,
         )
         try:

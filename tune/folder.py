@@ -105,11 +105,17 @@ class StudyFolder:
 
     def tell_records_arrived(self) -> None:
         """Say on the result's pages that MLflow has got what they name a command for."""
-        for path in (self.text, self.page, self.summary):
+
+        def told(text: str, rest: str) -> str:
+            return re.sub(f"{REST_SENT_BY}{rest}", "all records have arrived since", text)
+
+        for path, rest in ((self.text, "[^\n]*"), (self.page, "[^<\n]*")):
             if path.exists():
-                told = path.read_text(encoding="utf-8")
-                now = re.sub(rf'{REST_SENT_BY}[^"<\n]*', "all records have arrived since", told)
-                _replace(path, now)
+                _replace(path, told(path.read_text(encoding="utf-8"), rest))
+        if self.summary.exists():
+            content = json.loads(self.summary.read_text(encoding="utf-8"))
+            content["notes"] = [told(note, ".*") for note in content["notes"]]
+            write_json(self.summary, content)
 
     @property
     def finished(self) -> bool:

@@ -6,6 +6,7 @@ thread does, through `Delivery`. MLflow that is slow or away costs no trial anyt
 
 import logging
 import math
+import shlex
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -320,7 +321,7 @@ class MlflowRecorder(Callback):
                 "it with: hbpr study sync %s",
                 mask_uri(self.tracking_uri),
                 self._outbox.folder,
-                self.folder,
+                shlex.quote(str(self.folder)),
             )
         if self._sender is not None:
             self._sender.close()

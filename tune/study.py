@@ -6,6 +6,7 @@ Ray Tune run over the trials that the journal does not know as ended; see
 """
 
 import logging
+import shlex
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -157,7 +158,7 @@ class _Study:
             raise StudyError(
                 f"the study cannot write to its folder {self._folder.path}: {problem}. What it has "
                 "is kept. Free some space, then go on with: hbpr study resume "
-                f"{self._folder.path}"
+                f"{shlex.quote(str(self._folder.path))}"
             ) from error
 
     def _journal(self) -> list[JournalTrial]:
@@ -324,7 +325,7 @@ class _Study:
     def _with_records(self, result: StudyResult, complete: bool, started: float) -> StudyResult:
         """Add what MLflow has answered by now."""
         recorder, notes = self._recorder, list(self._notes)
-        rest = f"{folders.REST_SENT_BY} {self._folder.path}"
+        rest = f"{folders.REST_SENT_BY} {shlex.quote(str(self._folder.path))}"
         if recorder.away_s:
             rest = "all records have arrived" if complete else rest
             notes.append(f"MLflow did not answer for {recorder.away_s:.0f} s; {rest}")

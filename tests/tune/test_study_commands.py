@@ -78,7 +78,7 @@ def test_sync_without_records_is_told(folder: StudyFolder, capsys) -> None:
 
 
 def test_pages_no_longer_ask_for_what_has_arrived(folder: StudyFolder, capsys) -> None:
-    note = f"MLflow did not answer for 9 s; {REST_SENT_BY} {folder.path}"
+    note = f"MLflow did not answer for 9 s; {REST_SENT_BY} '/a \"b\"/s'"
     folder.text.write_text(f"Study s\n{note}\nMattered all\n")
     folder.page.write_text(f'<p class="warn">{note}</p><p>more</p>')
     folder.summary.write_text(json.dumps({"notes": [note, "another"]}))
