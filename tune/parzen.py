@@ -20,6 +20,7 @@ from optuna.trial import FrozenTrial, TrialState
 from scipy.special import logsumexp, ndtr, ndtri
 
 from tune.dimensions import Choice, Dimension, is_number
+from tune.points import UnsearchedSampler
 from tune.space import Space
 
 #: Share of the trials that count as good, and how many of them at most.
@@ -254,7 +255,7 @@ class _Axis:
         return [self.place(value) for value in values if domain.contains(value)]
 
 
-class _ParzenSampler(BaseSampler):
+class _ParzenSampler(UnsearchedSampler):
     """Draws for one trial; asked again, it draws anew."""
 
     def __init__(self, parzen: Parzen, number: int, seed: int) -> None:
@@ -262,12 +263,6 @@ class _ParzenSampler(BaseSampler):
         self._number = number
         self._generator = np.random.default_rng(seed)
         self._random = RandomSampler(seed=seed)
-
-    def infer_relative_search_space(
-        self, study: Study, trial: FrozenTrial
-    ) -> dict[str, BaseDistribution]:
-        """Return nothing: the study's space says what is drawn."""
-        return {}
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]

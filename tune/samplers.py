@@ -23,6 +23,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 from tune.parzen import Parzen
+from tune.points import PointSampler, UnsearchedSampler
 from tune.sequence import AllowedSobol
 from tune.space import Space
 
@@ -130,38 +131,7 @@ class _OneThreadGPSampler(GPSampler):
             torch.set_num_threads(before)
 
 
-class _GivenSampler(BaseSampler):
-    """Base of samplers that learn nothing."""
-
-    def infer_relative_search_space(
-        self, study: Study, trial: FrozenTrial
-    ) -> dict[str, BaseDistribution]:
-        return {}
-
-    def sample_relative(
-        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> dict[str, Any]:
-        return {}
-
-
-class PointSampler(_GivenSampler):
-    """Takes a given point."""
-
-    def __init__(self, point: Mapping[str, Any]) -> None:
-        self._point = point
-
-    def sample_independent(
-        self,
-        study: Study,
-        trial: FrozenTrial,
-        param_name: str,
-        param_distribution: BaseDistribution,
-    ) -> Any:
-        """Return the point's value."""
-        return self._point[param_name]
-
-
-class _SequenceSampler(_GivenSampler):
+class _SequenceSampler(UnsearchedSampler):
     """Takes a point of a sequence, and the points after it where it is asked again."""
 
     def __init__(self, sequence: AllowedSobol, number: int) -> None:

@@ -38,7 +38,8 @@ from tune.journal import (
     reports_of,
 )
 from tune.objectives import Goals, Objective
-from tune.samplers import Algorithm, PointSampler, Samplers
+from tune.points import PointSampler
+from tune.samplers import Algorithm, Samplers
 from tune.space import Space
 
 logger = logging.getLogger(__name__)

@@ -17,7 +17,8 @@ from ray.tune.schedulers import TrialScheduler
 
 from tune.curves import Curve, Curves
 from tune.draft import draw_allowed
-from tune.samplers import Algorithm, PointSampler, Samplers
+from tune.points import PointSampler
+from tune.samplers import Algorithm, Samplers
 from tune.schedulers import CLOCK, BareTrial, make_scheduler
 from tune.settings import SchedulerSettings
 
