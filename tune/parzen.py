@@ -29,13 +29,15 @@ _MOST_GOOD: Final = 25
 #: Of the other trials, so many at most are compared with; more would cost time and tell little.
 _MOST_OTHERS: Final = 250
 #: Points that are compared for one draw.
-_CANDIDATES: Final = 128
+_CANDIDATES: Final = 256
 #: Every so many draws, one is random: the share of BOHB.
 _RANDOM_EVERY: Final = 3
-#: Width of the kernel of one trial, as a share of a range, in a space of one dimension. It grows
+#: Width of the kernel of one good trial, and of one other, as a share of a range, in a space of one
+#: dimension: wide, since early values are a noisy hint, and wider round what is good. It grows
 #: with the root of the number of dimensions, as distances between points do, and shrinks with the
 #: number of trials as Scott's rule has it.
-_WIDTH: Final = 0.1
+_GOOD_WIDTH: Final = 0.2
+_OTHER_WIDTH: Final = 0.12
 #: Share of a choice's kernel that is spread over all its values.
 _SPREAD: Final = 0.3
 #: The uniform density counts as one trial, in both estimates.
@@ -83,9 +85,10 @@ class Parzen:
             others = [others[i] for i in kept]
         good_KD = np.array([known.row for known in ranked[:n_good]])
         others_ND = np.array(others)
-        candidates_CD = self._near(good_KD, generator)
-        gain_C = self._log_density(candidates_CD, good_KD)
-        gain_C -= self._log_density(candidates_CD, others_ND)
+        width = _width(good_KD, _GOOD_WIDTH)
+        candidates_CD = self._near(good_KD, width, generator)
+        gain_C = self._log_density(candidates_CD, good_KD, width)
+        gain_C -= self._log_density(candidates_CD, others_ND, _width(others_ND, _OTHER_WIDTH))
         for i in np.argsort(-gain_C, kind="stable"):
             point = self._point(candidates_CD[i])
             if self.space.allows(point):
@@ -127,9 +130,11 @@ class Parzen:
                 rows_CD[:, d] = np.floor(rows_CD[:, d] * axis.n_values)
         return rows_CD
 
-    def _near(self, good_KD: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    def _near(
+        self, good_KD: np.ndarray, width: float, generator: np.random.Generator
+    ) -> np.ndarray:
         """Draw rows from the density of the good trials."""
-        n_good, count, width = len(good_KD), _CANDIDATES, _width(good_KD)
+        n_good, count = len(good_KD), _CANDIDATES
         uniform_CD = self._uniform(count, generator)
         rows_CD = np.empty_like(uniform_CD)
         centre_CD = good_KD[generator.integers(0, n_good, count)]
@@ -157,13 +162,13 @@ class Parzen:
                     rows_CD[:, d] = np.where(holds_C, rows_CD[:, d], math.nan)
         return rows_CD
 
-    def _log_density(self, rows_CD: np.ndarray, seen_ND: np.ndarray) -> np.ndarray:
+    def _log_density(self, rows_CD: np.ndarray, seen_ND: np.ndarray, width: float) -> np.ndarray:
         """Return the log of the joint density at some rows: a kernel a seen row, and the prior.
 
         A dimension that a row does not have does not count in it; of one that only a seen row does
         not have, that row says what the prior says.
         """
-        n_seen, width = len(seen_ND), _width(seen_ND)
+        n_seen = len(seen_ND)
         logs_CN = np.zeros((len(rows_CD), n_seen + 1))
         for d, axis in enumerate(self._axes):
             row_C1, seen_N = rows_CD[:, d, None], seen_ND[:, d]
@@ -282,6 +287,6 @@ class _ParzenSampler(UnsearchedSampler):
         return self._random.sample_independent(study, trial, param_name, param_distribution)
 
 
-def _width(seen_ND: np.ndarray) -> float:
+def _width(seen_ND: np.ndarray, share: float) -> float:
     n_seen, n_dimensions = seen_ND.shape
-    return float(_WIDTH * math.sqrt(n_dimensions) * n_seen ** (-1.0 / (n_dimensions + 4)))
+    return float(share * math.sqrt(n_dimensions) * n_seen ** (-1.0 / (n_dimensions + 4)))

@@ -138,9 +138,9 @@ class TestDraws:
         sizes = []
         density = Parzen._log_density
 
-        def note(self, rows, seen):
+        def note(self, rows, seen, width):
             sizes.append(len(seen))
-            return density(self, rows, seen)
+            return density(self, rows, seen, width)
 
         monkeypatch.setattr(Parzen, "_log_density", note)
         space = space_of({"optimizer.reg_user": {"low": 0.0, "high": 1.0}})
@@ -165,7 +165,7 @@ class TestDensity:
                 rows = np.column_stack(
                     [np.full(len(shape), loss), np.full(len(shape), negatives), shape]
                 )
-                density = np.exp(drawing._log_density(rows, seen)).reshape(41, 41)
+                density = np.exp(drawing._log_density(rows, seen, 0.2)).reshape(41, 41)
                 plane = integrate.simpson(integrate.simpson(density, x=grid), x=grid)
                 share = 1.0 if loss < 2 else integrate_weight(negatives, grid)
                 total += plane * share
