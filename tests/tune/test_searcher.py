@@ -97,7 +97,7 @@ class TestSuggestions:
         searcher = make(tmp_path, num_trials=40)
         run(searcher, 20)
         together = [searcher.suggest(f"more{i}")["values"] for i in range(10)]
-        assert len({round(v["optimizer.lr"], 4) for v in together}) == 10
+        assert len({f"{v['optimizer.lr']:.3g}" for v in together}) == 10
 
     def test_a_grid_runs_every_point_in_order(self, tmp_path):
         raw = {"model.n_latent": [8, 16], "training.top_k": [[10], [10, 20]]}
