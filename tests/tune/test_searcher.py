@@ -270,7 +270,7 @@ class TestCrashes:
         monkeypatch.setattr(DriverJournal, "append_logs", note)
         whole = begun.suggest("x")
         monkeypatch.undo()
-        for before in [*written, path.read_bytes()]:
+        for before in dict.fromkeys([*written, path.read_bytes()]):
             path.write_bytes(before)
             assert make(tmp_path, raw, algorithm=algorithm).suggest("y") == whole
             assert len(journal(tmp_path, raw)) == 16
