@@ -259,7 +259,7 @@ class TestCrashes:
     ):
         raw = CHOICES if algorithm == "grid" else FLAT
         begun = make(tmp_path, raw, algorithm=algorithm)
-        run(begun, 15)
+        run(begun, 9)
         path, written = tmp_path / JOURNAL, []
         append = DriverJournal.append_logs
 
@@ -273,7 +273,7 @@ class TestCrashes:
         for before in dict.fromkeys([*written, path.read_bytes()]):
             path.write_bytes(before)
             assert make(tmp_path, raw, algorithm=algorithm).suggest("y") == whole
-            assert len(journal(tmp_path, raw)) == 16
+            assert len(journal(tmp_path, raw)) == 10
 
     def test_a_suggestion_of_which_half_is_on_the_disk_is_completed(self, tmp_path):
         whole = make(tmp_path).suggest("x")
