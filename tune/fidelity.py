@@ -46,8 +46,13 @@ class RankCorrelation:
 
     @property
     def misleading(self) -> bool:
-        """Whether stopping here would be a guess."""
-        return self.is_known and self.tau < MISLEADING
+        """Whether stopping here would be a guess, by more than chance."""
+        n = self.n_trials
+        if not self.is_known:
+            return False
+        # Of unrelated orders: Kendall, A New Measure of Rank Correlation, Biometrika 1938.
+        error = math.sqrt(2.0 * (2 * n + 5) / (9 * n * (n - 1)))
+        return self.tau + error < MISLEADING
 
 
 def rank_correlations(
@@ -126,8 +131,8 @@ def warning_of(correlations: Sequence[RankCorrelation]) -> str | None:
     """Return what to tell a person where stopping early would mislead, or None.
 
     Example:
-        >>> print(warning_of([RankCorrelation(5, 0.31, 12), RankCorrelation(15, 0.8, 9)]))
-        at epoch 5 the order of 12 trials says little about their final order (Kendall tau 0.31, \
+        >>> print(warning_of([RankCorrelation(5, 0.21, 12), RankCorrelation(15, 0.8, 9)]))
+        at epoch 5 the order of 12 trials says little about their final order (Kendall tau 0.21, \
 below 0.5): raise scheduler.grace_period
     """
     bad = [each for each in correlations if each.misleading]
