@@ -12,6 +12,7 @@ from functools import cache
 from typing import Any, Final, Self
 
 from hbpr.errors import SpaceError
+from hbpr.settings.load import dotted
 from hbpr.settings.models import TrialSettings
 from hbpr.settings.problems import known_keys
 from tune.dimensions import nearest, refuse, setting_of
@@ -86,7 +87,9 @@ class Constraint:
         Raises:
             SpaceError: Values that cannot be compared, such as text with a number.
         """
-        given = {**dict(self.fixed), **values}
+        given = {**dict(self.fixed), **dotted(values)}
+        for name in [name for name, value in given.items() if value is None]:
+            given |= {key: None for key in self.keys if key.startswith(f"{name}.")}
         try:
             return bool(_value(_tree(self.text), given))
         except ArithmeticError:

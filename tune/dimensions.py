@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from hbpr.errors import SpaceError
+from hbpr.settings.load import dotted
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -62,7 +63,10 @@ class Choice:
 
     def encode(self, value: Any) -> Any:
         """Return the value as Optuna's journal holds it."""
-        return json.dumps(value, sort_keys=True) if self.structured else value
+        if not self.structured:
+            return value
+        own = next((each for each in self.values if same(each, value)), value)
+        return json.dumps(own, sort_keys=True)
 
     def decode(self, value: Any) -> Any:
         """Return the setting's value of what the journal holds."""
@@ -221,10 +225,10 @@ Domain = Choice | IntRange | FloatRange
 
 @dataclass(frozen=True)
 class Dimension:
-    """One searched setting.
+    """One searched setting, or one section of settings.
 
     Attributes:
-        key: Dotted path of the setting.
+        key: Dotted path of the setting or section.
         domain: The values it may take.
         when: Conditions (dotted key, values that satisfy it); all must hold for a trial to have
             this dimension.
@@ -233,6 +237,24 @@ class Dimension:
     key: str
     domain: Domain
     when: tuple[tuple[str, tuple[Any, ...]], ...] = ()
+
+    @property
+    def is_section(self) -> bool:
+        """Whether its choices set whole sections of settings."""
+        return isinstance(self.domain, Choice) and any(
+            isinstance(value, Mapping) for value in self.domain.values
+        )
+
+    @property
+    def settings(self) -> frozenset[str]:
+        """The dotted settings that its values set; a section's are those that a choice names."""
+        if not self.is_section:
+            return frozenset((self.key,))
+        return frozenset(name for value in self.domain.probes() for name in self.named(value))
+
+    def named(self, value: Any) -> dict[str, Any]:
+        """Return what one of its values sets: dotted setting -> value."""
+        return dotted({self.key: value})
 
     def is_active(self, values: Mapping[str, Any]) -> bool:
         """Whether a trial with these values, those of its parents among them, has it."""
@@ -280,6 +302,21 @@ def parse_dimension(key: str, raw: Any) -> Dimension:
     return Dimension(key, domain, _conditions(key, raw.get("when")))
 
 
+def written_settings(raw: Mapping[str, Any]) -> list[str]:
+    """Return the dotted settings that a space as it was written sets, in its order.
+
+    Example:
+        >>> written_settings({"optimizer.lr": [0.1], "model": [{"kind": "mf"}, {"n_latent": 8}]})
+        ['optimizer.lr', 'model.kind', 'model.n_latent']
+    """
+    names: dict[str, None] = {}
+    for key, written in raw.items():
+        choices = written.get("choices") if isinstance(written, Mapping) else written
+        for choice in choices if isinstance(choices, list | tuple) else [None]:
+            names |= dict.fromkeys(dotted({key: choice}))
+    return list(names)
+
+
 def refuse(key: str, text: str) -> SpaceError:
     """Return the error of a dimension; its message starts with the dimension's key."""
     return SpaceError(f"{key}: {text}")
@@ -291,11 +328,28 @@ def nearest(word: object, known: Iterable[str]) -> str:
     return f". Did you mean {close[0]}?" if close else "."
 
 
+def as_words(settings: Mapping[str, Any]) -> str:
+    """Return settings as one line.
+
+    Example:
+        >>> as_words({"optimizer.lr": 0.0123456, "training.negatives": {"kind": "mixed"}})
+        'optimizer.lr=0.01235, training.negatives={kind=mixed}'
+    """
+    return ", ".join(f"{key}={in_words(value)}" for key, value in settings.items())
+
+
+def in_words(value: Any, digits: int = 4) -> str:
+    """Return a setting's value, or a section's in braces."""
+    if isinstance(value, Mapping):
+        return f"{{{as_words(dotted(value))}}}"
+    return f"{value:.{digits}g}" if isinstance(value, float) else str(value)
+
+
 def setting_of(settings: "TrialSettings", key: str) -> Any:
-    """Return the value of a dotted key."""
+    """Return the value of a dotted key; None in a section that is left out."""
     value: Any = settings
     for name in key.split("."):
-        value = getattr(value, name)
+        value = None if value is None else getattr(value, name)
     return value
 
 
@@ -311,6 +365,8 @@ def same(left: Any, right: Any) -> bool:
         >>> same([64, 32], (64, 32)), same(True, 1), same(1, 1.0)
         (True, False, True)
     """
+    if isinstance(left, Mapping) and isinstance(right, Mapping):
+        return left.keys() == right.keys() and all(same(left[key], right[key]) for key in left)
     if isinstance(left, (list, tuple)) and isinstance(right, (list, tuple)):
         return len(left) == len(right) and all(map(same, left, right))
     return isinstance(left, bool) == isinstance(right, bool) and bool(left == right)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hbpr.errors import ConfigError, SpaceError, StudyError
-from hbpr.settings.load import load_trial, with_values
+from hbpr.settings.load import dotted, load_trial, with_values
 from tune.beginning import Beginning, EarlierTrial
 from tune.dimensions import same, setting_of
 from tune.folder import read_settings
@@ -15,7 +15,7 @@ from tune.journal import JournalTrial, read_journal
 from tune.recorded import PREFIX, EarlierStudy, read_recorded
 from tune.settings import StudySettings
 from tune.space import Space
-from tune.starting import PLACE, check_point, plain, settings_point, written_points
+from tune.starting import PLACE, check_point, plain, settings_point, value_in, written_points
 
 logger = logging.getLogger(__name__)
 
@@ -173,13 +173,14 @@ def _point(
     """
     base = now.base_trial()
     had = with_values(then.base_trial(), trial.values)
-    whole = {d.key: plain(setting_of(had, d.key)) for d in space.dimensions}
+    whole = {d.key: value_in(had, d) for d in space.dimensions}
     wanted = space.active(whole)
     values = space.inside(wanted)
     outside = [key for key in wanted if key not in values]
     if outside:
         return {}, f"{', '.join(outside)} outside of its dimension"
-    others = {key: value for key, value in trial.values.items() if key not in space.keys}
+    own = space.keys | dotted(values).keys()
+    others = {key: value for key, value in dotted(trial.values).items() if key not in own}
     unlike = [k for k, value in others.items() if not same(value, plain(setting_of(base, k)))]
     if unlike:
         return {}, f"{', '.join(unlike)} is not searched now and had another value"

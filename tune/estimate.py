@@ -12,9 +12,10 @@ from hbpr.settings.load import resolve_paths, with_values
 from hbpr.settings.models import TrialSettings
 from hbpr.training.trainer import Trainer
 from tune.checks import data_of, load_datasets, n_bytes, trial_slots
+from tune.dimensions import as_words
 from tune.earlier import read_beginning
 from tune.interrupt import orderly_stop
-from tune.progress import as_words, duration
+from tune.progress import duration
 from tune.runtime import ray_runtime
 from tune.settings import StudySettings
 from tune.space import Space

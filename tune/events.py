@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, Final
 from hbpr.mlflow_runs import as_text
 from hbpr.mlflow_store import mask_uri
 from hbpr.names import best_name
+from hbpr.settings.load import dotted
+from tune.dimensions import written_settings
 from tune.journal import Parent
 from tune.outbox import Event
 from tune.runs import Place, Status, place_of_event
@@ -54,7 +56,7 @@ def study_start(
         study_id,
         name,
         monitor,
-        list(settings.get("sweep", {}).get("space", {})),
+        written_settings(settings.get("sweep", {}).get("space", {})),
         created_at=int(time.time() * 1000),
         others=others,
     )
@@ -92,7 +94,7 @@ def trial_start(
         "event": "start",
         "trial": number,
         "name": f"trial-{number:03d}",
-        "params": {key: as_text(value) for key, value in values.items()},
+        "params": {key: as_text(value) for key, value in dotted(values).items()},
         "tags": tags,
     }
 
@@ -121,7 +123,7 @@ def repeat_run(
         if point.get(monitor, -math.inf) > best:
             best = point[best_name(monitor)] = point[monitor]
         curve.append([epoch, point])
-    params = {**values, "training.seed": repeat.seed}
+    params = dotted({**values, "training.seed": repeat.seed})
     return {
         "event": "repeat",
         "repeat_of": number,
@@ -146,7 +148,7 @@ def winner_note(
 ) -> str:
     """Return the description of a study's run, in Markdown: the winner beside popularity."""
     lines = [f"**Best: trial {best_trial}**, {monitor} = {best_value:.4f}", ""]
-    lines += [f"- `{key}`: {as_text(value)}" for key, value in values.items()]
+    lines += [f"- `{key}`: {as_text(value)}" for key, value in dotted(values).items()]
     if test:
         lines += ["", "| | winner | popularity |", "|---|---:|---:|"]
         for name, value in test.items():

@@ -5,8 +5,8 @@ from html import escape
 from typing import Any
 
 from hbpr.names import ITEM_VECTOR_BYTES
+from tune.dimensions import as_words
 from tune.objectives import Goals
-from tune.progress import as_words
 from tune.result import StudyResult, TrialRecord
 
 _WIDTH, _HEIGHT, _LEFT, _BELOW = 900, 300, 70, 45

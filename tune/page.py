@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hbpr.mlflow_store import mask_uri
+from tune.dimensions import in_words
 from tune.fidelity import RankCorrelation
 from tune.front import front_chart, front_head, front_rows, front_title, limits_line
 from tune.journal import JournalTrial
@@ -88,8 +89,8 @@ def render(result: StudyResult, trials: Sequence[JournalTrial]) -> str:
 
 
 def as_cell(value: Any) -> str:
-    """Return a setting as a table shows it."""
-    return f"{value:.5g}" if isinstance(value, float) else str(value)
+    """Return a setting as a table shows it; of a section the settings that its choice names."""
+    return in_words(value, digits=5).strip("{}")
 
 
 def winner_title(result: StudyResult) -> str:

@@ -158,7 +158,7 @@ def check_population(settings: "StudySettings", space: "Space") -> None:
                     f"{dimension.key}: pbt changes {key} while a trial trains, so no `when` can "
                     "look at it. Leave the condition out, or take another scheduler."
                 )
-    if "training.eval_every" in space.keys:
+    if "training.eval_every" in space.settings:
         raise SpaceError(
             "training.eval_every: pbt compares all trials at the same epochs, so it cannot be "
             "searched. Set it in training."

@@ -14,6 +14,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from tune.dimensions import as_words
 from tune.journal import JournalTrial
 from tune.objectives import Goals, best_of
 from tune.trainable import FAILED
@@ -230,19 +231,6 @@ class Count:
 def say(line: str) -> None:
     """Show a line on stdout, beside those of `Progress`."""
     Console().print(line, highlight=False, soft_wrap=True, markup=False)
-
-
-def as_words(settings: Mapping[str, Any]) -> str:
-    """Return settings as one line.
-
-    Example:
-        >>> as_words({"optimizer.lr": 0.0123456, "model.n_latent": 64})
-        'optimizer.lr=0.01235, model.n_latent=64'
-    """
-    return ", ".join(
-        f"{key}={value:.4g}" if isinstance(value, float) else f"{key}={value}"
-        for key, value in settings.items()
-    )
 
 
 def duration(seconds: float) -> str:

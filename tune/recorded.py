@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import ValidationError
 
 from hbpr.errors import ConfigError, SpaceError
+from hbpr.mlflow_runs import as_text
 from hbpr.mlflow_store import mask_uri, open_client, tracking_error
 from hbpr.names import best_name
-from tune.dimensions import nearest
+from tune.dimensions import Dimension, nearest
 from tune.journal import JournalTrial, Parent
 from tune.runs import STATUS_OF, find_runs
 from tune.settings import StudySettings
@@ -174,8 +175,11 @@ def _values(params: Mapping[str, str], space: Space) -> dict[str, Any]:
     Raises:
         ValueError: A value is not in the dimension that it was drawn from.
     """
-    values = {}
+    values: dict[str, Any] = {}
     for dimension in space.dimensions:
+        if dimension.is_section:
+            values |= _choice_of(params, dimension)
+            continue
         if dimension.key not in params:
             continue
         text = params[dimension.key]
@@ -189,3 +193,18 @@ def _values(params: Mapping[str, str], space: Space) -> dict[str, Any]:
             raise ValueError(f"{dimension.key}={text} is not in its dimension")
         values[dimension.key] = fitting[0]
     return values
+
+
+def _choice_of(params: Mapping[str, str], dimension: Dimension) -> dict[str, Any]:
+    """Return the choice of a section whose settings were recorded; nothing where none was.
+
+    Raises:
+        ValueError: No choice has these settings.
+    """
+    recorded = {key: text for key, text in params.items() if key in dimension.settings}
+    if not recorded:
+        return {}
+    for value in dimension.domain.probes():
+        if recorded == {key: as_text(inner) for key, inner in dimension.named(value).items()}:
+            return {dimension.key: value}
+    raise ValueError(f"{dimension.key}: {recorded} is none of its choices")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from hbpr.errors import ConfigError, SpaceError
 from hbpr.names import COSTS, parse_metric_name
-from tune.dimensions import Choice
+from tune.dimensions import Choice, written_settings
 
 if TYPE_CHECKING:
     from tune.settings import StudySettings, SweepSettings
@@ -134,9 +134,10 @@ def check_reported(study: "StudySettings") -> None:
     Raises:
         ValueError: The message names the metric.
     """
+    searched = written_settings(study.sweep.space)
     for name in study.sweep.goals().metrics[1:]:
         k = None if name in COSTS else parse_metric_name(name).k
-        if k is not None and "training.top_k" in study.sweep.space:
+        if k is not None and "training.top_k" in searched:
             raise ValueError(f"sweep: {name} needs a fixed training.top_k, which is searched")
         if k is not None and k not in study.training.top_k:
             raise ValueError(

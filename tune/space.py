@@ -40,7 +40,8 @@ class Space:
 
         Args:
             raw: Dotted key of a setting -> list of values, ``{choices: [...]}`` or ``{low, high,
-                log, step}``; the mappings may carry ``when: {other.key: value or values}``.
+                log, step}``; the mappings may carry ``when: {other.key: value or values}``. The
+                values of a section are mappings of its settings.
             constraints: Conditions that every trial must meet, see `Constraint`.
 
         Raises:
@@ -48,10 +49,11 @@ class Space:
         """
         dimensions = parse_dimensions(raw)
         read = tuple(map(Constraint.parse, constraints))
+        space = cls(dimensions, read)
         for constraint in read:
-            if constraint.keys.isdisjoint(raw):
+            if constraint.keys.isdisjoint(space.settings):
                 raise refuse("constraints", f"{constraint.text!r} names nothing that is searched.")
-        return cls(dimensions, read)
+        return space
 
     def allows(self, values: Mapping[str, Any]) -> bool:
         """Whether the constraints let a trial with these values run."""
@@ -193,8 +195,13 @@ class Space:
 
     @property
     def keys(self) -> frozenset[str]:
-        """The settings that are searched."""
+        """The settings and sections that are searched."""
         return frozenset(dimension.key for dimension in self.dimensions)
+
+    @property
+    def settings(self) -> frozenset[str]:
+        """The dotted settings that trials get their own values of."""
+        return frozenset(name for dimension in self.dimensions for name in dimension.settings)
 
     def required(self, key: str) -> dict[str, Any]:
         """Return values of other dimensions with which this one is active, parents first."""

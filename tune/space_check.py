@@ -12,7 +12,7 @@ from typing import Any, Final
 from hbpr.errors import ConfigError, SpaceError
 from hbpr.settings.load import with_values
 from hbpr.settings.models import DataSettings, TrialSettings
-from tune.dimensions import Dimension, IntRange, refuse, same, setting_of
+from tune.dimensions import Dimension, IntRange, in_words, refuse, same, setting_of
 from tune.space import MAX_TRIES, Space
 
 #: Allowed points that are tried against the settings; so many of `MAX_TRIES` must be allowed.
@@ -83,12 +83,11 @@ def data_points(space: Space, base: TrialSettings) -> list[dict[str, Any]]:
     space = _resolved(space, base)
     needed: set[str] = set()
     for dimension in space.dimensions:
-        if dimension.key.startswith("data."):
+        if _is_data(dimension.key):
             needed |= {dimension.key, *space.required(dimension.key)}
-    part = Space(
-        tuple(d for d in space.dimensions if d.key in needed),
-        tuple(c for c in space.constraints if c.keys & space.keys <= needed),
-    )
+    part = Space(tuple(d for d in space.dimensions if d.key in needed))
+    constraints = (c for c in space.constraints if c.keys & space.settings <= part.settings)
+    part = replace(part, constraints=tuple(constraints))
     for dimension in part.dimensions:
         if dimension.domain.points() is None:
             raise refuse(
@@ -98,7 +97,7 @@ def data_points(space: Space, base: TrialSettings) -> list[dict[str, Any]]:
             )
     distinct: list[dict[str, Any]] = []
     for point in part.points():
-        values = {key: value for key, value in point.items() if key.startswith("data.")}
+        values = {key: value for key, value in point.items() if _is_data(key)}
         if values not in distinct and part.allows(point):
             distinct.append(values)
     return distinct
@@ -118,9 +117,15 @@ def largest(space: Space, key: str, base: TrialSettings) -> Any:
     """Return the largest value that a trial can have for a number such as training.n_iter."""
     values = [setting_of(base, key)]
     for dimension in space.dimensions:
-        if dimension.key == key:
-            values = dimension.domain.probes() + (values if dimension.when else [])
+        probes = dimension.domain.probes()
+        own = [named[key] for value in probes if key in (named := dimension.named(value))]
+        if own:
+            values = own + (values if dimension.when or len(own) < len(probes) else [])
     return max(values)
+
+
+def _is_data(key: str) -> bool:
+    return key == "data" or key.startswith("data.")
 
 
 def _resolved(space: Space, base: TrialSettings) -> Space:
@@ -156,6 +161,12 @@ def _try_value(space: Space, base: TrialSettings, dimension: Dimension, value: A
         with_values(base, fixed)
     except ConfigError as error:
         own = f"{dimension.key}: "
+        if dimension.is_section and str(error).startswith((own, f"{dimension.key}.")):
+            raise refuse(
+                dimension.key,
+                f"the choice {in_words(value)} is refused: {str(error).removeprefix(own)}. "
+                "What a choice does not name stays as the file has it.",
+            ) from None
         if str(error).startswith(own):
             text = str(error).removeprefix(own)
             shown = "" if "got " in text else f", got {value!r}"

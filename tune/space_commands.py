@@ -119,6 +119,10 @@ def _point(values: Mapping[str, Any]) -> str:
 
 
 def _short(value: Any) -> str:
+    from hbpr.settings.load import dotted
+
+    if isinstance(value, Mapping):
+        return f"{{{_point(dotted(value))}}}"
     if isinstance(value, float):
         return f"{value:.4g}"
     return value if isinstance(value, str) else json.dumps(value)

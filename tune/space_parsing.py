@@ -1,13 +1,14 @@
 """Reading a search space: which settings can be searched, and in which order they are drawn."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from typing import Any, Final
 
 from hbpr.errors import SpaceError
 from hbpr.settings.models import TrialSettings
 from hbpr.settings.problems import known_keys
-from tune.dimensions import DIMENSION_KEYS, Dimension, nearest, parse_dimension, refuse
+from tune.dimensions import DIMENSION_KEYS, Dimension, nearest, parse_dimension, refuse, same
 
 #: Settings that are the study's own, not a trial's.
 _NOT_SEARCHABLE: Final = ("mlflow.", "training.monitor")
@@ -28,6 +29,10 @@ def parse_dimensions(raw: Mapping[str, Any]) -> tuple[Dimension, ...]:
     for key, value in raw.items():
         _check_key(key, value)
         dimensions[key] = parse_dimension(key, value)
+        _check_sections(dimensions[key])
+    for dimension in dimensions.values():
+        _check_apart(dimension, dimensions)
+    dimensions = {key: _on_whole_choices(d, dimensions) for key, d in dimensions.items()}
     for dimension in dimensions.values():
         _check_conditions(dimension, dimensions)
     return _parents_first(dimensions)
@@ -50,12 +55,76 @@ def _check_key(key: object, value: object) -> None:
     if key.startswith(_NOT_SEARCHABLE):
         raise refuse(key, "not searchable: it belongs to the study, not to a trial.")
     below = [known for known in searchable_keys() if known.startswith(f"{key}.")]
+    if below and isinstance(value, Mapping) and value and DIMENSION_KEYS.isdisjoint(value):
+        raise refuse(
+            key,
+            f"a section has choices, [{{...}}, {{...}}]; for dimensions of its settings write "
+            f"dotted keys such as {key}.{next(iter(value))}.",
+        )
     if below:
-        written = f"{key}.{next(iter(value))}" if isinstance(value, dict) and value else below[0]
-        if not (isinstance(value, dict) and DIMENSION_KEYS.isdisjoint(value)):
-            written = below[0]
-        raise refuse(key, f"a section cannot be searched; write dotted keys such as {written}.")
+        return
     raise refuse(key, f"no such setting{nearest(key, searchable_keys())}")
+
+
+def _check_sections(dimension: Dimension) -> None:
+    """Refuse choices of a section that name none of its settings, or one that is not a trial's."""
+    key = dimension.key
+    if key in searchable_keys():
+        return
+    below = next(known for known in searchable_keys() if known.startswith(f"{key}."))
+    if not dimension.is_section:
+        raise refuse(
+            key,
+            f"the choices of a section are mappings of its settings, [{{...}}, {{...}}]; to search "
+            f"one setting write a dotted key such as {below}.",
+        )
+    for value in dimension.domain.probes():
+        for name, inner in dimension.named(value).items():
+            if inner == {}:
+                raise refuse(key, f"a choice must name a setting of the section, got {value!r}.")
+            if name.startswith(_NOT_SEARCHABLE):
+                raise refuse(
+                    key, f"{name} is not searchable: it belongs to the study, not a trial."
+                )
+
+
+def _check_apart(dimension: Dimension, dimensions: Mapping[str, Dimension]) -> None:
+    """Refuse a dimension inside of a section whose choices are searched too."""
+    for above in dimensions:
+        if dimension.key.startswith(f"{above}."):
+            raise refuse(
+                dimension.key,
+                f"the section {above} is searched too, and both would set it. Name it in the "
+                f"choices of {above}, or search dotted settings only.",
+            )
+
+
+def _on_whole_choices(dimension: Dimension, dimensions: Mapping[str, Dimension]) -> Dimension:
+    """Return a dimension whose conditions on a searched section's settings are on its choices."""
+    conditions = []
+    for key, allowed in dimension.when:
+        above = next((d for name, d in dimensions.items() if key.startswith(f"{name}.")), None)
+        if above is None:
+            conditions.append((key, allowed))
+            continue
+        choices = []
+        for choice in above.domain.probes():
+            named = above.named(choice)
+            if key not in named:
+                raise refuse(
+                    dimension.key,
+                    f"when {key}: the choice {choice!r} of {above.key} does not name it. "
+                    f"Name it in every choice, or write `when` with whole choices of {above.key}.",
+                )
+            if any(same(named[key], value) for value in allowed):
+                choices.append(choice)
+        for value in allowed:
+            if not any(same(above.named(choice)[key], value) for choice in choices):
+                raise refuse(
+                    dimension.key, f"when {key}: no choice of {above.key} has the value {value!r}."
+                )
+        conditions.append((above.key, tuple(choices)))
+    return replace(dimension, when=tuple(conditions))
 
 
 def _check_conditions(dimension: Dimension, dimensions: Mapping[str, Dimension]) -> None:
@@ -66,6 +135,12 @@ def _check_conditions(dimension: Dimension, dimensions: Mapping[str, Dimension])
                 dimension.key,
                 f"when {key}: no such setting{nearest(key, known_keys(TrialSettings))}",
             )
+        if key not in dimensions and _is_section(key):
+            raise refuse(
+                dimension.key,
+                f"when {key}: a section that is not searched; name one of its settings, such as "
+                f"{next(k for k in known_keys(TrialSettings) if k.startswith(f'{key}.'))}.",
+            )
         if key in dimensions:
             for value in allowed:
                 if not dimensions[key].domain.contains(value):
@@ -73,6 +148,10 @@ def _check_conditions(dimension: Dimension, dimensions: Mapping[str, Dimension])
                         dimension.key,
                         f"when {key}: that dimension never takes the value {value!r}.",
                     )
+
+
+def _is_section(key: str) -> bool:
+    return any(known.startswith(f"{key}.") for known in known_keys(TrialSettings))
 
 
 def _parents_first(dimensions: Mapping[str, Dimension]) -> tuple[Dimension, ...]:

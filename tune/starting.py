@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from hbpr.errors import SpaceError
 from hbpr.settings.models import TrialSettings
-from tune.dimensions import nearest, refuse, setting_of
+from tune.dimensions import Dimension, nearest, refuse, same, setting_of
 from tune.space import Space
 
 PLACE: Final = "start_with"
@@ -87,14 +87,31 @@ def settings_point(space: Space, settings: TrialSettings, place: str) -> dict[st
     Raises:
         SpaceError: None of them is inside.
     """
-    whole = {
-        dimension.key: plain(setting_of(settings, dimension.key)) for dimension in space.dimensions
-    }
+    whole = {dimension.key: value_in(settings, dimension) for dimension in space.dimensions}
     point = space.active(space.inside(whole))
     if not point:
         shown = ", ".join(f"{key}={value!r}" for key, value in whole.items())
         raise SpaceError(f"{place}: the space contains none of its values {shown}")
     return check_point(space, point, place)
+
+
+def value_in(settings: TrialSettings, dimension: Dimension) -> Any:
+    """Return the value of a dimension that settings have, be it inside of the dimension or not.
+
+    Of a section it is the choice whose settings are as they are there; of several, the one that
+    names most.
+    """
+    if not dimension.is_section:
+        return plain(setting_of(settings, dimension.key))
+    had = {key: plain(setting_of(settings, key)) for key in dimension.settings}
+    there = []
+    for value in dimension.domain.probes():
+        named = dimension.named(value)
+        if all(same(had[key], inner) for key, inner in named.items()):
+            there.append((len(named), value))
+    if there:
+        return max(there, key=lambda each: each[0])[1]
+    return {key.removeprefix(f"{dimension.key}."): value for key, value in sorted(had.items())}
 
 
 def plain(value: Any) -> Any:

@@ -102,7 +102,8 @@ def with_values(settings: T, values: Mapping[str, Any]) -> T:
 
     Args:
         settings: The base; it is not changed.
-        values: Such as ``{"optimizer.lr": 0.1, "model.n_latent": 32}``.
+        values: Such as ``{"optimizer.lr": 0.1, "model.n_latent": 32}``. A mapping replaces the
+            settings of its section that it names; the others stay.
 
     Raises:
         ConfigError: A key is unknown or a value breaks its rule; the message names the key.
@@ -110,14 +111,33 @@ def with_values(settings: T, values: Mapping[str, Any]) -> T:
     Example:
         >>> with_values(TrialSettings(), {"optimizer.lr": 0.1}).optimizer.lr
         0.1
+        >>> both = {"training.negatives": {"kind": "mixed", "observed": 0.3}}
+        >>> with_values(TrialSettings(), both).training.negatives.observed
+        0.3
     """
     data = settings.model_dump()
-    for key, value in values.items():
+    for key, value in dotted(values).items():
         _set(data, key, value, key)
     try:
         return type(settings).model_validate(data)
     except ValidationError as error:
         raise ConfigError(describe(error, type(settings), lambda key: key)) from None
+
+
+def dotted(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values in which mappings are written out as dotted keys; an empty one stays.
+
+    Example:
+        >>> dotted({"training.negatives": {"kind": "mixed", "observed": 0.3}})
+        {'training.negatives.kind': 'mixed', 'training.negatives.observed': 0.3}
+    """
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping) and value:
+            flat |= dotted({f"{key}.{name}": inner for name, inner in value.items()})
+        else:
+            flat[key] = value
+    return flat
 
 
 def resolve_paths(settings: T, folder: Path | None = None) -> T:

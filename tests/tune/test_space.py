@@ -121,7 +121,7 @@ class TestParse:
     def test_short_key_names_the_full_one(self):
         assert "no such setting" in refusal({"lr": [0.1]})
 
-    def test_sections_are_refused(self):
+    def test_a_section_needs_choices_that_are_mappings(self):
         assert "optimizer.lr" in refusal({"optimizer": {"lr": [0.1, 0.2]}})
         assert "model.kind" in refusal({"model": ["mf"]})
 
