@@ -272,6 +272,14 @@ def _open_sqlite(uri: str, create: bool) -> "MlflowClient":
             client = client_class(tracking_uri=uri, registry_uri=uri)
             client.search_experiments(max_results=1)
     except (MlflowException, SQLAlchemyError, sqlite3.Error, OSError) as error:
+        n_tables = _tables_without_experiment(path)
+        if n_tables:
+            raise TrackingError(
+                f"{path}: a database of MLflow that was never finished: it has {n_tables} tables "
+                "and not one experiment, and MLflow cannot go on with it "
+                f"({first_line(error)}). Nothing was recorded in it: unless another process builds "
+                "it just now, move the file away and start again, which builds a new one"
+            ) from error
         if "out-of-date" in str(error):
             raise TrackingError(
                 f"{path} was written by another version of MLflow; back it up, then run "
@@ -299,6 +307,21 @@ def _build(path: Path) -> None:
     finally:
         engine.dispose()  # the last to close it moves the log into the file
     os.replace(partial, path)
+
+
+def _tables_without_experiment(path: Path) -> int:
+    """Return how many tables a file has in which MLflow has not yet made its first experiment.
+
+    MLflow makes that when all tables are there; 0 where there is one, or nothing can be read.
+    """
+    try:
+        with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
+            found = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+            names = [name for (name,) in found]
+            some = "experiments" in names and database.execute("SELECT 1 FROM experiments LIMIT 1")
+            return 0 if some and some.fetchone() else len(names)
+    except sqlite3.Error:
+        return 0
 
 
 def _open_by_hand(path: Path) -> None:
