@@ -4,7 +4,7 @@ import math
 import random
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from hbpr.data.interactions import Interactions
 from hbpr.errors import ClusterError
@@ -27,6 +27,9 @@ _MEMORY_SHARE = 0.9
 _MAX_SAMPLES = 64
 #: Seconds that the search costs beside a trial's own work.
 _PLATFORM_S = 0.05
+#: Trials whose halving is rehearsed in all, and in one study at most.
+_REHEARSED = 2048
+_LONGEST_REHEARSAL = 192
 
 
 @dataclass(frozen=True)
@@ -180,21 +183,50 @@ def estimate(
 def mean_epochs(settings: StudySettings, epochs: int) -> float:
     """Return about how many epochs a trial trains under the study's scheduler.
 
-    Successive halving keeps one of `reduction_factor` trials at each decision; the other rules are
-    counted as if they stopped nothing. An epoch on a share of the data counts as that share.
+    Halving without waiting lets more than one of `reduction_factor` trials go on, since early ones
+    have few rivals. So the very rule of the study is asked about trials that come one after another
+    and keep values drawn at random. That a search improves, which lets more go on, and patience,
+    which ends trials, are left out; so are the other rules, as if they stopped nothing. An epoch on
+    a share of the data counts as that share.
     """
     from tune.schedulers import decision_epochs
 
     scheduler = settings.sweep.scheduler
-    if scheduler.kind != "asha":
+    if scheduler.kind not in {"asha", "hyperband"}:
         return float(epochs)
     growth = settings.base_trial().training.growth
-    total, alive, last = 0.0, 1.0, 0
+    costs, last = {0: 0.0}, 0
     for decision in [*decision_epochs(scheduler, epochs), epochs]:
         share = growth.at(decision) if growth else 1.0
-        total += alive * share * (decision - last)
-        alive, last = alive / scheduler.reduction_factor, decision
-    return total
+        costs[decision] = costs[last] + share * (decision - last)
+        last = decision
+    n_trials = settings.n_trials()
+    repeats = max(1, _REHEARSED // min(n_trials, _LONGEST_REHEARSAL))
+    ends = [end for seed in range(repeats) for end in _rehearsed(settings, n_trials, epochs, seed)]
+    return sum(costs[end] for end in ends) / len(ends)
+
+
+def _rehearsed(settings: StudySettings, n_trials: int, epochs: int, seed: int) -> list[int]:
+    """Return the epoch at which each of a study's first trials ends, with values at random."""
+    from tune.schedulers import CLOCK, BareTrial, decision_epochs, make_scheduler
+
+    sweep, generator = settings.sweep, random.Random(seed)
+    given = sweep.search.algorithm == "grid" or bool(sweep.start_with)
+    rule = make_scheduler(
+        sweep.scheduler, metric="value", max_epochs=epochs, num_trials=n_trials, given=given
+    )
+    decisions, ends, no_ray = decision_epochs(sweep.scheduler, epochs), [], cast(Any, None)
+    for number in range(min(n_trials, _LONGEST_REHEARSAL)):
+        trial, value = cast(Any, BareTrial(number)), generator.random()
+        rule.on_trial_add(no_ray, trial)
+        stops = (
+            epoch
+            for epoch in decisions
+            if rule.on_trial_result(no_ray, trial, {CLOCK: epoch, "value": value}) == "STOP"
+        )
+        ends.append(next(stops, epochs))
+        rule.on_trial_complete(no_ray, trial, {CLOCK: ends[-1], "value": value})
+    return ends
 
 
 def _largest(space: Space, base: TrialSettings) -> dict[str, Any]:
