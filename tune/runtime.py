@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hbpr.errors import ClusterError
+from tune.orphans import sweep_orphans
 
 logger = logging.getLogger(__name__)
 
@@ -149,6 +150,7 @@ def _private(cpus: int | None, data_bytes: int) -> Iterator[Runtime]:
 
             try:
                 _start(folder, cpus, data_bytes)
+                sweep_orphans(base, _PREFIX)
                 yield _describe(private=True)
             finally:
                 ray.shutdown()
