@@ -2,23 +2,52 @@
 
 import contextlib
 import sqlite3
-from pathlib import Path
+from collections import Counter
+from pathlib import Path, PurePath
 
 import pytest
 from hypothesis import settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 #: How long one example takes says how busy the machine is, not whether the code is right.
 settings.register_profile("hbpr", deadline=None, print_blob=True)
 settings.load_profile("hbpr")
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep on one worker of xdist what shares a Ray: a file, and all of the clusters."""
-    for item in items:
-        if item.get_closest_marker("ray"):
-            shares = item.path.parent if item.path.parent.name == "cluster" else item.path
-            item.add_marker(pytest.mark.xdist_group(shares.stem))
+    """Order what is run so that two workers end together, the longest first.
+
+    What shares the Ray of `tests/tune` comes last, as others may start a Ray of their own.
+    """
+    shared = Counter(
+        item.path
+        for item in items
+        if item.get_closest_marker("ray") and "shared_ray" in getattr(item, "fixturenames", ())
+    )
+
+    def turn(item: pytest.Item) -> tuple[int, int]:
+        if not item.get_closest_marker("ray"):
+            return 0, item.get_closest_marker("slow") is None
+        return (2, -shared[item.path]) if shared[item.path] else (1, 0)
+
+    items.sort(key=turn)
+
+
+class TogetherOnOneRay(LoadScopeScheduling):
+    """Keeps on one worker of xdist what shares a Ray: a file, and all of the clusters.
+
+    xdist 3.8 itself loses its groups with pytest 9.2.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = PurePath(nodeid.split("::")[0])
+        return str(path.parent if path.parent.name == "cluster" else path)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling | None:
+    """Distribute by Ray where groups are asked for."""
+    return TogetherOnOneRay(config, log) if config.getoption("dist") == "loadgroup" else None
 
 
 @pytest.fixture(autouse=True)

@@ -24,6 +24,7 @@ def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
+@pytest.mark.usefixtures("tracking_uri")
 def test_training_shows_records_and_saves(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(cli, ["train", str(tiny), "-o", "model", "--set", "training.top_k=[10, 5]"]) == 0
     out = capsys.readouterr().out

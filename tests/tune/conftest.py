@@ -1,4 +1,4 @@
-"""What tests of studies share: small settings, one private Ray a module, processes, records."""
+"""What tests of studies share: small settings, one private Ray, processes, records."""
 
 import os
 import sqlite3
@@ -58,9 +58,9 @@ def small_study(
     return partial(study_in, tmp_path)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def shared_ray() -> Iterator[None]:
-    """One private Ray for the studies of a module; a study uses a Ray that is there."""
+    """One private Ray for the studies of all modules; a study uses a Ray that is there."""
     from tune.runtime import ray_runtime
 
     with ray_runtime(cpus=2):

@@ -149,6 +149,7 @@ class TestShareOfTheData:
         assert warning.startswith("at epoch 5 on 11 % of the data the order of 9 trials")
 
     @pytest.mark.ray
+    @pytest.mark.usefixtures("shared_ray", "tracking_uri")
     def test_a_study(self, small_study, tmp_path):
         settings = small_study(self.SWEEP, training=self.TRAINING)
         result = run_study(settings, progress=False)

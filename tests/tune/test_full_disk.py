@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from hbpr.cli.main import cli, run
+
 CONFIG = """
 data: {source: synthetic, synthetic: {n_users: 80, n_items: 50, n_shown: 25}}
-training: {n_iter: 300, eval_every: 5, early_stopping_patience: 0}
+training: {n_iter: 150, eval_every: 5, early_stopping_patience: 0}
 mlflow: {experiment_name: full}
 sweep:
   scheduler: {kind: none}
@@ -45,27 +47,34 @@ def fill(path: Path) -> None:
 
 
 def test_a_disk_without_space_or_without_the_right_to_write(
-    disk: Path, tmp_path: Path, terminal: Any
+    disk: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "config.yaml").write_text(CONFIG)
     command = ["tune", "config.yaml", "--set", f"sweep.storage={disk}/studies"]
     (disk / "filler").write_bytes(b"0" * 40 * 2**20)
-    _, error = terminal.run(tmp_path, *command, code=2)
-    assert "is nearly full: 24 MiB are free" in error
+    assert run(cli, command) == 2
+    assert "is nearly full: 24 MiB are free" in capsys.readouterr().err
     subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
-    _, error = terminal.run(tmp_path, *command, code=2)
-    assert "Read-only file system" in error
+    assert run(cli, command) == 2
+    said = capsys.readouterr()
+    assert "Read-only file system" in said.err
+    assert "Traceback" not in said.out + said.err
 
 
 @pytest.mark.ray
 @pytest.mark.slow
+@pytest.mark.usefixtures("tracking_uri")
 def test_a_disk_that_fills_up_ends_the_study_in_order(
     disk: Path, tmp_path: Path, terminal: Any
 ) -> None:
     (tmp_path / "config.yaml").write_text(CONFIG)
     command = ["tune", "config.yaml", "--cpus", "1", "--set", f"sweep.storage={disk}/studies"]
     process = terminal.start(tmp_path, *command)
-    terminal.wait_until(lambda: n_events(disk) >= 100, process)
+    terminal.wait_until(lambda: n_events(disk) >= 60, process)
     fill(disk / "filler")
     _, error = terminal.end(process, code=1)
     assert "the study cannot write to its folder" in error

@@ -17,7 +17,7 @@ from tune.settings import load_study
 
 CONFIG = """
 data: {source: synthetic, synthetic: {n_users: 80, n_items: 50, n_shown: 25}}
-training: {n_iter: 300, eval_every: 5, early_stopping_patience: 0}
+training: {n_iter: 150, eval_every: 5, early_stopping_patience: 0}
 mlflow: {experiment_name: stopped}
 sweep:
   scheduler: {kind: none}
@@ -42,6 +42,7 @@ def test_outside_of_the_search_a_signal_interrupts_at_once() -> None:
 
 
 @pytest.mark.ray
+@pytest.mark.usefixtures("tracking_uri")
 def test_ctrl_c_and_resume(terminal: Any, runs: Any, tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text(CONFIG)
     words = ["config.yaml", "--cpus", "1"]

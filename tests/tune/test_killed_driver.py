@@ -79,6 +79,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, terminal: Any) -> Path
     return study_of(above)
 
 
+@pytest.mark.usefixtures("tracking_uri")
 def test_a_study_killed_again_and_again_ends_as_if_nothing_had_been(
     undisturbed: Path, tmp_path: Path, terminal: Any, temporary: Path
 ) -> None:
@@ -107,6 +108,7 @@ def test_a_study_killed_again_and_again_ends_as_if_nothing_had_been(
     assert left_behind(temporary) == []
 
 
+@pytest.mark.usefixtures("tracking_uri")
 def test_with_several_trials_at_a_time_each_is_there_once(tmp_path: Path, terminal: Any) -> None:
     (tmp_path / "config.yaml").write_text(CONFIG)
     command = ["tune", "config.yaml", "--set", "sweep.max_concurrent=2", "--cpus", "2"]

@@ -29,7 +29,7 @@ def read(path: Path, query: str) -> list[tuple[str, ...]]:
 
 
 @pytest.mark.ray
-@pytest.mark.usefixtures("shared_ray")
+@pytest.mark.usefixtures("shared_ray", "tracking_uri")
 class TestStudy:
     def test_from_settings_to_a_front(self, small_study, tmp_path: Path) -> None:
         settings = small_study(SEVERAL | {"num_trials": 10})

@@ -24,7 +24,7 @@ from tune.settings import SchedulerSettings
 from tune.simulate_commands import simulate
 from tune.study import run_study
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("shared_ray")]
 
 SPACE = {
     "model.n_latent": [4, 8],
@@ -41,7 +41,7 @@ TRAINING = {"n_iter": 12, "eval_every": 2}
 
 
 @pytest.fixture
-def population(small_study):
+def population(small_study, tracking_uri):
     def make(sweep=None, **sections):
         sections["training"] = TRAINING | sections.get("training", {})
         return small_study(SWEEP | (sweep or {}), **sections)
@@ -126,7 +126,7 @@ def test_neither_one_worker_nor_finalists_change_a_trial(population, undisturbed
 
 def test_interrupted_and_resumed_again_and_again(population, undisturbed, monkeypatch):
     """At the start, round the first decision, among copies, and near the end."""
-    moments = {3, 11, 14, 22, 31}  # of 36 reports
+    moments = {3, 11, 14, 31}  # of 36 reports
     hear = PopulationSearcher.on_trial_result
 
     def hear_and_interrupt(self, trial_id, result):
@@ -146,7 +146,7 @@ def test_interrupted_and_resumed_again_and_again(population, undisturbed, monkey
         else:
             break
     assert moments == set()
-    assert n_stopped >= 4  # two moments may fall into the end of one sitting
+    assert n_stopped >= 3  # two moments may fall into the end of one sitting
     assert told(result) == told(undisturbed)
     assert result.test_metrics == undisturbed.test_metrics
 

@@ -9,7 +9,7 @@ from tune.study import run_study
 pytestmark = pytest.mark.ray
 
 
-@pytest.mark.usefixtures("shared_ray")
+@pytest.mark.usefixtures("shared_ray", "tracking_uri")
 def test_a_seed_that_fails_costs_its_trial_the_comparison_and_nothing_else(
     small_study, monkeypatch, runs, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from tune.study import run_study
 
-pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("shared_ray")]
+pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("shared_ray", "tracking_uri")]
 
 
 def test_a_study_starts_where_another_one_ended(small_study):

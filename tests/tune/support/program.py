@@ -57,4 +57,4 @@ class Program:
             if time.monotonic() > deadline:
                 os.killpg(process.pid, signal.SIGKILL)
                 pytest.fail("it did not come so far:\n" + "".join(process.communicate()))
-            time.sleep(0.01)
+            time.sleep(0.02)
