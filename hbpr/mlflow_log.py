@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from hbpr.errors import DataError, TrackingError
 from hbpr.mlflow_store import default_tracking_uri, first_line, mask_uri, open_client
-from hbpr.saving import user_id_type
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -93,6 +92,8 @@ def _signature(saved: Path) -> "ModelSignature | None":
     """
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
+
+    from hbpr.saving import user_id_type  # brings torch, which runs alone can do without
 
     kinds = {"i": "long", "u": "long", "f": "double", "U": "string"}
     user = kinds.get(user_id_type(saved).kind)

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
 from scipy.special import ndtr
 
 from hbpr.data.interactions import UserItems
@@ -157,6 +156,8 @@ def _showing_rates(rng: np.random.Generator, n_items: int, n_shown: int) -> NDAr
     popularity = rng.permutation(np.arange(1.0, n_items + 1) ** -_SKEW)
     popularity /= popularity.sum()
     target = min(float(n_shown), 0.95 * n_items)
+
+    from scipy.optimize import brentq  # a quarter of a second, which every trial would pay
 
     def excess(scale: float) -> float:
         return float(-np.expm1(-scale * popularity).sum()) - target

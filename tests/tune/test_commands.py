@@ -104,7 +104,8 @@ def test_python_m_tune_is_the_same_command(config: Path) -> None:
 
 def test_importing_the_command_is_light() -> None:
     code = (
-        "import sys, tune.commands; print({'torch', 'ray', 'mlflow', 'optuna'} & set(sys.modules))"
+        "import sys, tune.commands, tune.folder; "
+        "print({'torch', 'ray', 'mlflow', 'optuna'} & set(sys.modules))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
