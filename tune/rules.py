@@ -121,10 +121,14 @@ def check_fidelity(study: "StudySettings") -> None:
             "sweep.scheduler.fidelity: data grow where asha or hyperband halve the trials, got "
             f"kind {scheduler.kind}. Take one of these, or leave fidelity out"
         )
-    if study.training.growth is not None:
+    growth = "training.growth"
+    if study.training.growth is not None or any(
+        name == growth or name.startswith(f"{growth}.")
+        for name in written_settings(study.sweep.space)
+    ):
         raise ValueError(
-            "sweep.scheduler.fidelity: data sets training.growth, which is given too. Leave "
-            "one of them out"
+            "sweep.scheduler.fidelity: data sets training.growth, which is given or searched "
+            "too. Leave one of them out"
         )
 
 

@@ -287,3 +287,13 @@ def test_a_searched_list_length_is_refused_inside_of_a_section_too():
     objectives = [{"metric": "val/auc"}, {"metric": "val/recall_at_20"}]
     with pytest.raises(ValueError, match="which is searched"):
         study(objectives=objectives, space={"training": [{"top_k": [5, 10, 20]}, {"n_iter": 3}]})
+
+
+def test_shares_of_the_data_are_not_searched_beside_data_as_fidelity():
+    growth = {"share": 0.1, "epochs": 2, "factor": 3.0}
+    for space in (
+        {"training.growth": [None, growth]},
+        {"training": [{"growth": growth}, {"n_iter": 3}]},
+    ):
+        with pytest.raises(ValueError, match="given or searched too"):
+            study(scheduler={"kind": "asha", "fidelity": "data"}, space=space)
