@@ -99,7 +99,7 @@ def whole(tmp_path_factory, study_in, shared_ray):
 
 
 @pytest.mark.ray
-@pytest.mark.usefixtures("shared_ray")
+@pytest.mark.usefixtures("shared_ray", "tracking_uri")
 class TestStudy:
     def test_from_settings_to_a_recommender(self, whole, runs_in) -> None:
         settings, result, folder = whole
@@ -202,11 +202,11 @@ class TestStudy:
         killed: list[int] = []
         killer = threading.Thread(target=_kill_one_trial, args=[killed])
         killer.start()
-        settings = small_study({"num_trials": 1}, training={"n_iter": 2000, "eval_every": 20})
+        settings = small_study({"num_trials": 1}, training={"n_iter": 1000, "eval_every": 20})
         result = run_study(settings, progress=False)
         killer.join()
         assert len(killed) == 1
-        assert [(trial.state, trial.epochs) for trial in result.trials] == [("COMPLETE", 2000)]
+        assert [(trial.state, trial.epochs) for trial in result.trials] == [("COMPLETE", 1000)]
         assert set(runs().values()) == {"FINISHED"}
 
     def test_a_bug_is_tried_again_then_told(self, small_study, monkeypatch, tmp_path: Path) -> None:
@@ -237,10 +237,10 @@ class TestStudy:
         assert runs() == expected | {f"study {result.study_id}": "FINISHED"}
         assert "Ended by sweep.budget.plateau" in (result.folder / "summary.txt").read_text()
 
-        more = small_study(sweep | {"budget": {"plateau": 12}})
+        more = small_study(sweep | {"budget": {"plateau": 8}})
         again = run_study(more, progress=False, resume=result.folder)
-        assert again.ended == "sweep.budget.plateau: 12 trials without a new best value"
-        assert len(again.trials) > 12
+        assert again.ended == "sweep.budget.plateau: 8 trials without a new best value"
+        assert len(again.trials) > 8
         assert again.trials[: len(result.trials)] == result.trials
         assert set(runs().values()) <= {"FINISHED", "KILLED"}
         assert again.test_metrics
@@ -351,7 +351,7 @@ class TestStudy:
         server.start()
         settings = small_study(
             {"num_trials": 4},
-            training={"n_iter": 400, "eval_every": 10},
+            training={"n_iter": 200, "eval_every": 10},
             mlflow={"tracking_uri": server.uri},
         )
         stopper = threading.Thread(target=_stop_when, args=[server, runs, 3])
