@@ -5,23 +5,21 @@ import pytest
 from hbpr.reproductions import Figures, coat, cold_start, load_row, ml_100k_neumf, online_retail
 from hbpr.reproductions.registry import load_settings
 from hbpr.settings.load import with_values
-from hbpr.settings.models import TrialSettings
+from hbpr.settings.models import DataSettings, SyntheticSettings, TrialSettings
 
 _SEEDS = (1, 2, 3)
 
 
 def _tiny(name: str, **values: object) -> TrialSettings:
     """Return a row's settings on generated data, with few epochs."""
-    few = {
-        "data": {
-            "source": "synthetic",
-            "synthetic": {"n_users": 80, "n_items": 60, "n_shown": 20},
-            "candidates": load_settings(name).data.candidates,
-        },
-        "training.n_iter": 2,
-        "training.eval_every": 2,
-    }
-    return with_values(load_settings(name), {**few, **values})
+    settings = load_settings(name)
+    data = DataSettings(
+        source="synthetic",
+        synthetic=SyntheticSettings(n_users=80, n_items=60, n_shown=20),
+        candidates=settings.data.candidates,
+    )
+    few = {"training.n_iter": 2, "training.eval_every": 2}
+    return with_values(settings.model_copy(update={"data": data}), {**few, **values})
 
 
 def _by_label(figures: tuple[Figures, ...]) -> dict[str, Figures]:
