@@ -12,6 +12,7 @@ from tune.beginning import Beginning, EarlierTrial
 from tune.dimensions import same, setting_of
 from tune.folder import read_settings
 from tune.journal import JournalTrial, read_journal
+from tune.portfolio import portfolio_points
 from tune.recorded import PREFIX, EarlierStudy, read_recorded
 from tune.settings import StudySettings
 from tune.space import Space
@@ -82,6 +83,9 @@ def _points(settings: StudySettings, space: Space) -> list[dict[str, Any]]:
             found = [check_point(space, written[place], place)]
         elif entry == "defaults":
             found = [settings_point(space, settings.base_trial(), f"{place}, defaults")]
+        elif entry == "portfolio":
+            room = max(settings.n_trials() - len(points), 0)
+            found = portfolio_points(space, settings.base_trial(), place)[:room]
         elif "file" in entry:
             found = [settings_point(space, load_trial(entry["file"]), f"{place}, {entry['file']}")]
         else:

@@ -216,12 +216,12 @@ class SweepSettings(Settings):
         description="Conditions that every trial meets, such as "
         "model.n_latent * training.batch_size <= 1000000.",
     )
-    start_with: tuple[Literal["defaults"] | dict[str, Any], ...] = Field(
+    start_with: tuple[Literal["defaults", "portfolio"] | dict[str, Any], ...] = Field(
         (),
         strict=False,
-        description="Points to run first: defaults, {setting: value, ...}, {file: CONFIG} or "
-        "{best: {study: FOLDER or mlflow:EXPERIMENT[/STUDY], k: 3}}; what a point leaves out is "
-        "drawn.",
+        description="Points to run first: defaults, portfolio (what was found on other data), "
+        "{setting: value, ...}, {file: CONFIG} or {best: {study: FOLDER or "
+        "mlflow:EXPERIMENT[/STUDY], k: 3}}; what a point leaves out is drawn.",
     )
     start_from: tuple[str, ...] = Field(
         (),

@@ -11,6 +11,8 @@ from tune.space import Space
 
 PLACE: Final = "start_with"
 _WORDS: Final = ("file", "best")
+#: Entries that are a word alone.
+_NAMES: Final = ("defaults", "portfolio")
 
 
 def written_points(entries: Sequence[Any]) -> list[tuple[str, dict[str, Any]]]:
@@ -22,10 +24,11 @@ def written_points(entries: Sequence[Any]) -> list[tuple[str, dict[str, Any]]]:
     points = []
     for i, entry in enumerate(entries):
         place = f"{PLACE}: entry {i + 1}"
-        if entry == "defaults":
+        if entry in _NAMES:
             continue
         if not isinstance(entry, Mapping) or not entry:
-            raise SpaceError(f"{place}: expected defaults or a mapping, got {entry!r}")
+            names = " or ".join(_NAMES)
+            raise SpaceError(f"{place}: expected {names}, or a mapping, got {entry!r}")
         if len(entry) == 1 and next(iter(entry)) in _WORDS:
             _check_word(place, *next(iter(entry.items())))
             continue

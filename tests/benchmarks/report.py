@@ -188,8 +188,9 @@ def search_bars(results: dict[str, Any], row: Callable[..., None]) -> None:
     row("MB of the driver for ten trials", 1, trivial.get("growth_mb_per_10_trials"), at_most=True)
     asha = results.get("asha_vs_random", {}).get("found", {})
     for dataset in ("ml-100k", "ml-1m"):
-        ratio = asha.get(dataset, {}).get("training_ratio")
-        row(f"training to random's best: ASHA + TPE / random, {dataset}", 0.25, ratio, at_most=True)
+        for start, medians in asha.get(dataset, {}).get("medians", {}).items():
+            what = f"training to random's best: ASHA + TPE, {start}, / random, {dataset}"
+            row(what, 0.25, medians["training_ratio"], at_most=True)
     killed = results.get("kill_and_resume", {}).get("found", [])
     right = sum(each["ok"] for each in killed) / len(killed) if killed else None
     row("share of killed and resumed studies with nothing lost", 1, right)
