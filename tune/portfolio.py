@@ -4,17 +4,19 @@ The idea is that of Feurer, Eggensperger, Falkner, Lindauer and Hutter, "Auto-Sk
 Hands-free AutoML via Meta-Learning" (JMLR 23, 2022).
 """
 
+import logging
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from hbpr.errors import SpaceError
 from hbpr.settings.load import with_values
 from hbpr.settings.models import TrialSettings
 from tune.dimensions import Choice, Domain, is_number, setting_of
 from tune.space import Space
 from tune.starting import value_in
+
+logger = logging.getLogger(__name__)
 
 #: Where a study cannot have a point's value of these, the point's other values mean nothing.
 _STRUCTURE: Final = ("model.kind", "optimizer.name", "training.loss_function")
@@ -111,8 +113,8 @@ def portfolio_points(space: Space, base: TrialSettings, place: str) -> list[dict
         base: The settings that are not searched.
         place: Where the portfolio was asked for, for messages.
 
-    Raises:
-        SpaceError: No point fits.
+    Returns:
+        Dotted setting -> value, in order; none, with a warning, where none fits.
     """
     own = _known_as(base.data.name)
     points = [
@@ -122,10 +124,7 @@ def portfolio_points(space: Space, base: TrialSettings, place: str) -> list[dict
     ]
     fitting = [point for point in points if point and _is_allowed(space, point)]
     if not fitting:
-        raise SpaceError(
-            f"{place}: no point of the portfolio fits this study. They are of "
-            f"{', '.join(sorted({_said(found) for found in POINTS}))}; leave portfolio out"
-        )
+        logger.warning("%s: no point of the portfolio fits; the search begins without", place)
     return fitting
 
 
@@ -159,7 +158,3 @@ def _nearest(domain: Domain, value: Any) -> Any:
 
 def _is_allowed(space: Space, point: Mapping[str, Any]) -> bool:
     return bool(space.allowed_points(random.Random(0), 1, fixed=point))
-
-
-def _said(found: Found) -> str:
-    return " with ".join(str(found.values[key]) for key in _STRUCTURE)

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from hbpr.errors import SpaceError
 from hbpr.settings.load import with_values
 from hbpr.settings.models import TrialSettings
 from tune.earlier import read_beginning
@@ -88,14 +87,24 @@ def test_a_searched_section_takes_the_choice_that_is_like_the_point():
 def test_a_loss_that_the_study_cannot_have_leaves_points_out():
     raw = {key: value for key, value in RAW.items() if not key.startswith("training")}
     assert len(points(raw, training={"loss_function": "softmax_loss"})) == len(POINTS)
-    with pytest.raises(SpaceError, match=r"^start_with: entry 1: no point .* leave portfolio out"):
-        points(raw, training={"loss_function": "hinge_loss"})
 
 
-def test_other_models_and_optimizers_have_none():
-    for other in ({"model": {"kind": "neumf"}}, {"optimizer": {"name": "adam"}}):
-        with pytest.raises(SpaceError, match="no point of the portfolio fits this study"):
-            points(**other)
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"model": {"kind": "neumf"}},
+        {"optimizer": {"name": "adam"}},
+        {"training": {"loss_function": "hinge_loss"}},
+    ],
+    ids=["model", "optimizer", "loss"],
+)
+def test_a_study_that_no_point_fits_is_told_and_goes_on(other, caplog):
+    raw = {key: value for key, value in RAW.items() if not key.startswith("training")}
+    assert points(raw, **other) == []
+    (record,) = caplog.records
+    assert record.getMessage() == (
+        "start_with: entry 1: no point of the portfolio fits; the search begins without"
+    )
 
 
 def test_constraints_leave_points_out():
