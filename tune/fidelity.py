@@ -24,6 +24,7 @@ class RankCorrelation:
         n_trials: Finished trials that went further than this epoch.
         data_share: Share of the training positives that they had seen by then; 1: all.
         n_stopped: Trials that came there and were stopped, there or later.
+        range_ratio: Standard deviation of the values there of all, over that of the finished ones.
     """
 
     epoch: int
@@ -31,6 +32,7 @@ class RankCorrelation:
     n_trials: int
     data_share: float = 1.0
     n_stopped: int = 0
+    range_ratio: float = 1.0
 
     @property
     def place(self) -> str:
@@ -46,13 +48,17 @@ class RankCorrelation:
 
     @property
     def misleading(self) -> bool:
-        """Whether stopping here would be a guess, by more than chance."""
+        """Whether stopping here would be a guess, by more than chance.
+
+        Chance is two standard errors of the finished trials' own tau, before it is corrected.
+        """
         n = self.n_trials
         if not self.is_known:
             return False
         # Of unrelated orders: Kendall, A New Measure of Rank Correlation, Biometrika 1938.
         error = math.sqrt(2.0 * (2 * n + 5) / (9 * n * (n - 1)))
-        return self.tau + error < MISLEADING
+        finished = unrestricted(self.tau, 1.0 / self.range_ratio)
+        return unrestricted(min(finished + 2.0 * error, 1.0), self.range_ratio) < MISLEADING
 
 
 def rank_correlations(
@@ -101,9 +107,11 @@ def rank_correlations(
         ended = [later[0] for curve in stopped if (later := _from(curve, epoch))]
         varied = len(set(early)) > 1 and len(set(final)) > 1
         tau = float(kendalltau(early, final).statistic) if varied else math.nan
+        ratio = 1.0
         if varied and ended:
-            tau = unrestricted(tau, statistics.pstdev(early + ended) / statistics.pstdev(early))
-        found.append(RankCorrelation(epoch, tau, len(early), share_at(epoch), len(ended)))
+            ratio = statistics.pstdev(early + ended) / statistics.pstdev(early)
+            tau = unrestricted(tau, ratio)
+        found.append(RankCorrelation(epoch, tau, len(early), share_at(epoch), len(ended), ratio))
     return found
 
 
@@ -132,8 +140,8 @@ def warning_of(correlations: Sequence[RankCorrelation]) -> str | None:
     """Return what to tell a person where stopping early would mislead, or None.
 
     Example:
-        >>> print(warning_of([RankCorrelation(5, 0.21, 12), RankCorrelation(15, 0.8, 9)]))
-        at epoch 5 the order of 12 trials says little about their final order (Kendall tau 0.21, \
+        >>> print(warning_of([RankCorrelation(5, 0.21, 64), RankCorrelation(15, 0.8, 9)]))
+        at epoch 5 the order of 64 trials says little about their final order (Kendall tau 0.21, \
 below 0.5): raise scheduler.grace_period
     """
     bad = [each for each in correlations if each.misleading]

@@ -85,8 +85,11 @@ def test_a_warning_needs_enough_trials():
     assert warning_of([RankCorrelation(5, 0.1, 4), RankCorrelation(9, math.nan, 9)]) is None
     assert warning_of([RankCorrelation(5, 0.5, 40)]) is None
     assert warning_of([RankCorrelation(5, 0.3, 9)]) is None  # by chance, it may be
-    text = warning_of([RankCorrelation(5, 0.1, 40), RankCorrelation(15, 0.3, 30)])
-    assert "at epoch 15 the order of 30 trials" in text
+    # Of 7 alike finished trials out of many, the corrected tau is far lower than their own.
+    assert warning_of([RankCorrelation(2, -0.73, 7, 1.0, 89, 3.0)]) is None
+    assert warning_of([RankCorrelation(2, -0.73, 70, 1.0, 89, 3.0)]) is not None
+    text = warning_of([RankCorrelation(5, 0.1, 40), RankCorrelation(15, 0.2, 60)])
+    assert "at epoch 15 the order of 60 trials" in text
 
 
 @pytest.mark.parametrize(("grace", "factor", "last"), [(5, 3, 60), (5, 2.5, 100), (4, 3, 30)])
@@ -145,8 +148,8 @@ class TestShareOfTheData:
 
     def test_words(self):
         assert RankCorrelation(5, 0.1, 9, 0.111).place == "epoch 5 on 11 % of the data"
-        warning = warning_of([RankCorrelation(5, 0.1, 9, 0.111)])
-        assert warning.startswith("at epoch 5 on 11 % of the data the order of 9 trials")
+        warning = warning_of([RankCorrelation(5, 0.1, 90, 0.111)])
+        assert warning.startswith("at epoch 5 on 11 % of the data the order of 90 trials")
 
     @pytest.mark.ray
     @pytest.mark.usefixtures("shared_ray", "tracking_uri")
