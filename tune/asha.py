@@ -5,7 +5,6 @@ HyperBandScheduler fills brackets with the trials that are alive, which a search
 one by one never does. See ``docs/decisions/0022-held-trials.md``.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 from ray.tune.experiment import Trial
@@ -25,7 +24,7 @@ class HalvingSearcher(ConcurrencyLimiter):
     """
 
     def __init__(self, searcher: OptunaSearcher, slots: int) -> None:
-        super().__init__(searcher, max_concurrent=slots)  # type: ignore[no-untyped-call]
+        super().__init__(searcher, max_concurrent=slots)
         self._inner = searcher
 
     @property
@@ -42,7 +41,7 @@ class HalvingSearcher(ConcurrencyLimiter):
         self.live_trials.add(trial_id)
 
     def on_trial_complete(
-        self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
         """Pass the end of a trial on, also of one that is held."""
         self.live_trials.discard(trial_id)

@@ -51,12 +51,13 @@ def make_scheduler(
         return FIFOScheduler()
     if settings.kind != "median":
         raise ValueError(f"{settings.kind} holds trials; see tune.asha and tune.pbt")
+    never: Any = math.inf  # pause a trial to gather samples
     median = _MedianRule(
         time_attr=CLOCK,
         metric=metric,
         mode=mode,
         grace_period=settings.grace_period,
-        min_time_slice=math.inf,  # never pause a trial to gather samples
+        min_time_slice=never,
         min_samples_required=_MEDIAN_OF,
     )
     return _ToldOnce(median, metric, before)
@@ -154,7 +155,7 @@ class _ToldOnce(FIFOScheduler):
 
     def __init__(
         self,
-        rule: "_Halving | _MedianRule",
+        rule: "_MedianRule",
         metric: str,
         before: "Sequence[JournalTrial]" = (),
     ) -> None:
