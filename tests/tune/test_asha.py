@@ -1,4 +1,4 @@
-"""Successive halving in a real Ray: trials that are held and go on, and studies that are stopped."""
+"""Successive halving in a real Ray: trials that are held and go on, studies that are stopped."""
 
 import signal
 import sqlite3
