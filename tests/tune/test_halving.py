@@ -192,7 +192,7 @@ class OneWorker:
 
     def __init__(self, curves, kind="asha", factor=3.0):
         self.curves, self.options = curves, {"kind": kind, "reduction_factor": factor}
-        self.trials = {}
+        self.trials, self.told_before_last = {}, 0
 
     def sit(self, n_reports=math.inf, *, back=0):
         """Search until so many new reports are in the journal, or to the end.
@@ -229,6 +229,8 @@ class OneWorker:
         self.trials[number] = replace(self.trials[number], state=state)
 
     def train(self, number):
+        if number == len(self.curves) - 1 and number not in self.trials:
+            self.told_before_last = sum(len(trial.reports) for trial in self.trials.values())
         trial = self.trials.setdefault(number, JournalTrial(number, {}, "RUNNING", None, {}, None))
         at = self.at.pop(number, self.last(number))
         for epoch in self.EPOCHS:
@@ -294,21 +296,34 @@ class TestStudy:
         assert study.lived()[heights.index(max(heights))] == 45
 
     @given(
-        curves=CURVES,
+        curves=CURVES.filter(lambda curves: len(curves) > 1),
         kind=KINDS,
-        factor=st.sampled_from([2.0, 3.0]),
-        n_reports=st.integers(1, 60),
+        factor=FACTORS,
+        share=st.floats(0.0, 1.0),
         back=st.sampled_from([0, 5, 15]),
     )
-    def test_killed_anywhere_a_study_goes_on_as_if_undisturbed(
-        self, curves, kind, factor, n_reports, back
+    def test_killed_while_trials_are_new_a_study_goes_on_as_if_undisturbed(
+        self, curves, kind, factor, share, back
     ):
         undisturbed = OneWorker(curves, kind, factor)
         undisturbed.sit()
         resumed = OneWorker(curves, kind, factor)
-        resumed.sit(n_reports)
+        resumed.sit(max(1, round(share * undisturbed.told_before_last)))
+        assert len(resumed.trials) < len(curves)
         resumed.sit(back=back)
         assert resumed.trials == undisturbed.trials
+
+    @given(curves=CURVES, n_reports=st.lists(st.integers(1, 60), max_size=3))
+    def test_killed_anywhere_a_study_finds_its_end(self, curves, n_reports):
+        # That one goes on because no others will come is not in the journal until it reports: after
+        # a kill then, another one may go on before it.
+        study = OneWorker(curves)
+        for count in n_reports:
+            study.sit(count, back=5)
+        study.sit(back=5)
+        assert max(study.lived()) == 45
+        assert len(study.trials) == len(curves)
+        assert {trial.state for trial in study.trials.values()} <= {"COMPLETE", "PRUNED"}
 
 
 def ended(number, value, *, last=45, state="COMPLETE"):
