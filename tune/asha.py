@@ -55,9 +55,8 @@ class HalvingScheduler(FIFOScheduler):
     report once more when it goes on. A resumed study therefore needs to know nothing about who was
     held: all unfinished trials go on, say where they are, and are held again.
 
-    Trials that go on come before new ones. When no new ones are left and a place is free, a share
-    of a trial counts as a whole one, so that every rung sends at least one on; what is held after
-    that is stopped.
+    Trials that go on come before new ones. When no new ones are left and a place is free, every rung
+    sends at least one on; what is held after that is stopped.
 
     Args:
         brackets: The rule.
@@ -98,15 +97,16 @@ class HalvingScheduler(FIFOScheduler):
 
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
         """Return a trial that goes on, or else a new one, if there is a place for it."""
+        self._released = [trial for trial in self._released if trial.status == Trial.PAUSED]
         trials: list[Trial] = tune_controller.get_trials()
         waiting = [trial for trial in trials if trial.status == Trial.PENDING]
         running = sum(trial.status == Trial.RUNNING for trial in trials)
-        if self._searcher.exhausted and self._held and running + len(waiting) < self._slots:
+        busy = running + len(waiting) + len(self._released)
+        if self._searcher.exhausted and self._held and busy < self._slots:
             self._settle(tune_controller, last=True)
-            if not (running or waiting or self._released):
+            if not (busy or self._released):
                 for _, trial in sorted(self._held.items()):
                     tune_controller.stop_trial(trial)
-        self._released = [trial for trial in self._released if trial.status == Trial.PAUSED]
         if self._released and running < self._slots:
             return self._released[0]
         return waiting[0] if waiting else None

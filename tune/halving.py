@@ -55,7 +55,7 @@ class Halving:
         A trial that has reported beyond a rung had been let through.
         """
         for epoch, value in reports:
-            rung = self._rung_at(number, epoch)
+            rung = self._rung_at(epoch)
             for passed in self._rungs:
                 if epoch > passed.epoch and number in passed.values:
                     passed.promoted.add(number)
@@ -68,7 +68,7 @@ class Halving:
         The report that brought a trial to a rung may come again, from a trial that was held there
         or started again: it counts once, and what is decided then holds for now.
         """
-        rung = self._rung_at(number, epoch)
+        rung = self._rung_at(epoch)
         if rung is None or number in rung.promoted:
             return "on"
         rung.values.setdefault(number, _comparable(value))
@@ -85,8 +85,10 @@ class Halving:
         """Decide about the trials that are held.
 
         Args:
-            last: No other trial will come, so that a share of a trial counts as a whole one: the
-                best one of a rung goes on even if too few have come for that.
+            last: No new trial will come, so that a share of a trial counts as a whole one: the best
+                one of a rung goes on even if too few have come for that. Lower rungs come first,
+                since one that goes on from there may be a rival above; and so what is decided does
+                not depend on when a study was interrupted.
 
         Returns:
             Those that go on now, the ones that are furthest first, and those that are to stop.
@@ -94,19 +96,26 @@ class Halving:
         on: list[int] = []
         out: list[int] = []
         for rung in reversed(self._rungs):
-            if not rung.held:
-                continue
-            places, held_places = self._places(rung, last=last), self._held_places(rung)
-            for rank, number in enumerate(rung.order(), start=1):
-                if number not in rung.held:
-                    continue
-                if rank <= places:
-                    rung.promoted.add(number)
-                    on.append(number)
-                elif rank > held_places:
-                    out.append(number)
-            rung.held.difference_update(on, out)
+            self._part(rung, self._places(rung), on, out)
+        for rung in self._rungs if last else ():
+            if on:
+                break
+            self._part(rung, self._places(rung, last=True), on, out)
         return on, out
+
+    def _part(self, rung: _Rung, places: int, on: list[int], out: list[int]) -> None:
+        if not rung.held:
+            return
+        held_places = self._held_places(rung)
+        for rank, number in enumerate(rung.order(), start=1):
+            if number not in rung.held:
+                continue
+            if rank <= places:
+                rung.promoted.add(number)
+                on.append(number)
+            elif rank > held_places:
+                out.append(number)
+        rung.held.difference_update(on, out)
 
     def forget(self, number: int) -> None:
         """Take a trial that has ended off those that are held; its values stay in the rungs."""
@@ -125,8 +134,8 @@ class Halving:
     def _held_places(self, rung: _Rung) -> int:
         return max(math.floor(_HELD_SHARE * len(rung.values) / self._factor), _HELD_ALWAYS)
 
-    def _rung_at(self, number: int, epoch: int) -> _Rung | None:
-        """Return the rung that a report belongs to: the highest one that its trial has reached."""
+    def _rung_at(self, epoch: int) -> _Rung | None:
+        """Return the rung that a report belongs to: the highest one that is reached by then."""
         reached = [rung for rung in self._rungs if rung.epoch <= epoch]
         return reached[-1] if reached else None
 

@@ -91,6 +91,7 @@ class Brackets:
             halvings = math.log(max_epochs / grace_period, settings.reduction_factor)
             n_brackets = int(halvings + 1e-9) + 1
         self._factor = settings.reduction_factor
+        self._bracket_of: dict[int, int] = {}
         self._brackets = [Halving(epochs[s:], self._factor) for s in range(n_brackets)]
         for trial in before:
             told = sorted(trial.reports.items())
@@ -101,8 +102,11 @@ class Brackets:
 
     def of(self, number: int) -> Halving:
         """Return the bracket of a trial."""
-        n_brackets = len(self._brackets)
-        return self._brackets[bracket_of(number, n_brackets, self._factor) if n_brackets > 1 else 0]
+        if number not in self._bracket_of:
+            n_brackets = len(self._brackets)
+            bracket = bracket_of(number, n_brackets, self._factor) if n_brackets > 1 else 0
+            self._bracket_of[number] = bracket
+        return self._brackets[self._bracket_of[number]]
 
     def settle(self, *, last: bool = False) -> tuple[list[int], list[int]]:
         """Decide about the trials that are held in all brackets: see `Halving.settle`."""
