@@ -55,8 +55,8 @@ class HalvingScheduler(FIFOScheduler):
     report once more when it goes on. A resumed study therefore needs to know nothing about who was
     held: all unfinished trials go on, say where they are, and are held again.
 
-    Trials that go on come before new ones. When no new ones are left and a place is free, every rung
-    sends at least one on; what is held after that is stopped.
+    Trials that go on come before new ones. When no new ones are left and a place is free, every
+    rung sends at least one on; what is held after that is stopped.
 
     Args:
         brackets: The rule.
