@@ -4,7 +4,7 @@ import math
 import random
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from hbpr.data.interactions import Interactions
 from hbpr.errors import ClusterError
@@ -183,16 +183,16 @@ def estimate(
 def mean_epochs(settings: StudySettings, epochs: int) -> float:
     """Return about how many epochs a trial trains under the study's scheduler.
 
-    More than one of `reduction_factor` trials goes on: those that were once among the best, not
-    only those that are in the end. So the very rule of the study is asked about trials that come
-    one after another and keep values drawn at random. That a search improves, which lets more go
-    on, and patience, which ends trials, are left out; so are the other rules, as if they stopped
-    nothing. An epoch on a share of the data counts as that share.
+    Halving without waiting lets more than one of `reduction_factor` trials go on, since early ones
+    have few rivals. So the very rule of the study is asked about trials that come one after another
+    and keep values drawn at random. That a search improves, which lets more go on, and patience,
+    which ends trials, are left out; so are the other rules, as if they stopped nothing. An epoch on
+    a share of the data counts as that share.
     """
     from tune.schedulers import decision_epochs
 
     scheduler = settings.sweep.scheduler
-    if not scheduler.halves:
+    if scheduler.kind not in {"asha", "hyperband"}:
         return float(epochs)
     growth = settings.base_trial().training.growth
     costs, last = {0: 0.0}, 0
@@ -208,31 +208,24 @@ def mean_epochs(settings: StudySettings, epochs: int) -> float:
 
 def _rehearsed(settings: StudySettings, n_trials: int, epochs: int, seed: int) -> list[int]:
     """Return the epoch at which each of a study's first trials ends, with values at random."""
-    from tune.schedulers import Brackets, decision_epochs
+    from tune.schedulers import CLOCK, BareTrial, decision_epochs, make_scheduler
 
-    scheduler, generator = settings.sweep.scheduler, random.Random(seed)
-    brackets = Brackets(scheduler, max_epochs=epochs)
-    rungs = decision_epochs(scheduler, epochs)
-    values = [generator.random() for _ in range(min(n_trials, _LONGEST_REHEARSAL))]
-    ends = [0] * len(values)
-
-    def train(number: int) -> None:
-        for rung in rungs:
-            if rung > ends[number]:
-                ends[number] = rung
-                if brackets.of(number).report(number, rung, values[number]) != "on":
-                    return
-        ends[number] = epochs
-
-    def go_on(*, last: bool = False) -> None:
-        while on := brackets.settle(last=last)[0]:
-            for number in on:
-                train(number)
-
-    for number in range(len(values)):
-        train(number)
-        go_on()
-    go_on(last=True)
+    sweep, generator = settings.sweep, random.Random(seed)
+    given = sweep.search.algorithm == "grid" or bool(sweep.start_with)
+    rule = make_scheduler(
+        sweep.scheduler, metric="value", max_epochs=epochs, num_trials=n_trials, given=given
+    )
+    decisions, ends, no_ray = decision_epochs(sweep.scheduler, epochs), [], cast(Any, None)
+    for number in range(min(n_trials, _LONGEST_REHEARSAL)):
+        trial, value = cast(Any, BareTrial(number)), generator.random()
+        rule.on_trial_add(no_ray, trial)
+        stops = (
+            epoch
+            for epoch in decisions
+            if rule.on_trial_result(no_ray, trial, {CLOCK: epoch, "value": value}) == "STOP"
+        )
+        ends.append(next(stops, epochs))
+        rule.on_trial_complete(no_ray, trial, {CLOCK: ends[-1], "value": value})
     return ends
 
 

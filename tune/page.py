@@ -160,26 +160,20 @@ def comparison_lines(result: StudyResult) -> list[str]:
 
 
 def early_line(result: StudyResult) -> str | None:
-    """Return how much the early order of the trials said about the later one, in words."""
-    known = [each for each in result.early if each.is_known]
-    if not known:
-        return None
-    if all(each.until is None for each in known):
-        told = [f"{each.tau:.2f} at {each.place} ({_went_on(each)})" for each in known]
-        return f"rank correlation with the end: {', '.join(told)}"
+    """Return how much the early order of the trials said about the final one, in words."""
     told = [
-        f"{each.tau:.2f} at {each.place} with their {each.compared_with} ({_went_on(each)})"
-        for each in known
+        f"{each.tau:.2f} at {each.place} ({_went_on(each)})"
+        for each in result.early
+        if each.is_known
     ]
-    return f"rank correlation of trials: {', '.join(told)}"
+    return f"rank correlation with the end: {', '.join(told)}" if told else None
 
 
 def _went_on(correlation: RankCorrelation) -> str:
     if not correlation.n_stopped:
         return f"{correlation.n_trials} trials"
     total = correlation.n_trials + correlation.n_stopped
-    did = "finished" if correlation.until is None else "came there"
-    return f"{total} trials, of which {correlation.n_trials} {did}"
+    return f"{total} trials, of which {correlation.n_trials} finished"
 
 
 def _metrics(result: StudyResult) -> str:

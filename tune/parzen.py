@@ -64,7 +64,6 @@ class Parzen:
         self._axes = [_Axis.of(dimension) for dimension in space.dimensions]
         self._n_startup = n_startup
         self._ended: dict[int, _Known] = {}
-        self._told: dict[int, _Known] = {}
 
     def sampler(self, number: int, seed: int) -> BaseSampler:
         """Return the sampler of trial `number`, from 0."""
@@ -73,8 +72,7 @@ class Parzen:
     def draw(self, study: Study, number: int, generator: np.random.Generator) -> dict[str, Any]:
         """Draw a point: dotted key -> value of the dimensions that are active in it."""
         running = self._read(study)
-        told = {**self._ended, **self._told}
-        ended = [known for _, known in sorted(told.items())]  # not as they came to their end
+        ended = [known for _, known in sorted(self._ended.items())]  # not as they came to their end
         ranked = [known for known in ended if known.value is not None]
         if len(ranked) < self._n_startup or number % _RANDOM_EVERY == _RANDOM_EVERY - 1:
             return self._point(self._uniform(1, generator)[0])
@@ -98,11 +96,8 @@ class Parzen:
         return point
 
     def _read(self, study: Study) -> list[np.ndarray]:
-        """Read what trials have told since the last draw; return the rows of those that have not.
-
-        A trial that runs or is held counts with what it has told so far.
-        """
-        running, self._told = [], {}
+        """Read the trials that ended since the last draw; return the rows of those that run."""
+        running = []
         sign = 1.0 if study.direction == StudyDirection.MAXIMIZE else -1.0
         for trial in study.get_trials(deepcopy=False):
             if trial.state == TrialState.PRUNED and not trial.intermediate_values:
@@ -110,8 +105,6 @@ class Parzen:
             if trial.state.is_finished():
                 if trial._trial_id not in self._ended:
                     self._ended[trial._trial_id] = _Known.of(trial, self._row(trial), sign)
-            elif trial.intermediate_values:
-                self._told[trial._trial_id] = _Known.of(trial, self._row(trial), sign)
             elif trial.params:
                 running.append(self._row(trial))
         return running
@@ -196,7 +189,7 @@ class Parzen:
 
 @dataclass(frozen=True)
 class _Known:
-    """A trial that has told something, or failed.
+    """A trial that ended.
 
     Attributes:
         row: Its point.

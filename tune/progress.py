@@ -8,7 +8,6 @@ from operator import itemgetter
 from typing import Any, Self
 
 from ray import tune as ray_tune
-from ray.tune.experiment import Trial
 from rich.console import Console, Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
@@ -53,7 +52,6 @@ class Progress(ray_tune.Callback):
         self._counts = {word: states.count(state) for state, word in STATES.items()}
         self._before = sum(self._counts.values())
         self._running: set[str] = set()
-        self._n_held = 0
         seen = [
             (trial.value, trial.values)
             for trial in before
@@ -117,7 +115,6 @@ class Progress(ray_tune.Callback):
         if now - self._shown < (_PLAIN_EVERY_S if self._live is None else _REFRESH_S):
             return
         self._shown = now
-        self._n_held = sum(trial.status == Trial.PAUSED for trial in trials)
         if self._live is None:
             self._console.print(self.line(), highlight=False, soft_wrap=True)
         else:
@@ -126,7 +123,6 @@ class Progress(ray_tune.Callback):
     def on_experiment_end(self, trials: list[Any], **info: Any) -> None:
         """Leave the terminal as it was, with one line that stays."""
         self.close()
-        self._n_held = 0
         self._console.print(self.line(), highlight=False, soft_wrap=True)
 
     def close(self) -> None:
@@ -152,9 +148,7 @@ class Progress(ray_tune.Callback):
         if self._first is None:
             ended = [f"{count} {state}" for state, count in self._counts.items() if count]
             return ", ".join([*ended, "waiting for the first trial to start"])
-        counts = self._counts | {"running": max(len(self._running) - self._n_held, 0)}
-        if self._n_held:
-            counts["held"] = self._n_held
+        counts = self._counts | {"running": len(self._running)}
         return ", ".join(f"{count} {state}" for state, count in counts.items())
 
     def _times(self) -> str:

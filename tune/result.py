@@ -74,7 +74,7 @@ class StudyResult:
         finalists: Trials that were repeated with other seeds, best mean first.
         comparisons: The winner against the runner-up, popularity and EASE, user by user.
         importance: By objective: share of each searched setting in what tells good trials from all.
-        early: How far the order of the trials where the scheduler decides is their order later on.
+        early: How far the order of the trials where the scheduler decides is their final order.
         ended: The budget that ended the search; None where all trials ran.
         registered: The version of the registered model; None where there is none, or not yet.
         stages: Settings that the winner's weights went through, its own last; the refit went

@@ -3,7 +3,7 @@
 A step of a trial goes to its next evaluation, so reports jump by several epochs. The epochs at
 which trials are halved are evaluated; a rule that acts at another epoch acts at the first report
 from there on.
-Nothing here is random.
+Nothing here is random, and no trial is paused.
 """
 
 import math
@@ -11,9 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ray.tune.schedulers import FIFOScheduler, MedianStoppingRule, TrialScheduler
+from ray.tune.schedulers import (
+    AsyncHyperBandScheduler,
+    FIFOScheduler,
+    MedianStoppingRule,
+    TrialScheduler,
+)
 
-from tune.halving import Halving
 from tune.settings import SchedulerSettings
 
 if TYPE_CHECKING:
@@ -31,92 +35,49 @@ def make_scheduler(
     settings: SchedulerSettings,
     *,
     metric: str,
+    max_epochs: int,
+    num_trials: int,
+    given: bool = False,
     mode: str = "max",
     before: "Sequence[JournalTrial]" = (),
 ) -> TrialScheduler:
-    """Return the scheduler of a study that holds no trial: the median rule's, or one of none.
+    """Return the scheduler of a study.
 
     Args:
         settings: Its kind and options.
         metric: Key of a result that is compared.
+        max_epochs: Epochs of the longest trial; a grace period above it counts as it.
+        num_trials: Trials of the study.
+        given: Whether somebody chose its first trials, as points of a grid or to start with.
         mode: ``max`` or ``min``.
         before: Trials of earlier sittings of the study, with all that they reported. Those that
             did not end go on from a checkpoint, and may report again what is known already.
 
     Raises:
-        ValueError: The kind holds trials, which needs a searcher and checkpoints: see `tune.asha`
-            and `tune.pbt`.
+        ValueError: The kind is ``pbt``, which needs a searcher and checkpoints: see `tune.pbt`.
     """
-    if settings.kind == "none":
-        return FIFOScheduler()
-    if settings.kind != "median":
-        raise ValueError(f"{settings.kind} holds trials; see tune.asha and tune.pbt")
-    never: Any = math.inf  # pause a trial to gather samples
-    median = _MedianRule(
-        time_attr=CLOCK,
-        metric=metric,
-        mode=mode,
-        grace_period=settings.grace_period,
-        min_time_slice=never,
-        min_samples_required=_MEDIAN_OF,
-    )
-    return _ToldOnce(median, metric, before)
-
-
-class Brackets:
-    """The halving of a study: one bracket or, as asynchronous Hyperband, several.
-
-    Bracket s halves for the first time after ``grace_period * reduction_factor**s`` epochs. The
-    bracket of a trial follows from its number, in the shares of Hyperband.
-
-    Args:
-        settings: Of kind ``asha`` or ``hyperband``.
-        max_epochs: Epochs of the longest trial.
-        before: Trials of earlier sittings, with all that they reported.
-
-    Source:
-        Li et al., Hyperband, JMLR 18(185), 2018: brackets and their shares.
-    """
-
-    def __init__(
-        self,
-        settings: SchedulerSettings,
-        *,
-        max_epochs: int,
-        before: "Sequence[JournalTrial]" = (),
-    ) -> None:
-        epochs, n_brackets = decision_epochs(settings, max_epochs), 1
-        if settings.kind == "hyperband":
-            grace_period = min(settings.grace_period, max_epochs)
-            halvings = math.log(max_epochs / grace_period, settings.reduction_factor)
-            n_brackets = int(halvings + 1e-9) + 1
-        self._factor = settings.reduction_factor
-        self._bracket_of: dict[int, int] = {}
-        self._brackets = [Halving(epochs[s:], self._factor) for s in range(n_brackets)]
-        for trial in before:
-            told = sorted(trial.reports.items())
-            # a scheduler is not asked about the result that ends a trial
-            self.of(trial.number).remember(
-                trial.number, told[:-1] if trial.state == "COMPLETE" else told
-            )
-
-    def of(self, number: int) -> Halving:
-        """Return the bracket of a trial."""
-        if number not in self._bracket_of:
-            n_brackets = len(self._brackets)
-            bracket = bracket_of(number, n_brackets, self._factor) if n_brackets > 1 else 0
-            self._bracket_of[number] = bracket
-        return self._brackets[self._bracket_of[number]]
-
-    def settle(self, *, last: bool = False) -> tuple[list[int], list[int]]:
-        """Decide about the trials that are held in all brackets: see `Halving.settle`."""
-        on: list[int] = []
-        out: list[int] = []
-        for bracket in self._brackets:
-            found = bracket.settle(last=last)
-            on += found[0]
-            out += found[1]
-        return on, out
+    if settings.kind == "pbt":
+        raise ValueError("a population cannot be trained by a scheduler alone; see tune.pbt")
+    watched: dict[str, Any] = {"time_attr": CLOCK, "metric": metric, "mode": mode}
+    grace_period = min(settings.grace_period, max_epochs)
+    if settings.kind in {"asha", "hyperband"}:
+        halvings = math.log(max_epochs / grace_period, settings.reduction_factor)
+        factor = math.ceil(settings.reduction_factor)
+        waits = settings.kind == "asha" and not given and num_trials >= factor**3
+        halving = _Halving(
+            needed=factor if waits else 1,
+            max_t=max_epochs,
+            grace_period=grace_period,
+            reduction_factor=settings.reduction_factor,
+            brackets=1 if settings.kind == "asha" else int(halvings + 1e-9) + 1,
+            **watched,
+        )
+        return _ToldOnce(halving, metric, before)
+    if settings.kind == "median":
+        watched["min_time_slice"] = math.inf  # never pause a trial to gather samples
+        median = _MedianRule(grace_period=grace_period, min_samples_required=_MEDIAN_OF, **watched)
+        return _ToldOnce(median, metric, before)
+    return FIFOScheduler()
 
 
 def decision_epochs(settings: SchedulerSettings, max_epochs: int) -> list[int]:
@@ -140,7 +101,8 @@ def decision_epochs(settings: SchedulerSettings, max_epochs: int) -> list[int]:
 
 def halving_epochs(settings: SchedulerSettings, max_epochs: int) -> tuple[int, ...]:
     """Return the epochs that successive halving needs an evaluation of; none of another rule's."""
-    return tuple(decision_epochs(settings, max_epochs)) if settings.halves else ()
+    halves = settings.kind in {"asha", "hyperband"}
+    return tuple(decision_epochs(settings, max_epochs)) if halves else ()
 
 
 class _ToldOnce(FIFOScheduler):
@@ -159,7 +121,7 @@ class _ToldOnce(FIFOScheduler):
 
     def __init__(
         self,
-        rule: "_MedianRule",
+        rule: "_Halving | _MedianRule",
         metric: str,
         before: "Sequence[JournalTrial]" = (),
     ) -> None:
@@ -211,6 +173,54 @@ class _ToldOnce(FIFOScheduler):
     def on_trial_remove(self, tune_controller: Any, trial: Any) -> None:
         """Tell the rule of a trial that ended while it did not run."""
         self.rule.on_trial_remove(tune_controller, _bare(trial))
+
+
+class _Halving(AsyncHyperBandScheduler):
+    """Asynchronous successive halving, in one bracket or, as asynchronous Hyperband, in several.
+
+    Bracket s halves for the first time after ``grace_period * reduction_factor**s`` epochs. The
+    bracket of a trial follows from its number, in the shares of Hyperband; Ray draws it from
+    numpy's global generator.
+
+    Ray's synchronous HyperBandScheduler is of no use here: its brackets count the trials that are
+    alive, so with a searcher that makes trials one by one they never fill, and it stops none.
+
+    Source:
+        Li et al., A System for Massively Parallel Hyperparameter Tuning, MLSys 2020,
+        arXiv:1810.05934; shares of the brackets: Li et al., Hyperband, JMLR 18(185), 2018.
+
+    Args:
+        needed: Trials that must have come to a bracket's first rung before one goes on from there.
+            With 1, the very first goes on to its end, whatever it is worth: too much for a random
+            trial of many, and right where trials are few or somebody chose the first ones.
+        options: Of Ray's scheduler.
+    """
+
+    def __init__(self, *, needed: int, **options: Any) -> None:
+        super().__init__(**options)
+        self._needed = needed
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        """Enter a report into its rung; return whether the trial goes on."""
+        rungs = self._trial_info[trial.trial_id]._rungs
+        too_few = False
+        if rungs:  # rounding leaves the last bracket of some without any
+            milestone, recorded = rungs[-1]
+            new = result[CLOCK] >= milestone and trial.trial_id not in recorded
+            too_few = new and len(recorded) + 1 < self._needed
+        decision = str(super().on_trial_result(tune_controller, trial, result))
+        return str(TrialScheduler.STOP) if too_few else decision
+
+    def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
+        """Put a trial into its bracket."""
+        n_brackets = len(self._brackets)
+        number = trial.config["trial"]
+        bracket = bracket_of(number, n_brackets, self._reduction_factor) if n_brackets > 1 else 0
+        self._trial_info[trial.trial_id] = self._brackets[bracket]
+
+    def remember(self, trial: Any, result: dict[str, Any]) -> str:
+        """Enter a report of an earlier sitting into its rung; return what is decided on it."""
+        return str(self.on_trial_result(_NO_RAY, trial, result))
 
 
 def bracket_of(number: int, n_brackets: int, reduction_factor: float) -> int:

@@ -18,7 +18,6 @@ from ray.tune.search import Searcher
 from ray.tune.stopper import CombinedStopper
 
 from hbpr.data.interactions import Interactions
-from tune.asha import HalvingScheduler, HalvingSearcher
 from tune.beginning import Beginning
 from tune.budget import Budget
 from tune.faults import DiskGuard, HangGuard, disk_problem
@@ -29,7 +28,7 @@ from tune.journal import JournalTrial, quiet_optuna
 from tune.pbt import PopulationScheduler, PopulationSearcher
 from tune.progress import Progress
 from tune.recorder import MlflowRecorder
-from tune.schedulers import Brackets, halving_epochs, make_scheduler
+from tune.schedulers import halving_epochs, make_scheduler
 from tune.searcher import OptunaSearcher
 from tune.settings import StudySettings
 from tune.space import Space
@@ -102,7 +101,7 @@ def run_trials(
                 num_samples=left + most_copies,
                 search_alg=search_alg,
                 scheduler=scheduler,
-                max_concurrent_trials=None if sweep.scheduler.holds else slots,
+                max_concurrent_trials=None if population else slots,
                 resources_per_trial={"cpu": sweep.resources.cpu, "gpu": sweep.resources.gpu},
                 reuse_actors=True,
                 max_failures=sweep.faults.max_retries,
@@ -142,12 +141,15 @@ def _decisions(
         num_trials=settings.n_trials(),
         beginning=beginning,
     )
-    if not sweep.scheduler.holds:
-        return searcher, make_scheduler(sweep.scheduler, metric=sweep.metric, before=before)
-    if sweep.scheduler.halves:
-        brackets = Brackets(sweep.scheduler, max_epochs=settings.max_epochs(), before=before)
-        limited = HalvingSearcher(searcher, slots)
-        return limited, HalvingScheduler(brackets, limited, metric=sweep.metric, slots=slots)
+    if sweep.scheduler.kind != "pbt":
+        return searcher, make_scheduler(
+            sweep.scheduler,
+            metric=sweep.metric,
+            max_epochs=settings.max_epochs(),
+            num_trials=settings.n_trials(),
+            given=sweep.search.algorithm == "grid" or bool(sweep.start_with),
+            before=before,
+        )
     asked = PopulationSearcher(searcher, sweep.metric)
     return asked, PopulationScheduler(
         sweep.scheduler,

@@ -244,12 +244,6 @@ class OptunaSearcher(Searcher):
         suggestion = {"trial": number, "values": values}
         return suggestion if parent is None else suggestion | {PARENT: parent._asdict()}
 
-    @property
-    def exhausted(self) -> bool:
-        """Whether every trial has been handed out."""
-        self._open()
-        return not self._abandoned and self._n_made >= self._num_trials
-
     def trials(self) -> list[JournalTrial]:
         """Return the study's own trials by number."""
         self._open()

@@ -109,16 +109,6 @@ class SchedulerSettings(Settings):
         0.25, gt=0.0, le=0.5, description="Share of trials that copies replace each time (pbt)."
     )
 
-    @property
-    def halves(self) -> bool:
-        """Whether the rule is successive halving."""
-        return self.kind in {"asha", "hyperband"}
-
-    @property
-    def holds(self) -> bool:
-        """Whether trials may be held for a while: halving and populations do that."""
-        return self.halves or self.kind == "pbt"
-
 
 class ResourceSettings(Settings):
     """What one trial occupies."""

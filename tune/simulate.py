@@ -1,16 +1,15 @@
 """Searches replayed on recorded learning curves, with a virtual clock and no Ray.
 
-Rules that stop trials are the very objects that a study asks, samplers the very ones that its
+Schedulers are the very objects that a study hands to Ray Tune, samplers the very ones that its
 searcher asks. A sampler's draw is answered by the recorded trial that is nearest to it and has not
 run yet.
 """
 
 import heapq
 import random
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import optuna
 from optuna.trial import Trial, TrialState
@@ -18,10 +17,9 @@ from ray.tune.schedulers import TrialScheduler
 
 from tune.curves import Curve, Curves
 from tune.draft import draw_allowed
-from tune.halving import Verdict
 from tune.points import PointSampler
 from tune.samplers import Algorithm, Samplers
-from tune.schedulers import CLOCK, BareTrial, Brackets, make_scheduler
+from tune.schedulers import CLOCK, BareTrial, make_scheduler
 from tune.settings import SchedulerSettings
 
 _METRIC = "value"
@@ -44,7 +42,7 @@ class Strategy:
     def name(self) -> str:
         """The two in words, such as ``tpe + asha 5:3``."""
         kind, grace = self.scheduler.kind, self.scheduler.grace_period
-        factor = f":{self.scheduler.reduction_factor:g}" if self.scheduler.halves else ""
+        factor = f":{self.scheduler.reduction_factor:g}" if kind in ("asha", "hyperband") else ""
         return f"{self.algorithm} + {kind}" + ("" if kind == "none" else f" {grace}{factor}")
 
 
@@ -54,8 +52,7 @@ class Replay:
 
     Attributes:
         steps: Training seconds spent so far, over all workers, and the best value among trials that
-            had ended by then; only where the value grew. A trial that was stopped, or was held to
-            the end, cannot win.
+            had ended by then; only where the value grew. A trial that was stopped cannot win.
         spent_s: Training seconds in all.
         wall_s: Virtual seconds from the first start to the last report.
         n_started: Trials that were started.
@@ -99,70 +96,12 @@ def replay(
     return _Search(curves, strategy, seed, num_trials or len(curves.curves)).run(workers, budget_s)
 
 
-class _Rule(Protocol):
-    """What decides about trials, which it knows by their numbers."""
-
-    def report(self, number: int, epoch: int, value: float, *, done: bool) -> Verdict:
-        """Enter a report; `done`: its trial has run to its end, and nothing is to be decided."""
-
-    def settle(self, *, last: bool = False) -> tuple[list[int], list[int]]:
-        """Decide about the trials that are held: see `tune.halving.Halving.settle`."""
-
-
-class _Halves:
-    """Successive halving."""
-
-    def __init__(self, brackets: Brackets) -> None:
-        self._brackets = brackets
-
-    def report(self, number: int, epoch: int, value: float, *, done: bool) -> Verdict:
-        return "on" if done else self._brackets.of(number).report(number, epoch, value)
-
-    def settle(self, *, last: bool = False) -> tuple[list[int], list[int]]:
-        return self._brackets.settle(last=last)
-
-
-class _HoldsNone:
-    """A scheduler of Ray Tune's kind, which lets a trial go on or stops it."""
-
-    def __init__(self, scheduler: TrialScheduler) -> None:
-        self._scheduler = scheduler
-
-    def report(self, number: int, epoch: int, value: float, *, done: bool) -> Verdict:
-        bare: Any = BareTrial(number)
-        result = {CLOCK: epoch, _METRIC: value}
-        self._scheduler.on_trial_add(_NO_RAY, bare)  # counts once
-        # Ray Tune does not ask a scheduler about the result that ends a trial.
-        decision = (
-            TrialScheduler.CONTINUE
-            if done
-            else self._scheduler.on_trial_result(_NO_RAY, bare, result)
-        )
-        stops = decision == TrialScheduler.STOP
-        if done or stops:
-            self._scheduler.on_trial_complete(_NO_RAY, bare, result)
-        return "stop" if stops else "on"
-
-    def settle(self, *, last: bool = False) -> tuple[list[int], list[int]]:
-        return [], []
-
-
-def _rule(settings: SchedulerSettings, max_epochs: int) -> _Rule:
-    if settings.halves:
-        return _Halves(Brackets(settings, max_epochs=max_epochs))
-    return _HoldsNone(make_scheduler(settings, metric=_METRIC))
-
-
 @dataclass
-class _Begun:
+class _Running:
     trial: Trial
+    bare: BareTrial
     curve: Curve
     done: int = 0
-
-    @property
-    def next_s(self) -> float:
-        """Seconds to its next report."""
-        return self.curve.reports[self.done][2]
 
 
 class _Search:
@@ -177,45 +116,41 @@ class _Search:
         self._samplers = Samplers(
             strategy.algorithm, curves.space, seed=seed, num_trials=self._num_trials
         )
-        self._rule = _rule(strategy.scheduler, curves.max_epochs)
-        self._held: dict[int, _Begun] = {}
-        self._released: deque[_Begun] = deque()
+        self._scheduler = make_scheduler(
+            strategy.scheduler,
+            metric=_METRIC,
+            max_epochs=curves.max_epochs,
+            num_trials=self._num_trials,
+        )
 
     def run(self, workers: int, budget_s: float) -> Replay:
-        queue: list[tuple[float, int, _Begun]] = []
+        queue: list[tuple[float, int, _Running]] = []
         now = spent = 0.0
         best = float("-inf")
         steps: list[tuple[float, float]] = []
 
-        def proceed(begun: _Begun) -> None:
-            heapq.heappush(queue, (now + begun.next_s, begun.trial.number, begun))
+        def proceed(running: _Running | None) -> None:
+            running = running or self._next()
+            if running is not None:
+                seconds = running.curve.reports[running.done][2]
+                heapq.heappush(queue, (now + seconds, running.trial.number, running))
 
-        def fill() -> None:
-            while len(queue) < workers and (begun := self._next()):
-                proceed(begun)
-
-        fill()
+        for _ in range(workers):
+            proceed(None)
         while queue and spent < budget_s:
-            now, _, begun = heapq.heappop(queue)
-            spent += begun.next_s
-            verdict, finished = self._report(begun)
-            if finished and begun.curve.best > best and spent <= budget_s:
-                best = begun.curve.best
+            now, _, running = heapq.heappop(queue)
+            spent += running.curve.reports[running.done][2]
+            goes_on, finished = self._report(running)
+            if finished and running.curve.best > best and spent <= budget_s:
+                best = running.curve.best
                 steps.append((spent, best))
-            if verdict == "on" and not finished:
-                proceed(begun)
-            fill()
+            proceed(running if goes_on else None)
         return Replay(tuple(steps), spent, now, self._started, self._finished)
 
-    def _next(self) -> _Begun | None:
-        """Return what trains next: a trial that goes on, or else a new one, or else none."""
-        if not self._released and self._started == self._num_trials:
-            self._settle(last=True)
-        if self._released:
-            return self._released.popleft()
-        return self._start() if self._started < self._num_trials else None
-
-    def _start(self) -> _Begun:
+    def _next(self) -> _Running | None:
+        """Start the next trial, if there is one."""
+        if self._started >= self._num_trials:
+            return None
         number = self._started
         self._started += 1
         self._study.sampler = PointSampler({})
@@ -224,7 +159,9 @@ class _Search:
         self._left.remove(curve)
         self._study.sampler = PointSampler(self._space.encode(curve.values))
         self._space.suggest(trial)
-        return _Begun(trial, curve)
+        bare = BareTrial(number)
+        self._scheduler.on_trial_add(_NO_RAY, bare)  # type: ignore[arg-type]
+        return _Running(trial, bare, curve)
 
     def _choose(self, trial: Trial, number: int) -> Curve:
         if self._strategy.algorithm == "random":
@@ -241,29 +178,28 @@ class _Search:
         wanted = self._space.decode(drawn)
         return min(self._left, key=lambda curve: self._space.distance(curve.values, wanted))
 
-    def _report(self, begun: _Begun) -> tuple[Verdict, bool]:
-        """Tell one report to all; return what becomes of the trial, and whether it is finished."""
-        epoch, value, _ = begun.curve.reports[begun.done]
-        begun.done += 1
-        begun.trial.report(value, step=epoch)
-        finished = begun.done == len(begun.curve.reports)
-        number = begun.trial.number
-        verdict = self._rule.report(number, epoch, value, done=finished)
+    def _report(self, running: _Running) -> tuple[bool, bool]:
+        """Tell one report to all; return whether the trial goes on, and whether it ran to its end.
+
+        Ray Tune does not ask the scheduler about the result that ends a trial.
+        """
+        epoch, value, _ = running.curve.reports[running.done]
+        running.done += 1
+        result = {CLOCK: epoch, _METRIC: value}
+        running.trial.report(value, step=epoch)
+        finished = running.done == len(running.curve.reports)
+        bare: Any = running.bare
+        if not finished:
+            decision = self._scheduler.on_trial_result(_NO_RAY, bare, result)
+            if decision != TrialScheduler.STOP:
+                return True, False
+        self._scheduler.on_trial_complete(_NO_RAY, bare, result)
         if finished:
             self._finished += 1
-            self._study.tell(begun.trial, begun.curve.best)
-        elif verdict == "stop":
-            self._study.tell(begun.trial, state=TrialState.PRUNED)
-        elif verdict == "hold":
-            self._held[number] = begun
-        self._settle()
-        return verdict, finished
-
-    def _settle(self, *, last: bool = False) -> None:
-        on, out = self._rule.settle(last=last)
-        self._released.extend(self._held.pop(number) for number in on)
-        for number in out:
-            self._study.tell(self._held.pop(number).trial, state=TrialState.PRUNED)
+            self._study.tell(running.trial, running.curve.best)
+        else:
+            self._study.tell(running.trial, state=TrialState.PRUNED)
+        return False, finished
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ from tune.progress import say
 from tune.recorder import MlflowRecorder
 from tune.result import StudyResult, TrialRecord
 from tune.runtime import Runtime, ray_runtime
-from tune.schedulers import decision_epochs, halving_epochs
+from tune.schedulers import decision_epochs
 from tune.search import run_trials
 from tune.settings import StudySettings
 from tune.space import Space
@@ -246,7 +246,6 @@ class _Study:
             decision_epochs(sweep.scheduler, settings.max_epochs()),
             *([growth.at] if growth else []),
             stopped=[trial.reports for trial in trials if trial.state == "PRUNED"],
-            halved_at=halving_epochs(sweep.scheduler, settings.max_epochs()),
         )
         warning = warning_of(early)
         self._notes += restart_notes(self._recorder.n_restarts, self._recorder.n_hangs)

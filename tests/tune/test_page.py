@@ -165,25 +165,6 @@ def test_few_trials_have_no_chart_and_no_correlation(result: StudyResult) -> Non
     assert "<polyline" not in render(bare, TRIALS[3:])
 
 
-def test_halvings_are_compared_with_the_next_and_the_page_says_so(result: StudyResult) -> None:
-    early = [
-        RankCorrelation(1, 0.57, 27, n_stopped=69, range_ratio=2.3, until=4),
-        RankCorrelation(4, 0.69, 7, until=16),
-        RankCorrelation(16, 0.75, 5, n_stopped=2),
-    ]
-    halved = dataclasses.replace(result, early=early)
-    line = (
-        "rank correlation of trials: "
-        "0.57 at epoch 1 with their order at epoch 4 (96 trials, of which 27 came there), "
-        "0.69 at epoch 4 with their order at epoch 16 (7 trials), "
-        "0.75 at epoch 16 with their final order (7 trials, of which 5 finished)"
-    )
-    assert early_line(halved) == line
-    assert line in " ".join(render(halved, TRIALS).split())
-    assert line.split()[-1] in _shown(halved)
-    assert [each["until"] for each in halved.as_json()["early"]] == [4, 16, None]
-
-
 def test_a_front_and_its_limits(result: StudyResult, tmp_path: Path) -> None:
     goals = Goals(
         (Objective("val/auc", "max"), Objective("item_vector_bytes", "min")),

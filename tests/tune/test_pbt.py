@@ -237,7 +237,7 @@ class TestRefusals:
 
     def test_a_scheduler_alone(self):
         with pytest.raises(ValueError, match=r"tune\.pbt"):
-            make_scheduler(SchedulerSettings(kind="pbt"), metric="v")
+            make_scheduler(SchedulerSettings(kind="pbt"), metric="v", max_epochs=20, num_trials=8)
 
 
 def undisturbed_sweep(result):

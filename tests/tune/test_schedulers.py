@@ -1,4 +1,4 @@
-"""Schedulers that hold no trial, on a fake clock and once in a real Ray; others: test_halving."""
+"""Schedulers on a fake clock, and each of them once in a real Ray."""
 
 import os
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ from ray.tune.schedulers import TrialScheduler
 
 from hbpr.settings.models import TrialSettings
 from tune.journal import JournalTrial, read_journal
-from tune.schedulers import make_scheduler
+from tune.schedulers import bracket_of, make_scheduler
 from tune.searcher import OptunaSearcher
 from tune.settings import SchedulerSettings
 from tune.space import Space
@@ -18,7 +18,6 @@ from tune.space_check import check_space
 
 METRIC = "val/ndcg_at_10"
 PERIOD = 5
-LAST = 45
 
 
 @dataclass(frozen=True)
@@ -37,10 +36,17 @@ class FakeTrial:
 class Clock:
     """Runs trials side by side, one evaluation period at a time, without Ray."""
 
-    def __init__(self, kind, *, before=(), **options):
+    def __init__(self, kind, *, max_epochs=45, num_trials=3, given=False, before=(), **options):
         settings = SchedulerSettings(kind=kind, **{"grace_period": 5, **options})
-        self.scheduler = make_scheduler(settings, metric=METRIC, before=before)
-        self.first = len(before)
+        self.scheduler = make_scheduler(
+            settings,
+            metric=METRIC,
+            max_epochs=max_epochs,
+            num_trials=num_trials,
+            given=given,
+            before=before,
+        )
+        self.max_epochs, self.first = max_epochs, len(before)
         self.lived = {}
 
     def run(self, values, *, shape=lambda value, epoch: value):
@@ -51,23 +57,44 @@ class Clock:
             self.scheduler.on_trial_add(None, trial)
             self.lived[trial] = 0
         running = dict(trials)
-        for epoch in range(PERIOD, LAST + 1, PERIOD):
+        for epoch in range(PERIOD, self.max_epochs + 1, PERIOD):
             for trial, value in list(running.items()):
                 result = {"epoch": epoch, METRIC: shape(value, epoch)}
                 decision = self.scheduler.on_trial_result(None, trial, result)
                 assert decision != TrialScheduler.PAUSE
                 self.lived[trial] = epoch
-                if decision == TrialScheduler.STOP or epoch == LAST:
+                if decision == TrialScheduler.STOP or epoch == self.max_epochs:
                     self.scheduler.on_trial_complete(None, trial, result)
                     del running[trial]
         return [self.lived[trial] for trial in trials]
 
 
 class TestFakeClock:
-    def test_median_lets_the_grace_period_pass(self):
-        clock = Clock("median", grace_period=20)
-        assert clock.run([0.5, 0.6, 0.7]) == [45, 45, 45]
-        assert clock.run([0.1]) == [20]
+    def test_asha_keeps_a_third_at_every_rung(self):
+        # best first: every later one meets a full rung; rungs are at 5, 15 and 45
+        lived = Clock("asha", reduction_factor=3).run([0.9 - 0.1 * i for i in range(9)])
+        assert lived[0] == 45
+        assert lived.count(5) >= 5
+        assert lived == sorted(lived, reverse=True)
+
+    def test_of_many_trials_the_first_is_no_exception(self):
+        worst_first = [0.1 * i for i in range(1, 10)]
+        few = Clock("asha", reduction_factor=3, num_trials=26).run(worst_first)
+        many = Clock("asha", reduction_factor=3, num_trials=27).run(worst_first)
+        given = Clock("asha", reduction_factor=3, num_trials=27, given=True).run(worst_first)
+        assert few == given == [45] * 9
+        assert many == [5, 5, *[45] * 7]
+
+    def test_asha_lets_the_grace_period_pass(self):
+        lived = Clock("asha", grace_period=20, reduction_factor=2).run([0.9, 0.8, 0.7, 0.1, 0.05])
+        assert min(lived) == 20
+
+    def test_asha_acts_at_the_first_report_after_a_rung(self):
+        lived = Clock("asha", grace_period=7, reduction_factor=3).run([0.9, 0.1, 0.05, 0.04])
+        assert lived[1:] == [10, 10, 10]
+
+    def test_asha_never_stops_a_single_trial(self):
+        assert Clock("asha").run([0.1]) == [45]
 
     def test_median_stops_what_is_below_the_median(self):
         clock = Clock("median")
@@ -86,30 +113,57 @@ class TestFakeClock:
     def test_none_stops_nothing(self):
         assert Clock("none").run([0.9, 0.1, 0.0]) == [45, 45, 45]
 
-    @pytest.mark.parametrize("kind", ["asha", "hyperband", "pbt"])
-    def test_rules_that_hold_trials_are_made_elsewhere(self, kind):
-        with pytest.raises(ValueError, match=f"{kind} holds trials; see tune.asha and tune.pbt"):
-            Clock(kind)
+    def test_a_grace_period_beyond_the_last_epoch_stops_nothing_early(self):
+        assert Clock("asha", max_epochs=10, grace_period=50).run([0.9, 0.1, 0.0]) == [10, 10, 10]
 
-    def test_a_resumed_study_compares_with_trials_that_ended(self):
+    @pytest.mark.parametrize("kind", ["asha", "hyperband", "median"])
+    def test_a_resumed_study_compares_with_trials_that_ended(self, kind):
         good = dict.fromkeys(range(5, 50, 5), 0.8)
         before = [JournalTrial(i, {}, "COMPLETE", 0.8, good, None) for i in range(4)]
         before += [JournalTrial(i, {}, "FAIL", None, {}, None) for i in (4, 5)]
-        assert Clock("median").run([0.1]) == [45]
-        assert Clock("median", before=before).run([0.1]) == [5]
+        assert Clock(kind).run([0.1]) == [45]
+        assert Clock(kind, before=before).run([0.1]) == [5]
+
+    def test_hyperband_stops_later_in_later_brackets(self):
+        values = [0.99 - 0.01 * i for i in range(30)]
+        lived = Clock("hyperband", reduction_factor=3).run(values)
+        # brackets halve first at 5, 15 and 45 epochs; the best trial of each goes to the end
+        for bracket, first in enumerate((5, 15, 45)):
+            own = [e for i, e in enumerate(lived) if bracket_of(i, 3, 3.0) == bracket]
+            assert own[0] == 45
+            assert min(own) == first
+
+    @pytest.mark.parametrize(("max_epochs", "factor"), [(243, 3.0), (1000, 10.0)])
+    def test_a_last_bracket_without_a_rung_stops_nothing(self, max_epochs, factor):
+        rule = SchedulerSettings(kind="hyperband", grace_period=1, reduction_factor=factor)
+        scheduler = make_scheduler(rule, metric=METRIC, max_epochs=max_epochs, num_trials=400)
+        last = len(scheduler.rule._brackets) - 1
+        number = next(n for n in range(400) if bracket_of(n, last + 1, factor) == last)
+        trial = FakeTrial(number)
+        scheduler.on_trial_add(None, trial)
+        told = [scheduler.on_trial_result(None, trial, {"epoch": e, METRIC: 0.1}) for e in (1, 5)]
+        assert told == [TrialScheduler.CONTINUE] * 2
+
+    def test_shares_of_brackets_are_hyperbands(self):
+        brackets = [bracket_of(number, 3, 3.0) for number in range(110)]
+        assert [brackets.count(s) for s in range(3)] == [60, 30, 20]
+        assert {bracket_of(number, 1, 3.0) for number in range(9)} == {0}
 
     def test_global_random_numbers_are_left_alone(self):
         state = np.random.get_state()[1].tolist()  # noqa: NPY002
-        Clock("median").run([0.1, 0.2, 0.3, 0.4])
+        Clock("asha").run([0.1, 0.2])
+        Clock("hyperband").run([0.1, 0.2])
         assert np.random.get_state()[1].tolist() == state  # noqa: NPY002
 
 
 class Driver:
     """A study's driver without Ray: what the journal knows survives it, the scheduler does not."""
 
-    def __init__(self, curves):
+    EPOCHS = 45
+
+    def __init__(self, kind, curves):
         self.curves = curves
-        self.settings = SchedulerSettings(kind="median", grace_period=5)
+        self.settings = SchedulerSettings(kind=kind, grace_period=5, reduction_factor=3)
         self.trials = {
             number: JournalTrial(number, {}, "RUNNING", None, {}, None)
             for number in range(len(curves))
@@ -119,7 +173,12 @@ class Driver:
     def start(self, checkpoints):
         """Begin a sitting, in which every unfinished trial goes on from its checkpoint."""
         self.scheduler = make_scheduler(
-            self.settings, metric=METRIC, before=list(self.trials.values())
+            self.settings,
+            metric=METRIC,
+            max_epochs=self.EPOCHS,
+            num_trials=len(self.trials),
+            given=True,
+            before=list(self.trials.values()),
         )
         self.at = dict.fromkeys(self.trials, 0) | checkpoints
 
@@ -136,43 +195,76 @@ class Driver:
             result = {"epoch": epoch, METRIC: self.curves[number] * (1 + epoch / 100)}
             trial.reports.setdefault(epoch, result[METRIC])
             stopped = False
-            if epoch < LAST:
+            if epoch < self.EPOCHS:
                 decision = self.scheduler.on_trial_result(None, fake, result)
                 stopped = decision == TrialScheduler.STOP
-            if stopped or epoch == LAST:
+            if stopped or epoch == self.EPOCHS:
                 self.scheduler.on_trial_complete(None, fake, result)
                 state = "PRUNED" if stopped else "COMPLETE"
                 self.trials[number] = replace(trial, state=state)
 
-    def known(self):
-        """Return the epochs that the rule has heard of, by trial."""
-        results = self.scheduler.rule._results
-        return {trial.number: [told["epoch"] for told in results[trial]] for trial in results}
+    def rungs(self):
+        return [
+            [(milestone, dict(sorted(told.items()))) for milestone, told in bracket._rungs]
+            for bracket in self.scheduler.rule._brackets
+        ]
 
 
 class TestResumed:
-    """The scheduler of a resumed study hears nothing twice."""
+    """The scheduler of a resumed study knows what an undisturbed one does, and nothing twice."""
 
     CURVES = (0.5, 0.9, 0.3, 0.8, 0.6, 0.7, 0.2, 0.85, 0.4)
 
-    def test_a_report_is_heard_once(self):
-        driver = Driver(self.CURVES)
+    @pytest.mark.parametrize("kind", ["asha", "hyperband"])
+    @pytest.mark.parametrize("back", [0, 5, 15])
+    def test_rungs(self, kind, back):
+        undisturbed, resumed = Driver(kind, self.CURVES), Driver(kind, self.CURVES)
+        for _ in range(9):
+            undisturbed.tick()
+        for _ in range(4):
+            resumed.tick()
+        before = resumed.rungs()
+        resumed.start({number: max(0, at - back) for number, at in resumed.at.items()})
+        assert resumed.rungs() == before
+        for _ in range(9):
+            resumed.tick()
+        assert resumed.rungs() == undisturbed.rungs()
+        assert resumed.trials == undisturbed.trials
+
+    def test_a_late_report_enters_no_rung_below_the_checkpoint(self):
+        driver = Driver("asha", self.CURVES[:1])
+        for _ in range(2):
+            driver.tick()
+        driver.start({0: 10})
+        for _ in range(2):
+            driver.tick()
+        ((_, (_, at_15), (_, at_5)),) = driver.rungs()
+        assert at_5 == {"journal-0": pytest.approx(0.5 * 1.05)}
+        assert at_15 == {"journal-0": pytest.approx(0.5 * 1.15)}
+
+    def test_the_median_rule_hears_a_report_once(self):
+        driver = Driver("median", self.CURVES)
         for _ in range(3):
             driver.tick()
-        known = driver.known()
+        known = {
+            t.number: [r["epoch"] for r in rs] for t, rs in driver.scheduler.rule._results.items()
+        }
         driver.start({number: max(0, at - 10) for number, at in driver.at.items()})
         driver.tick()
         driver.tick()
-        assert driver.known() == known
-        assert any(known.values())
+        again = {
+            t.number: [r["epoch"] for r in rs] for t, rs in driver.scheduler.rule._results.items()
+        }
+        assert again == known
 
     def test_a_trial_that_a_fault_started_again(self):
-        driver = Driver((0.5,))
+        scheduler = Driver("asha", (0.5,)).scheduler
         trial = FakeTrial(0)
         for epoch, value in ((5, 0.5), (10, 0.6), (5, 0.5), (10, 0.6)):
-            driver.scheduler.on_trial_add(None, trial)  # Ray adds a trial again after a crash
-            driver.scheduler.on_trial_result(None, trial, {"epoch": epoch, METRIC: value})
-        assert driver.known() == {0: [5, 10]}
+            scheduler.on_trial_add(None, trial)  # Ray adds a trial again after a crash
+            scheduler.on_trial_result(None, trial, {"epoch": epoch, METRIC: value})
+        (bracket,) = scheduler.rule._brackets
+        assert [told for _, told in bracket._rungs] == [{}, {}, {"journal-0": 0.5}]
 
 
 class Curve(ray_tune.Trainable):
@@ -201,19 +293,21 @@ class Curve(ray_tune.Trainable):
 
 @pytest.mark.ray
 @pytest.mark.usefixtures("shared_ray")
-@pytest.mark.parametrize("kind", ["median", "none"])
+@pytest.mark.parametrize("kind", ["asha", "median", "hyperband"])
 def test_in_ray(tmp_path, kind):
     heights = [0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.15, 0.1, 0.05, 0.01]
     space = check_space(Space.parse({"optimizer.lr": heights}), TrialSettings())
     searcher = OptunaSearcher(
         space, folder=tmp_path / "study", study_id="s", metric=METRIC, algorithm="grid"
     )
-    settings = SchedulerSettings(kind=kind, grace_period=5)
+    settings = SchedulerSettings(kind=kind, grace_period=5, reduction_factor=3)
     ray_tune.run(
         Curve,
         num_samples=len(heights),
         search_alg=searcher,
-        scheduler=make_scheduler(settings, metric=METRIC),
+        scheduler=make_scheduler(
+            settings, metric=METRIC, max_epochs=30, num_trials=len(heights), given=True
+        ),
         max_concurrent_trials=2,
         resources_per_trial={"cpu": 1},
         reuse_actors=True,
@@ -231,4 +325,4 @@ def test_in_ray(tmp_path, kind):
         ends_at = max(trial.reports)
         assert (ends_at == 30) == (trial.state == "COMPLETE")
         assert trial.reports == dict.fromkeys(range(PERIOD, ends_at + 1, PERIOD), trial.value)
-    assert bool(pruned) == (kind == "median")
+    assert pruned

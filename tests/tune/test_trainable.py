@@ -184,4 +184,4 @@ def test_epochs_at_which_a_scheduler_decides_are_evaluated(
     trial.setup({"trial": 0, "values": {}})
     results = all_steps(trial)
     assert [result["epoch"] for result in results] == [1, 2, 4, 5]
-    assert curve(results)[1:] == curve(all_steps(start(data, tmp_path / "without")))
+    assert curve(results)[1:] == curve(all_steps(start(data, tmp_path)))
