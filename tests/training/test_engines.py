@@ -158,7 +158,7 @@ class TestKnownAnswer:
         )
         for _ in range(14):
             trained.train_epoch(lr)
-        assert board.hits(trained.model) > 0.95
+        assert board.hits(trained.model) > 0.9
 
     @pytest.mark.parametrize("engine", ["fused", "autograd"])
     @pytest.mark.parametrize(
@@ -198,8 +198,7 @@ class TestOneStepIsTheSameInBothEngines:
 
     @pytest.mark.parametrize(
         ("features", "rule"),
-        # with Adagrad the fused engine squares each part of a shared row's gradient by itself
-        [("identity", "sgd"), ("both", "sgd"), ("identity", "adagrad")],
+        [("identity", "sgd"), ("both", "sgd"), ("identity", "adagrad"), ("both", "adagrad")],
     )
     def test_with_one_negative(self, data_of, build, loss, item_bias, features, rule) -> None:
         before, moved = self._step(data_of, build, loss, item_bias, features, rule, n=1, lr=0.1)

@@ -15,6 +15,7 @@ from hbpr.training.fused import hybrid, onehot
 from hbpr.training.fused.copies import Copies, Shared, rounds_of, shares
 from hbpr.training.fused.gradients import CODES
 from hbpr.training.fused.pools import follow, make_pools, places_of
+from hbpr.training.fused.sharing import part, stride_of
 from hbpr.training.losses import harmonic_numbers
 from hbpr.training.visits import visits
 
@@ -62,13 +63,12 @@ class FusedEngine(Engine):
         ]
         users, items = data.user_features, data.item_features
         self._loop = onehot.train_blocks
-        self._features: tuple[NDArray[Any], ...] = ()
+        self._features: tuple[Any, ...] = ()
         if not (users.is_identity and items.is_identity):
             self._loop = hybrid.train_blocks
-            self._features = (
-                *(users.indptr, users.indices, users.values),
-                *(items.indptr, items.indices, items.values),
-            )
+            stride = stride_of(data.train.n_pairs, adagrad=adagrad)
+            met = stride * (1 + training.negatives.per_positive)
+            self._features = (part(users, stride), part(items, met), stride)
         self._rng = np.random.default_rng(training.seed)
         self._pools = make_pools(training.negatives, data)
         self._places = places_of(data, self._pools)

@@ -1,7 +1,8 @@
 """The compiled epoch where users and items are sums of the vectors of their features.
 
 The loop is that of `onehot`; a row of a user or an item is here the weighted sum of its features'
-rows, and a step goes to each of them in proportion to its weight.
+rows. Its own feature moves with every triple, those that it shares with others once in a while (see
+`sharing`).
 """
 
 from collections.abc import Callable
@@ -12,29 +13,29 @@ import numpy as np
 from numba import njit
 
 from hbpr.training.fused.draws import draw_ahead, mark_positives, order_positives
-from hbpr.training.fused.gradients import FAST, WARP, inverse_root, slopes
+from hbpr.training.fused.gradients import FAST, WARP, slopes
 from hbpr.training.fused.onehot import AHEAD
+from hbpr.training.fused.sharing import keep, move
+from hbpr.training.fused.steps import adagrad_bias, adagrad_step, sgd_bias, sgd_step
 
 
 @njit(cache=True, inline="always", fastmath=set(FAST), error_model="numpy")
-def _combine(
-    weights: Any, indptr: Any, indices: Any, values: Any, row: Any, out: Any, k: Any
-) -> None:
-    """Write the weighted sum of the feature vectors of `row` to ``out[k]``."""
+def _compose(W: Any, shared: Any, kept: Any, row: Any, out: Any, k: Any) -> None:
+    """Write the vector of a row to ``out[k]``."""
+    own, weight, vectors = shared.own[row], shared.weight[row], kept.vectors
     for f in range(out.shape[1]):
-        out[k, f] = np.float32(0.0)
-    for entry in range(indptr[row], indptr[row + 1]):
-        feature = indices[entry]
-        value = values[entry]
+        out[k, f] = weight * W[own, f]
+    for entry in range(shared.indptr[row], shared.indptr[row + 1]):
+        s, weight = shared.sums[entry], shared.weights[entry]
         for f in range(out.shape[1]):
-            out[k, f] += value * weights[feature, f]
+            out[k, f] += weight * vectors[s, f]
 
 
 @njit(cache=True, inline="always", fastmath=set(FAST), error_model="numpy")
-def _combine_bias(b: Any, indptr: Any, indices: Any, values: Any, row: Any) -> Any:
-    total = np.float32(0.0)
-    for entry in range(indptr[row], indptr[row + 1]):
-        total += values[entry] * b[indices[entry]]
+def _bias(b: Any, shared: Any, kept: Any, row: Any) -> Any:
+    total = shared.weight[row] * b[shared.own[row]]
+    for entry in range(shared.indptr[row], shared.indptr[row + 1]):
+        total += shared.weights[entry] * kept.vectors[shared.sums[entry], 0]
     return total
 
 
@@ -47,54 +48,22 @@ def _inner(users: Any, rows: Any, k: Any) -> Any:
 
 
 @njit(cache=True, inline="always", fastmath=set(FAST), error_model="numpy")
-def _sgd(
-    weights: Any, indptr: Any, indices: Any, values: Any, row: Any, gradient: Any, lr: Any
-) -> None:
-    for entry in range(indptr[row], indptr[row + 1]):
-        feature = indices[entry]
-        step = lr * values[entry]
-        for f in range(gradient.shape[0]):
-            weights[feature, f] -= step * gradient[f]
+def _add(shared: Any, kept: Any, row: Any, steps: Any, k: Any) -> None:
+    """Add the gradient of a row to those of what it shares."""
+    gradients = kept.gradients
+    for entry in range(shared.indptr[row], shared.indptr[row + 1]):
+        s, weight = shared.sums[entry], shared.weights[entry]
+        kept.met[s] = True
+        for f in range(gradients.shape[1]):
+            gradients[s, f] += weight * steps[k, f]
 
 
 @njit(cache=True, inline="always", fastmath=set(FAST), error_model="numpy")
-def _adagrad(
-    weights: Any,
-    sums: Any,
-    indptr: Any,
-    indices: Any,
-    values: Any,
-    row: Any,
-    gradient: Any,
-    lr: Any,
-) -> None:
-    for entry in range(indptr[row], indptr[row + 1]):
-        feature = indices[entry]
-        value = values[entry]
-        for f in range(gradient.shape[0]):
-            g = value * gradient[f]
-            total = sums[feature, f] + g * g
-            sums[feature, f] = total
-            weights[feature, f] -= lr * g * inverse_root(total)
-
-
-@njit(cache=True, inline="always", fastmath=set(FAST), error_model="numpy")
-def _sgd_bias(
-    b: Any, indptr: Any, indices: Any, values: Any, row: Any, gradient: Any, lr: Any
-) -> None:
-    for entry in range(indptr[row], indptr[row + 1]):
-        b[indices[entry]] -= lr * values[entry] * gradient
-
-
-@njit(cache=True, inline="always", fastmath=set(FAST), error_model="numpy")
-def _adagrad_bias(
-    b: Any, sums: Any, indptr: Any, indices: Any, values: Any, row: Any, gradient: Any, lr: Any
-) -> None:
-    for entry in range(indptr[row], indptr[row + 1]):
-        feature = indices[entry]
-        g = values[entry] * gradient
-        sums[feature] += g * g
-        b[feature] -= lr * g * inverse_root(sums[feature])
+def _add_bias(shared: Any, kept: Any, row: Any, g: Any) -> None:
+    for entry in range(shared.indptr[row], shared.indptr[row + 1]):
+        s = shared.sums[entry]
+        kept.met[s] = True
+        kept.gradients[s, 0] += shared.weights[entry] * g
 
 
 def _train_blocks(
@@ -104,12 +73,9 @@ def _train_blocks(
     U2: Any,
     V2: Any,
     b2: Any,
-    user_indptr: Any,
-    user_indices: Any,
-    user_values: Any,
-    item_indptr: Any,
-    item_indices: Any,
-    item_values: Any,
+    user_shared: Any,
+    item_shared: Any,
+    stride: Any,
     indptr: Any,
     items: Any,
     places: Any,
@@ -132,59 +98,65 @@ def _train_blocks(
 ) -> Any:
     """Train on every positive of some blocks of users once; weights change in place.
 
-    Arguments and result are those of `onehot.train_blocks`, and the CSR arrays of the user and
-    item features; U, V and b have a row for each feature.
+    Arguments and result are those of `onehot.train_blocks`, and what users and items
+    share (`sharing.Shared`) and the triples between two steps of it; U, V and b have a row for each
+    feature.
     """
     n_users = indptr.shape[0] - 1
     d = U.shape[1]
-    drawn = np.empty((AHEAD, n_negatives * n_candidates), np.int64)
-    user_row = np.empty((1, d), np.float32)
-    rows = np.empty((n_negatives + 2, d), np.float32)  # negatives, the positive, a candidate
+    ahead = min(AHEAD, stride)
+    drawn = np.empty((ahead, n_negatives * n_candidates), np.int64)
+    chosen = np.empty(n_negatives + 1, np.int64)  # the negatives, then the positive
+    rows = np.empty((n_negatives + 2, d), np.float32)  # theirs, and that of a candidate
     biases = np.zeros(n_negatives + 1, np.float32)
-    own = n_negatives
-    candidate = n_negatives + 1
-    chosen = np.empty(n_negatives, np.int64)
     scores = np.empty(n_negatives, np.float32)
     falls = np.empty(n_negatives, np.float32)
     weights = np.ones(n_negatives, np.float32)
-    user_step = np.empty(d, np.float32)
-    item_step = np.empty(d, np.float32)
+    user_row = np.empty((1, d), np.float32)
+    steps = np.empty((2, d), np.float32)  # of the user, of an item
+    B, B2 = b.reshape((-1, 1)), b2.reshape((-1, 1))
+    kept_users, kept_items = keep(U, user_shared), keep(V, item_shared)
+    kept_biases = keep(B, item_shared)
+    choose = loss != WARP and n_candidates > 1
+    pending = 0
     total = 0.0
     for block in blocks:
         first = block * block_users
         last = min(first + block_users, n_users)
         mark_positives(known, first, last, indptr, places, True)
         n_pairs = order_positives(state, order, first, last, indptr, items, copies, n_places)
-        for start in range(0, n_pairs, AHEAD):
-            size = min(AHEAD, n_pairs - start)
+        for start in range(0, n_pairs, ahead):
+            size = min(ahead, n_pairs - start)
             draw_ahead(
                 state, drawn, order, start, size, first, known, indptr, places, pools, n_places
             )
             for c in range(size):
-                u = np.int64(order[start + c, 0])
-                i = np.int64(order[start + c, 1])
-                _combine(U, user_indptr, user_indices, user_values, u, user_row, 0)
-                _combine(V, item_indptr, item_indices, item_values, i, rows, own)
-                positive = _inner(user_row, rows, own)
+                u, i = np.int64(order[start + c, 0]), np.int64(order[start + c, 1])
+                _compose(U, user_shared, kept_users, u, user_row, 0)
+                _compose(V, item_shared, kept_items, i, rows, n_negatives)
+                positive = _inner(user_row, rows, n_negatives)
                 if biased:
-                    biases[own] = _combine_bias(b, item_indptr, item_indices, item_values, i)
-                    positive += biases[own]
+                    biases[n_negatives] = _bias(b, item_shared, kept_biases, i)
+                    positive += biases[n_negatives]
+                chosen[n_negatives] = i
                 for n in range(n_negatives):
+                    place = n_negatives + 1 if choose else n
                     highest = np.float32(-np.inf)
                     if loss == WARP:
                         weights[n] = np.float32(0.0)
                     for h in range(n_candidates):
                         j = drawn[c, n * n_candidates + h]
-                        _combine(V, item_indptr, item_indices, item_values, j, rows, candidate)
-                        score = _inner(user_row, rows, candidate)
+                        _compose(V, item_shared, kept_items, j, rows, place)
+                        score = _inner(user_row, rows, place)
                         bias = np.float32(0.0)
                         if biased:
-                            bias = _combine_bias(b, item_indptr, item_indices, item_values, j)
+                            bias = _bias(b, item_shared, kept_biases, j)
                             score += bias
                         if loss == WARP or h == 0 or not score <= highest:
                             chosen[n], highest, biases[n] = j, score, bias
-                            for f in range(d):
-                                rows[n, f] = rows[candidate, f]
+                            if choose:
+                                for f in range(d):
+                                    rows[n, f] = rows[place, f]
                         if loss == WARP and score > positive - np.float32(1.0):
                             weights[n] = harmonic[max(1, (n_places - 1) // (h + 1))]
                             break
@@ -192,38 +164,39 @@ def _train_blocks(
                 rise, found = slopes(loss, positive, scores, falls, weights)
                 total += found
                 for f in range(d):
-                    user_step[f] = regs[0] * user_row[0, f] - rise * rows[own, f]
-                    item_step[f] = regs[1] * rows[own, f] - rise * user_row[0, f]
-                if adagrad:
-                    _adagrad(V, V2, item_indptr, item_indices, item_values, i, item_step, lr)
-                else:
-                    _sgd(V, item_indptr, item_indices, item_values, i, item_step, lr)
-                if biased:
-                    g = regs[3] * biases[own] - rise
-                    if adagrad:
-                        _adagrad_bias(b, b2, item_indptr, item_indices, item_values, i, g, lr)
-                    else:
-                        _sgd_bias(b, item_indptr, item_indices, item_values, i, g, lr)
-                for n in range(n_negatives):
+                    steps[0, f] = regs[0] * user_row[0, f]
+                for n in range(n_negatives, -1, -1):
                     j = chosen[n]
-                    fall = falls[n]
+                    own, weight = item_shared.own[j], item_shared.weight[j]
+                    fall = falls[n] if n < n_negatives else -rise
+                    reg = regs[2] if n < n_negatives else regs[1]
                     for f in range(d):
-                        user_step[f] += fall * rows[n, f]
-                        item_step[f] = regs[2] * rows[n, f] + fall * user_row[0, f]
-                    if adagrad:
-                        _adagrad(V, V2, item_indptr, item_indices, item_values, j, item_step, lr)
-                    else:
-                        _sgd(V, item_indptr, item_indices, item_values, j, item_step, lr)
+                        steps[0, f] += fall * rows[n, f]
+                        steps[1, f] = reg * rows[n, f] + fall * user_row[0, f]
+                    _add(item_shared, kept_items, j, steps, 1)
+                    if weight != 0 and adagrad:
+                        adagrad_step(V, V2, own, steps, 1, weight, lr)
+                    elif weight != 0:
+                        sgd_step(V, own, steps, 1, weight, lr)
                     if biased:
                         g = regs[3] * biases[n] + fall
+                        _add_bias(item_shared, kept_biases, j, g)
                         if adagrad:
-                            _adagrad_bias(b, b2, item_indptr, item_indices, item_values, j, g, lr)
+                            adagrad_bias(b, b2, own, weight * g, lr)
                         else:
-                            _sgd_bias(b, item_indptr, item_indices, item_values, j, g, lr)
-                if adagrad:
-                    _adagrad(U, U2, user_indptr, user_indices, user_values, u, user_step, lr)
-                else:
-                    _sgd(U, user_indptr, user_indices, user_values, u, user_step, lr)
+                            sgd_bias(b, own, weight * g, lr)
+                own, weight = user_shared.own[u], user_shared.weight[u]
+                _add(user_shared, kept_users, u, steps, 0)
+                if weight != 0 and adagrad:
+                    adagrad_step(U, U2, own, steps, 0, weight, lr)
+                elif weight != 0:
+                    sgd_step(U, own, steps, 0, weight, lr)
+            pending += size
+            if pending >= stride or start + size == n_pairs:
+                move(U, U2, user_shared, kept_users, adagrad, lr)
+                move(V, V2, item_shared, kept_items, adagrad, lr)
+                move(B, B2, item_shared, kept_biases, adagrad, lr)
+                pending = 0
         mark_positives(known, first, last, indptr, places, False)
     return total
 

@@ -18,17 +18,18 @@ from hbpr.training.fused.gradients import (
     FAST,
     HINGE,
     WARP,
-    inverse_root,
     sigmoid,
     slopes,
     softplus,
 )
 from hbpr.training.fused.prefetch import prefetch_row
+from hbpr.training.fused.steps import adagrad_bias, adagrad_step, sgd_bias, sgd_step
 
 #: Positives whose negatives are drawn before the first of them is used.
 AHEAD: Final = 32
 #: Item vectors that take no more stay in the cache by themselves.
 _NEAR_BYTES: Final = 2**20
+_ONE: Final = np.float32(1.0)
 
 
 @njit(cache=True, inline="always", fastmath=set(FAST), error_model="numpy")
@@ -46,33 +47,6 @@ def _gap(users: Any, user: Any, items: Any, i: Any, j: Any) -> Any:
     for f in range(users.shape[1]):
         total += users[user, f] * (items[i, f] - items[j, f])
     return total
-
-
-@njit(cache=True, inline="always", fastmath=set(FAST), error_model="numpy")
-def _sgd_row(weights: Any, row: Any, steps: Any, k: Any, lr: Any) -> None:
-    for f in range(weights.shape[1]):
-        weights[row, f] -= lr * steps[k, f]
-
-
-@njit(cache=True, inline="always", fastmath=set(FAST), error_model="numpy")
-def _adagrad_row(weights: Any, sums: Any, row: Any, steps: Any, k: Any, lr: Any) -> None:
-    """One step of Adagrad (Duchi, Hazan & Singer, JMLR 2011), entry by entry."""
-    for f in range(weights.shape[1]):
-        g = steps[k, f]
-        total = sums[row, f] + g * g
-        sums[row, f] = total
-        weights[row, f] -= lr * g * inverse_root(total)
-
-
-@njit(cache=True, inline="always", fastmath=set(FAST), error_model="numpy")
-def _sgd_bias(b: Any, item: Any, gradient: Any, lr: Any) -> None:
-    b[item] -= lr * gradient
-
-
-@njit(cache=True, inline="always", fastmath=set(FAST), error_model="numpy")
-def _adagrad_bias(b: Any, sums: Any, item: Any, gradient: Any, lr: Any) -> None:
-    sums[item] += gradient * gradient
-    b[item] -= lr * gradient * inverse_root(sums[item])
 
 
 @njit(cache=True, inline="always", fastmath=set(FAST), error_model="numpy")
@@ -244,9 +218,9 @@ def _train_blocks(
                 if n_negatives == 1:
                     if adagrad:
                         _gradients(U, V, u, i, j, rise, fall, regs, steps)
-                        _adagrad_row(U, U2, u, steps, 0, lr)
-                        _adagrad_row(V, V2, i, steps, 1, lr)
-                        _adagrad_row(V, V2, j, steps, 2, lr)
+                        adagrad_step(U, U2, u, steps, 0, _ONE, lr)
+                        adagrad_step(V, V2, i, steps, 1, _ONE, lr)
+                        adagrad_step(V, V2, j, steps, 2, _ONE, lr)
                     else:
                         _sgd_triple(U, V, u, i, j, rise, fall, lr, regs)
                 else:
@@ -254,9 +228,9 @@ def _train_blocks(
                         steps[0, f] = regs[0] * U[u, f] - rise * V[i, f]
                         steps[1, f] = regs[1] * V[i, f] - rise * U[u, f]
                     if adagrad:
-                        _adagrad_row(V, V2, i, steps, 1, lr)
+                        adagrad_step(V, V2, i, steps, 1, _ONE, lr)
                     else:
-                        _sgd_row(V, i, steps, 1, lr)
+                        sgd_step(V, i, steps, 1, _ONE, lr)
                     for n in range(n_negatives):
                         j = chosen[n]
                         fall = falls[n]
@@ -264,24 +238,24 @@ def _train_blocks(
                             steps[0, f] += fall * V[j, f]
                             steps[1, f] = regs[2] * V[j, f] + fall * U[u, f]
                         if adagrad:
-                            _adagrad_row(V, V2, j, steps, 1, lr)
+                            adagrad_step(V, V2, j, steps, 1, _ONE, lr)
                         else:
-                            _sgd_row(V, j, steps, 1, lr)
+                            sgd_step(V, j, steps, 1, _ONE, lr)
                         if biased and n + 1 < n_negatives:
                             if adagrad:
-                                _adagrad_bias(b, b2, j, regs[3] * b[j] + fall, lr)
+                                adagrad_bias(b, b2, j, regs[3] * b[j] + fall, lr)
                             else:
-                                _sgd_bias(b, j, regs[3] * b[j] + fall, lr)
+                                sgd_bias(b, j, regs[3] * b[j] + fall, lr)
                     if adagrad:
-                        _adagrad_row(U, U2, u, steps, 0, lr)
+                        adagrad_step(U, U2, u, steps, 0, _ONE, lr)
                     else:
-                        _sgd_row(U, u, steps, 0, lr)
+                        sgd_step(U, u, steps, 0, _ONE, lr)
                 if biased and adagrad:
-                    _adagrad_bias(b, b2, i, regs[3] * b[i] - rise, lr)
-                    _adagrad_bias(b, b2, j, regs[3] * b[j] + fall, lr)
+                    adagrad_bias(b, b2, i, regs[3] * b[i] - rise, lr)
+                    adagrad_bias(b, b2, j, regs[3] * b[j] + fall, lr)
                 elif biased:
-                    _sgd_bias(b, i, regs[3] * b[i] - rise, lr)
-                    _sgd_bias(b, j, regs[3] * b[j] + fall, lr)
+                    sgd_bias(b, i, regs[3] * b[i] - rise, lr)
+                    sgd_bias(b, j, regs[3] * b[j] + fall, lr)
         mark_positives(known, first, last, indptr, places, False)
     return total - np.log(likelihood)
 
