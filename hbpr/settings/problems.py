@@ -54,12 +54,15 @@ def describe(
         model_class: The schema; nearest keys are looked up in it.
         place: Gives the place of a dotted key in words, the key included.
     """
-    lines = []
+    found: dict[str, list[str]] = {}
     for problem in error.errors(include_url=False):
-        loc = problem["loc"]
+        # a value of several types is named once a type, as in ("start_with", 0, "dict[str,any]")
+        loc = [part for part in problem["loc"] if "[" not in str(part)]
         key = ".".join(str(part) for part in loc)
-        where = place(key)
-        text = _sentence(problem, model_class, loc)
+        found.setdefault(key, []).append(_sentence(problem, model_class, loc))
+    lines = []
+    for key, sentences in found.items():
+        where, text = place(key), _either(*sentences)
         lines.append(f"{where}: {text}" if where else text)
     return mask_secrets("\n".join(lines))
 
@@ -97,6 +100,13 @@ def _sentence(problem: Any, model_class: type[BaseModel], loc: Sequence[int | st
     rule = _RULES.get(kind) or re.sub(r"^[A-Z]\w* should\b", "must", problem["msg"])
     advice = ". Quote it." if kind == "string_type" and isinstance(value, int | float) else ""
     return f"{rule}, got {_shown(value)}{advice}"
+
+
+def _either(first: str, *others: str) -> str:
+    """Put the rules of one value, of which any would do, into one sentence."""
+    rule, got, rest = first.partition(", got ")
+    rules = [other.partition(", got ")[0].removeprefix("must be ") for other in others]
+    return ", or ".join([rule, *rules]) + got + rest
 
 
 def _near_key(model_class: type[BaseModel], loc: Sequence[int | str]) -> str:

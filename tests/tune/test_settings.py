@@ -128,6 +128,14 @@ def test_a_sweep_may_come_from_an_override(tmp_path):
     assert settings.sweep.space == {"optimizer.lr": [0.1, 0.2]}
 
 
+def test_a_value_of_two_types_has_one_line_with_both_rules(tmp_path):
+    path = study(tmp_path, "sweep: {space: {optimizer.lr: [0.1]}, start_with: [portfolo]}\n")
+    assert message(ConfigError, path).endswith(
+        "sweep.start_with.0: must be defaults or portfolio, or a section of `key: value` lines, "
+        "got 'portfolo'. Did you mean portfolio?"
+    )
+
+
 def test_errors_of_the_space_name_file_line_and_key(tmp_path):
     path = study(
         tmp_path, "sweep:\n  space:\n    optimizer.lr: {low: 0.1, high: 0.01, log: true}\n"
