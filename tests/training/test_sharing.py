@@ -7,13 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hbpr.data.interactions import Features
-from hbpr.training.fused.sharing import Shared, part, stride_of
+from hbpr.training.fused.sharing import Parted, part, stride_of
 
 #: So few visits that each shared feature stands alone, so many that whole patterns are kept.
 both_ways = pytest.mark.parametrize("visits", [0, 10**6], ids=["alone", "patterns"])
 
 
-def dense(shared: Shared, n_features: int) -> np.ndarray:
+def dense(shared: Parted, n_features: int) -> np.ndarray:
     """(rows, n_features) the features put together again."""
     n_rows, n_sums = len(shared.own), len(shared.starts) - 1
     columns = shared.features[shared.places]

@@ -99,7 +99,7 @@ def _train_blocks(
     """Train on every positive of some blocks of users once; weights change in place.
 
     Arguments and result are those of `onehot.train_blocks`, and what users and items
-    share (`sharing.Shared`) and the triples between two steps of it; U, V and b have a row for each
+    share (`sharing.Parted`) and the triples between two steps of it; U, V and b have a row for each
     feature.
     """
     n_users = indptr.shape[0] - 1
