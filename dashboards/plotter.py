@@ -12,7 +12,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from dashboards import figures
 from dashboards.records import FIXED, Records, read_records
 from hbpr.errors import ConfigError
-from hbpr.mlflow_store import default_tracking_uri
+from hbpr.tracking.store import default_tracking_uri
 
 if TYPE_CHECKING:
     from os import PathLike

@@ -10,8 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from hbpr.errors import ConfigError, TrackingError
-from hbpr.mlflow_store import find_experiment, open_client, tracking_error
 from hbpr.names import best_name
+from hbpr.tracking.store import find_experiment, open_client, tracking_error
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from hbpr.data import UserItemData, load_movielens
+    from hbpr.inference.system import RecommendationSystem
     from hbpr.models import MatrixFactorization, NeuMF
     from hbpr.pipeline import TrainingPipeline
-    from hbpr.recommender import RecommendationSystem
 
 __all__ = [
     "MatrixFactorization",
@@ -25,7 +25,7 @@ __all__ = [
 _HOMES: Final = {
     "MatrixFactorization": "hbpr.models",
     "NeuMF": "hbpr.models",
-    "RecommendationSystem": "hbpr.recommender",
+    "RecommendationSystem": "hbpr.inference.system",
     "TrainingPipeline": "hbpr.pipeline",
     "UserItemData": "hbpr.data",
     "load_movielens": "hbpr.data",

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from hbpr import mlflow_runs
 from hbpr.data import Interactions, UserItemData, load_data
 from hbpr.errors import ConfigError
-from hbpr.recommender import RecommendationSystem
+from hbpr.inference.system import RecommendationSystem
 from hbpr.settings.load import resolve_paths
 from hbpr.settings.models import TrialSettings
 from hbpr.settings.problems import describe
+from hbpr.tracking import run_log as mlflow_runs
 from hbpr.training import EpochReport, Trainer
 
 if TYPE_CHECKING:

@@ -59,7 +59,7 @@ def no_tracking_uri_of_another_test(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def empty_mlflow(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An MLflow database without a run; making one takes a second, copying it nothing."""
-    from hbpr.mlflow_store import open_client
+    from hbpr.tracking.store import open_client
 
     path = tmp_path_factory.mktemp("mlflow") / "empty.db"
     open_client(f"sqlite:///{path}")

@@ -4,7 +4,7 @@ import logging
 import sys
 
 from hbpr.cli.main import run
-from tune.commands import tune
+from tune.commands.tune import tune
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")

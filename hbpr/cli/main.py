@@ -24,18 +24,18 @@ class _Entry(NamedTuple):
 
 COMMANDS: Final = {
     "train": _Entry("hbpr.cli.train", "train", "Train one model with the settings of a file."),
-    "tune": _Entry("tune.commands", "tune", "Search for the best settings: run a study."),
-    "space": _Entry("tune.space_commands", "space", "Show a search space and sample settings."),
-    "study": _Entry("tune.study_commands", "study", "List, show, resume and sync studies."),
+    "tune": _Entry("tune.commands.tune", "tune", "Search for the best settings: run a study."),
+    "space": _Entry("tune.commands.space", "space", "Show a search space and sample settings."),
+    "study": _Entry("tune.commands.study", "study", "List, show, resume and sync studies."),
     "simulate": _Entry(
-        "tune.simulate_commands", "simulate", "Replay searches on recorded learning curves."
+        "tune.commands.simulate", "simulate", "Replay searches on recorded learning curves."
     ),
     "reproduce": _Entry(
         "hbpr.cli.reproduce", "reproduce", "Measure published results again, beside the published."
     ),
     "config": _Entry("hbpr.cli.config", "config", "Check a settings file, or print its schema."),
     "plot": _Entry("dashboards.commands", "plot", "Plot the runs of an experiment."),
-    "serve": _Entry("cluster.commands", "serve", "Answer recommendations over HTTP."),
+    "serve": _Entry("cluster.serving.command", "serve", "Answer recommendations over HTTP."),
 }
 
 _EPILOG: Final = """\b

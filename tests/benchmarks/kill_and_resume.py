@@ -20,8 +20,8 @@ from typing import Any
 
 import harness
 
-from tune.folder import read_settings
-from tune.journal import read_journal
+from tune.storage.folder import read_settings
+from tune.storage.journal import read_journal
 
 CONFIG = """
 data: {{source: synthetic, synthetic: {{n_users: 200, n_items: 100, n_shown: 40}}}}

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from hbpr.cli.main import cli, run
-from hbpr.mlflow_store import find_experiment, open_client
+from hbpr.tracking.store import find_experiment, open_client
 
 TINY = """
 data: {source: synthetic, synthetic: {n_users: 40, n_items: 30, n_shown: 15}}

@@ -13,8 +13,8 @@ from dashboards import MLflowPlotter
 from dashboards.commands import plot
 from hbpr.cli.main import run
 from hbpr.errors import ConfigError, TrackingError
-from hbpr.mlflow_runs import log_batch
-from hbpr.mlflow_store import ensure_experiment, open_client
+from hbpr.tracking.run_log import log_batch
+from hbpr.tracking.store import ensure_experiment, open_client
 
 METRIC = "val/ndcg_at_10"
 CLOCK = itertools.count(1)

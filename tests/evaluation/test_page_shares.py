@@ -14,7 +14,7 @@ from hbpr.evaluation.page_shares import (
     share_of_page_neighbours,
     share_on_same_page,
 )
-from hbpr.recommender import RecommendationSystem
+from hbpr.inference.system import RecommendationSystem
 from hbpr.settings.models import SplitSettings, TrialSettings
 from hbpr.training import Trainer
 

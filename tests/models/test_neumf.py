@@ -8,10 +8,10 @@ import torch
 from hbpr.data import load_data
 from hbpr.data.interactions import Features
 from hbpr.evaluation import Popularity, evaluate
+from hbpr.inference.system import RecommendationSystem
 from hbpr.models import MatrixFactorization, NeuMF, build_model
 from hbpr.models import neumf as neumf_module
 from hbpr.models.base import load_arrays, parameters_as_arrays
-from hbpr.recommender import RecommendationSystem
 from hbpr.settings.models import DataSettings, SyntheticSettings, TrialSettings
 from hbpr.training import Trainer
 

@@ -61,7 +61,7 @@ def small_study(
 @pytest.fixture(scope="package")
 def shared_ray() -> Iterator[None]:
     """One private Ray for the studies of all modules; a study uses a Ray that is there."""
-    from tune.runtime import ray_runtime
+    from cluster.connect.ray import ray_runtime
 
     with ray_runtime(cpus=2):
         yield
@@ -72,7 +72,7 @@ def _quiet_draws() -> Iterator[None]:
     """Optuna notes no trials, as in a study."""
     import optuna
 
-    from tune.journal import quiet_optuna
+    from tune.storage.journal import quiet_optuna
 
     before = optuna.logging.get_verbosity()
     quiet_optuna()

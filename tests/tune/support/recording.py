@@ -4,13 +4,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hbpr.mlflow_store import open_client
+from hbpr.tracking.store import open_client
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-    from tune.recorder import MlflowRecorder
+    from tune.tracking.recorder import MlflowRecorder
 
 
 @dataclass
@@ -42,7 +42,7 @@ class Recording:
 
     def recorder(self, uri: str | None = None) -> "MlflowRecorder":
         """A recorder of the study, as each sitting makes one."""
-        from tune.recorder import MlflowRecorder
+        from tune.tracking.recorder import MlflowRecorder
 
         uri = uri or self.uri
         settings = {

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from hbpr.errors import TrackingError
-from hbpr.mlflow_store import open_client
+from hbpr.tracking.store import open_client
 
 from .program import PATIENCE_S
 

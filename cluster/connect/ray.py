@@ -1,0 +1,288 @@
+"""The Ray that a study runs on: a private one on this machine, or a cluster that is joined.
+
+A private Ray listens on loopback only, asks for a token of its own, keeps its files in a folder of
+its own and is gone afterwards; it never finds an address that another process left behind.
+"""
+
+import fcntl
+import logging
+import os
+import secrets
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from cluster.connect.orphans import sweep_orphans
+from hbpr.errors import ClusterError
+
+logger = logging.getLogger(__name__)
+
+#: Room for results and messages beside the data, and the least that Ray starts with.
+_STORE_SPARE_BYTES = 256 * 2**20
+#: Ray's sockets live under the temporary folder and a socket's path holds at most 107 bytes.
+_LONGEST_TEMP_PATH = 30
+_PREFIX = "hbpr-"
+_LOCK = "driver.lock"
+
+#: How Tune is run, wherever the cluster is; a variable that is already exported stays as it is.
+_TUNE_ENV = {
+    "RAY_AIR_NEW_OUTPUT": "0",  # the new reporter prints a box even when told to be silent
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # the study ends in order on its own terms
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",  # a diverged trial ends without a metric
+    "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",  # the journal is what a study resumes from
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+}
+_PRIVATE_ENV = {
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # listen on 127.0.0.1 and nowhere else
+    "RAY_USAGE_STATS_ENABLED": "0",
+}
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """What a study can use.
+
+    Attributes:
+        cpus: CPUs of all nodes.
+        gpus: GPUs of all nodes.
+        nodes: (CPUs, GPUs) of each live node.
+        private: Whether this process started it, for itself.
+    """
+
+    cpus: float
+    gpus: float
+    nodes: tuple[tuple[float, float], ...]
+    private: bool
+
+    def slots(self, cpu: float, gpu: float) -> int:
+        """Return how many trials run at a time; one trial lies on one node.
+
+        Example:
+            >>> Runtime(6.0, 0.0, ((3.0, 0.0), (3.0, 0.0)), private=False).slots(2, 0)
+            2
+        """
+        return sum(
+            int(min(has / needs for has, needs in zip(node, (cpu, gpu), strict=True) if needs))
+            for node in self.nodes
+        )
+
+
+@contextmanager
+def ray_runtime(
+    address: str | None = None,
+    *,
+    cpus: int | None = None,
+    data_bytes: int = 0,
+    tell: Callable[[str], None] = logger.info,
+) -> Iterator[Runtime]:
+    """Run the body with Ray at hand, and leave nothing behind.
+
+    A Ray that this process is already connected to is used and left running. Otherwise `address`
+    is joined, or RAY_ADDRESS where it is exported (Ray exports it inside a job), or a private Ray
+    is started on this machine.
+
+    Args:
+        address: ``HOST:PORT`` of a cluster's head, or ``auto`` on one of its nodes.
+        cpus: CPUs of a private Ray; None: all of the machine.
+        data_bytes: Size of the data that trials will share; sizes a private object store.
+        tell: Called with what is about to take seconds.
+
+    Raises:
+        ClusterError: No cluster answers at the address, or a private Ray did not start.
+    """
+    with _environment(_TUNE_ENV):
+        if "ray" in sys.modules:
+            import ray
+
+            if ray.is_initialized():
+                yield _describe(private=False)
+                return
+        address = address or os.environ.get("RAY_ADDRESS") or None
+        tell(f"joining Ray at {address}" if address else "starting Ray on this machine")
+        started = _joined(address) if address else _private(cpus, data_bytes)
+        with started as runtime:
+            yield runtime
+
+
+@contextmanager
+def _joined(address: str) -> Iterator[Runtime]:
+    from cluster.connect.probe import probe
+
+    place = probe(address)
+    import ray
+
+    try:
+        ray.init(address=place, log_to_driver=False, logging_level=logging.ERROR)
+    except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+        raise ClusterError(
+            f"--address {address}: the cluster answers but cannot be joined: {error}"
+        ) from error
+    try:
+        yield _describe(private=False)
+    finally:
+        ray.shutdown()
+
+
+@contextmanager
+def _private(cpus: int | None, data_bytes: int) -> Iterator[Runtime]:
+    base = tempfile.gettempdir()
+    base = base if len(base) <= _LONGEST_TEMP_PATH else "/tmp"
+    _sweep(base)
+    folder = tempfile.mkdtemp(prefix=_PREFIX, dir=base)
+    guard = os.open(os.path.join(folder, _LOCK), os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(guard, fcntl.LOCK_EX)
+    environment = dict(_PRIVATE_ENV)
+    if "RAY_AUTH_MODE" not in os.environ:
+        token_file = os.path.join(folder, "token")
+        with open(os.open(token_file, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
+            file.write(secrets.token_hex(32))
+        environment |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": token_file}
+    try:
+        with _reread_by_ray(), _environment(environment):
+            _reread_environment()
+            import ray
+
+            try:
+                _start(folder, cpus, data_bytes)
+                sweep_orphans(base, _PREFIX)
+                yield _describe(private=True)
+            finally:
+                ray.shutdown()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(guard)
+
+
+def _sweep(base: str) -> None:
+    """Remove the folders of drivers that were killed; a live one holds the lock in its folder."""
+    for folder in Path(base).glob(f"{_PREFIX}*"):
+        try:
+            if folder.stat().st_uid != os.getuid():
+                continue
+            guard = os.open(folder / _LOCK, os.O_RDWR)
+        except OSError:
+            continue  # not one of these, or just being made or removed
+        try:
+            fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
+            logger.info("removed %s, left by a driver that was killed", folder)
+        except BlockingIOError:
+            logger.debug("%s is in use", folder)
+        finally:
+            os.close(guard)
+
+
+def _start(folder: str, cpus: int | None, data_bytes: int) -> None:
+    """Start Ray, with a second try: it waits 30 s for its processes and cannot be told to wait on.
+
+    Raises:
+        ClusterError: It did not start twice.
+    """
+    import ray
+
+    for last in (False, True):
+        try:
+            _try_to_start(folder, cpus, data_bytes)
+        except Exception as error:  # a start that takes too long is a bare Exception of Ray's
+            _end_processes(folder)
+            ray.shutdown()
+            if last:
+                raise ClusterError(
+                    f"a private Ray did not start on this machine, in two tries: {error} "
+                    f"{_burden()}. Most often the machine is too busy or has too little free "
+                    "memory: wait for other work or end it, then start again; or join a cluster "
+                    "with --address HOST:PORT"
+                ) from error
+            logger.warning("a private Ray did not start: %s %s: trying again", error, _burden())
+        else:
+            return
+
+
+def _try_to_start(folder: str, cpus: int | None, data_bytes: int) -> None:
+    import ray
+
+    ray.init(
+        address="local",
+        num_cpus=cpus,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+        object_store_memory=_STORE_SPARE_BYTES + 2 * data_bytes,
+        _temp_dir=os.path.join(folder, "ray"),  # Ray opens it for everybody; `folder` is ours
+    )
+
+
+def _end_processes(folder: str) -> None:
+    """End what a start that failed left running: processes that name its folder."""
+    import psutil  # type: ignore[import-untyped]  # Ray's own copy
+
+    for process in psutil.Process().children(recursive=True):
+        try:
+            if any(folder in word for word in process.cmdline()):
+                process.kill()
+        except psutil.NoSuchProcess:
+            logger.debug("process %d ended by itself", process.pid)
+
+
+def _burden() -> str:
+    """Return how busy the machine is."""
+    import psutil
+
+    memory = psutil.virtual_memory()
+    return (
+        f"Load of the last minute: {os.getloadavg()[0]:.1f} on {os.cpu_count()} CPUs; free memory: "
+        f"{memory.available / 2**30:.1f} of {memory.total / 2**30:.1f} GiB"
+    )
+
+
+def _describe(*, private: bool) -> Runtime:
+    import ray
+
+    total = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    nodes = tuple((float(has.get("CPU", 0.0)), float(has.get("GPU", 0.0))) for has in total)
+    return Runtime(
+        cpus=sum(cpu for cpu, _ in nodes),
+        gpus=sum(gpu for _, gpu in nodes),
+        nodes=nodes,
+        private=private,
+    )
+
+
+@contextmanager
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+    """Export what is not exported yet, and take it back afterwards."""
+    ours = {key: value for key, value in values.items() if key not in os.environ}
+    os.environ.update(ours)
+    try:
+        yield
+    finally:
+        for key in ours:
+            os.environ.pop(key, None)
+
+
+@contextmanager
+def _reread_by_ray() -> Iterator[None]:
+    """Afterwards let Ray see the environment that is there then."""
+    try:
+        yield
+    finally:
+        _reread_environment()
+
+
+def _reread_environment() -> None:
+    """Let Ray see the environment as it is now: it reads it once, when it is imported."""
+    from ray import _raylet
+    from ray._private import ray_constants
+
+    _raylet.Config.initialize("")  # type: ignore[attr-defined]
+    _raylet.AuthenticationTokenLoader.instance().reset_cache()  # type: ignore[attr-defined]
+    asked = os.environ.get("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER")
+    ray_constants.ENABLE_RAY_CLUSTER = (
+        not ray_constants.IS_WINDOWS_OR_OSX if asked is None else asked.lower() in ("1", "true")
+    )

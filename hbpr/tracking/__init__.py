@@ -1,0 +1,1 @@
+"""MLflow: opening it, writing runs, keeping trained models."""

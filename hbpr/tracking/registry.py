@@ -1,0 +1,292 @@
+"""Trained systems as MLflow models: logged, registered and read back.
+
+Every logged model names `hbpr.mlflow_log`, which hands on `_load_pyfunc`: MLflow calls it to load
+the model, so neither can be renamed.
+"""
+
+import contextlib
+import hashlib
+import re
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from hbpr.errors import DataError, TrackingError
+from hbpr.tracking.store import default_tracking_uri, first_line, mask_uri, open_client
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from mlflow import MlflowClient
+    from mlflow.models import ModelSignature
+
+    from hbpr.inference.system import RecommendationSystem
+
+#: Alias of the best version of a registered model.
+CHAMPION: Final = "champion"
+_LOADER: Final = "hbpr.mlflow_log"
+_SYSTEM_FOLDER: Final = "system"
+_DEFAULT_K: Final = 10
+
+
+def log_system(
+    client: "MlflowClient",
+    run_id: str,
+    system: "RecommendationSystem | str | Path",
+    *,
+    name: str = "recommender",
+) -> str:
+    """Log a trained system as the model of a run.
+
+    The model holds the folder that `RecommendationSystem.save` writes (npz and JSON, no pickle);
+    `mlflow.pyfunc.load_model` reads it wherever hbpr is installed.
+
+    Args:
+        client: From `open_client`.
+        run_id: The run that made the system.
+        system: The system, or the folder it was saved to.
+        name: Name of the model.
+
+    Returns:
+        The model's URI, ``models:/m-…``, for `load_system` and `mlflow.pyfunc.load_model`.
+    """
+    from importlib.metadata import version
+
+    import mlflow.pyfunc
+    from mlflow.entities import LoggedModelOutput
+    from mlflow.models import Model
+
+    experiment_id = client.get_run(run_id).info.experiment_id
+    with tempfile.TemporaryDirectory(prefix="hbpr-model-") as temporary:
+        saved = Path(temporary) / _SYSTEM_FOLDER
+        if isinstance(system, str | Path):
+            saved = Path(system)
+        else:
+            system.save(saved)
+        logged = client.create_logged_model(
+            experiment_id, name=name, source_run_id=run_id, model_type="recommender"
+        )
+        folder = Path(temporary) / "model"
+        mlflow.pyfunc.save_model(
+            str(folder),
+            loader_module=_LOADER,
+            data_path=str(saved),
+            mlflow_model=Model(
+                artifact_path=logged.artifact_location,
+                run_id=run_id,
+                model_uuid=logged.model_id,
+                model_id=logged.model_id,
+                signature=_signature(saved),
+            ),
+            pip_requirements=[f"hbpr=={version('hbpr')}"],
+        )
+        client.log_model_artifacts(logged.model_id, str(folder))
+    client.finalize_logged_model(logged.model_id, "READY")
+    client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
+    return f"models:/{logged.model_id}"
+
+
+def _signature(saved: Path) -> "ModelSignature | None":
+    """Return what the model takes and answers; None for ids of a kind that MLflow has no name for.
+
+    It also is what lets MLflow hand on `params`.
+    """
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
+
+    from hbpr.inference.saving import user_id_type  # brings torch, which runs alone can do without
+
+    kinds = {"i": "long", "u": "long", "f": "double", "U": "string"}
+    user = kinds.get(user_id_type(saved).kind)
+    if user is None:
+        return None
+    return ModelSignature(
+        inputs=Schema([ColSpec(user, "user"), ColSpec("long", "k", required=False)]),
+        params=ParamSchema([ParamSpec("k", "long", _DEFAULT_K)]),
+    )
+
+
+def load_system(model_uri: str, tracking_uri: str | None = None) -> "RecommendationSystem":
+    """Read back a system that `log_system` wrote.
+
+    Args:
+        model_uri: ``models:/m-…``, ``models:/NAME@ALIAS``, ``models:/NAME/VERSION`` or
+            ``runs:/RUN/recommender``.
+        tracking_uri: Where it was recorded; default: ``MLFLOW_TRACKING_URI``.
+
+    Raises:
+        TrackingError: There is no such model, or the store does not answer.
+    """
+    uri = default_tracking_uri() if tracking_uri is None else tracking_uri
+    client = open_client(uri, create=False)
+    import mlflow.artifacts
+    import yaml
+    from mlflow.exceptions import MlflowException
+
+    from hbpr.inference.system import RecommendationSystem
+
+    with tempfile.TemporaryDirectory(prefix="hbpr-model-") as temporary:
+        try:
+            folder = Path(
+                mlflow.artifacts.download_artifacts(
+                    artifact_uri=_model_location(client, model_uri),
+                    dst_path=temporary,
+                    tracking_uri=uri,
+                )
+            )
+            described = yaml.safe_load((folder / "MLmodel").read_text())
+            flavor = described["flavors"]["python_function"]
+        except (MlflowException, OSError, KeyError) as error:
+            raise TrackingError(
+                f"no model {model_uri} in MLflow at {mask_uri(uri)}: {first_line(error)}"
+            ) from error
+        if flavor["loader_module"] != _LOADER:
+            raise TrackingError(f"model {model_uri} was not logged by hbpr")
+        return RecommendationSystem.load(folder / flavor["data"])
+
+
+def _model_location(client: "MlflowClient", model_uri: str) -> str:
+    """Return where a model's files are; a registered version names another URI as its source.
+
+    MLflow's own resolving of ``models:/`` looks in the process-wide tracking store, whatever
+    tracking URI it is given.
+    """
+    scheme, _, rest = model_uri.partition(":/")
+    if scheme == "models":
+        if "@" in rest:
+            version = client.get_model_version_by_alias(*rest.split("@", 1))
+            return _model_location(client, str(version.source))
+        if "/" in rest:
+            version = client.get_model_version(*rest.split("/", 1))
+            return _model_location(client, str(version.source))
+        return str(client.get_logged_model(rest).artifact_location)
+    if scheme == "runs":
+        run_id, _, name = rest.partition("/")
+        outputs = client.get_run(run_id).outputs
+        for output in outputs.model_outputs if outputs else []:
+            model = client.get_logged_model(output.model_id)
+            if model.name == name:
+                return str(model.artifact_location)
+    return model_uri
+
+
+class Registered(NamedTuple):
+    """A version of a registered model.
+
+    Attributes:
+        name: Name of the registered model.
+        version: This version.
+        champion: The version that is the champion: this one, or a better one.
+    """
+
+    name: str
+    version: str
+    champion: str
+
+    @property
+    def uri(self) -> str:
+        """The version's URI."""
+        return f"models:/{self.name}/{self.version}"
+
+
+def register_model(
+    client: "MlflowClient", name: str, model_uri: str, *, run_id: str, tags: Mapping[str, str]
+) -> Registered:
+    """Register a logged model; the best one of its kind has the alias ``champion``.
+
+    The alias stays where it is if the champion was judged by the same metric on the same data
+    (tags ``hbpr.metric`` and ``hbpr.data``) and has a higher ``hbpr.value``.
+
+    Args:
+        client: From `open_client`.
+        name: Name of the registered model, made where there is none.
+        model_uri: What `log_system` returned; registering it again changes nothing.
+        run_id: The run that made the model.
+        tags: Tags of the version.
+    """
+    from mlflow.exceptions import MlflowException
+
+    name = re.sub(r"[/:]+", "-", name)
+    with contextlib.suppress(MlflowException):  # it exists; else the next call tells
+        client.create_registered_model(name)
+    model_id = model_uri.split("/")[-1]
+    for found in client.search_model_versions(f"name = '{name}'"):
+        if found.tags.get("hbpr.model") == model_uri:
+            version = found
+            break
+    else:
+        source = model_uri
+        if not str(client.tracking_uri).startswith("http"):
+            # A store in this process would look the model up in MLflow's process-wide store.
+            source = client.get_logged_model(model_id).artifact_location
+        version = client.create_model_version(
+            name,
+            source=source,
+            run_id=run_id,
+            tags=dict(tags) | {"hbpr.model": model_uri},
+            model_id=model_id,
+            await_creation_for=0,  # a client that waits says so on the terminal
+        )
+    try:
+        champion = client.get_model_version_by_alias(name, CHAMPION)
+    except MlflowException:
+        champion = None
+    if champion is None or not _is_better(champion.tags, tags):
+        client.set_registered_model_alias(name, CHAMPION, version.version)
+        champion = version
+    return Registered(name, str(version.version), str(champion.version))
+
+
+def _is_better(champion: Mapping[str, str], other: Mapping[str, str]) -> bool:
+    same = all(champion.get(key) == other.get(key) for key in ("hbpr.metric", "hbpr.data"))
+    return same and float(champion.get("hbpr.value", "-inf")) > float(other["hbpr.value"])
+
+
+def content_key(folder: Path) -> str:
+    """Return a short text that changes with the files of a folder."""
+    digest = hashlib.sha256()
+    for path in sorted(each for each in folder.rglob("*") if each.is_file()):
+        digest.update(path.relative_to(folder).as_posix().encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+class SystemModel:
+    """What `mlflow.pyfunc.load_model` calls."""
+
+    def __init__(self, system: "RecommendationSystem") -> None:
+        self.system = system
+
+    def predict(
+        self,
+        model_input: "pd.DataFrame",
+        params: Mapping[str, Any] | None = None,
+    ) -> "pd.DataFrame":
+        """Return the best items for each user.
+
+        Args:
+            model_input: A table with a column `user` of ids, and optionally a column `k` (its
+                first value holds for all).
+            params: `k` may also be given here; a column `k` wins. Default: 10.
+
+        Returns:
+            Columns user, item, score and rank (from 1).
+
+        Raises:
+            DataError: The input is no such table, or an id is unknown.
+        """
+        columns = getattr(model_input, "columns", None)
+        if columns is None or "user" not in columns:
+            got = type(model_input).__name__ if columns is None else f"columns {list(columns)}"
+            raise DataError(
+                "model input: expected a data frame with a column 'user' of ids, such as "
+                f"pandas.DataFrame({{'user': [42, 43]}}), got {got}"
+            )
+        k = model_input["k"].iloc[0] if "k" in columns else (params or {}).get("k", _DEFAULT_K)
+        return self.system.recommend(model_input["user"].to_numpy(), k=int(k))
+
+
+def _load_pyfunc(path: str) -> SystemModel:
+    """Load a model's data folder: the function that MLflow looks for by name."""
+    from hbpr.inference.system import RecommendationSystem
+
+    return SystemModel(RecommendationSystem.load(Path(path)))

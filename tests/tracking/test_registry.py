@@ -1,0 +1,135 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore
+
+from hbpr.data import UserItemData
+from hbpr.errors import DataError, TrackingError
+from hbpr.inference.system import RecommendationSystem
+from hbpr.models import build_model
+from hbpr.settings.models import TrialSettings
+from hbpr.tracking.registry import (
+    Registered,
+    SystemModel,
+    _signature,
+    load_system,
+    log_system,
+    register_model,
+)
+from hbpr.tracking.run_log import start_run
+from hbpr.tracking.store import ensure_experiment, open_client
+
+
+def small_system() -> RecommendationSystem:
+    rng = np.random.default_rng(0)
+    data = UserItemData(name="small")
+    data.add_positive_interactions(
+        [f"u{i}" for i in rng.integers(0, 20, 200)], rng.integers(0, 30, 200)
+    )
+    settings = TrialSettings.model_validate({"model": {"n_latent": 4}})
+    interactions = data.to_interactions()
+    model = build_model(settings.model, interactions, seed=1)
+    return RecommendationSystem(model, interactions, settings)
+
+
+def test_a_model_comes_back_without_pickle(tracking_uri: str, tmp_path: Path) -> None:
+    system = small_system()
+    run = start_run(tracking_uri, "e", run_name="r", params={})
+    uri = log_system(run.client, run.run_id, system)
+    expected = system.recommend(["u1", "u2"], k=3)
+    for name in (uri, f"runs:/{run.run_id}/recommender"):
+        pd.testing.assert_frame_equal(
+            load_system(name, tracking_uri).recommend(["u1", "u2"], k=3), expected
+        )
+    names = {path.name for path in (tmp_path / "mlruns").rglob("*") if path.is_file()}
+    assert "arrays.npz" in names
+    assert not {name for name in names if name.endswith((".pkl", ".pickle", ".pt"))}
+    system.save(tmp_path / "saved")
+    again = log_system(run.client, run.run_id, tmp_path / "saved")
+    assert load_system(again, tracking_uri).recommend(["u1"], k=1).item[0] == expected.item[0]
+
+
+def test_mlflow_itself_loads_the_model_in_a_fresh_process(tracking_uri: str) -> None:
+    system = small_system()
+    run = start_run(tracking_uri, "e", run_name="r", params={})
+    uri = log_system(run.client, run.run_id, system)
+    program = (
+        "import sys, mlflow, pandas as pd; m = mlflow.pyfunc.load_model(sys.argv[1]); "
+        "print(m.predict(pd.DataFrame({'user': ['u1'], 'k': [2]})).to_json(orient='records')); "
+        "assert len(m.predict([{'user': 'u1'}, {'user': 'u2'}], params={'k': 3})) == 6; "
+        "print(m.metadata.signature.inputs)\ntry: m.predict(['u1'])\n"
+        "except Exception as error: print(error)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, uri],
+        env=os.environ | {"MLFLOW_TRACKING_URI": tracking_uri},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    first, signature, refused = done.stdout.splitlines()[-3:]
+    rows = json.loads(first)
+    assert signature == "['user': string (required), 'k': long (optional)]"
+    assert "Model is missing inputs ['user']" in refused
+    assert [row["item"] for row in rows] == system.recommend(["u1"], k=2).item.tolist()
+
+
+@pytest.mark.parametrize("given", [["u1"], np.array(["u1"]), pd.DataFrame({"users": ["u1"]})])
+def test_other_input_than_a_column_of_users_is_told(given: object) -> None:
+    with pytest.raises(DataError, match=r"expected a data frame with a column .user. .*, got"):
+        SystemModel(small_system()).predict(given)
+
+
+@pytest.mark.parametrize(("users", "name"), [([1, 2], "long"), ([1.5, 2.5], "double")])
+def test_the_signature_has_the_type_of_the_ids(tmp_path: Path, users: list, name: str) -> None:
+    data = UserItemData(name="small")
+    data.add_positive_interactions(users * 4, list("abcdefgh"))
+    settings, interactions = TrialSettings(), data.to_interactions()
+    model = build_model(settings.model, interactions, seed=1)
+    RecommendationSystem(model, interactions, settings).save(tmp_path / "saved")
+    assert _signature(tmp_path / "saved").inputs.input_types()[0].name == name
+
+
+def test_the_best_version_of_its_kind_is_the_champion(tracking_uri: str) -> None:
+    system, name = small_system(), "films/2: é%"
+    client = open_client(tracking_uri)
+    run_id = client.create_run(ensure_experiment(client, name, tracking_uri)).info.run_id
+
+    def register(uri: str, value: float, data: str = "d") -> Registered:
+        tags = {"hbpr.metric": "val/auc", "hbpr.data": data, "hbpr.value": str(value)}
+        return register_model(client, name, uri, run_id=run_id, tags=tags)
+
+    first = log_system(client, run_id, system)
+    assert register(first, 0.5) == ("films-2- é%", "1", "1")
+    assert register(first, 0.5).version == "1", "once"
+    worse = register(log_system(client, run_id, system), 0.4)
+    assert (worse.version, worse.champion, worse.uri) == ("2", "1", "models:/films-2- é%/2")
+    assert register(log_system(client, run_id, system), 0.6).champion == "3"
+    assert register(log_system(client, run_id, system), 0.1, data="other").champion == "4"
+    loaded = load_system("models:/films-2- é%@champion", tracking_uri)
+    assert loaded.recommend(["u1"], k=2).equals(system.recommend(["u1"], k=2))
+
+
+def test_registering_does_not_wait(tracking_uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A version is ready when it is made; a client that waits says so on the terminal."""
+
+    def waits(*_: object) -> None:
+        raise AssertionError("it waits")
+
+    monkeypatch.setattr(SqlAlchemyStore, "_await_model_version_creation", waits)
+    client = open_client(tracking_uri)
+    run_id = client.create_run(ensure_experiment(client, "films", tracking_uri)).info.run_id
+    uri = log_system(client, run_id, small_system())
+    assert register_model(client, "films", uri, run_id=run_id, tags={}).version == "1"
+
+
+@pytest.mark.parametrize("uri", ["models:/m-none", "models:/none@champion", "runs:/none/x"])
+def test_a_model_that_is_not_there_is_told_plainly(tracking_uri: str, uri: str) -> None:
+    with pytest.raises(TrackingError, match=f"no model {uri}"):
+        load_system(uri, tracking_uri)

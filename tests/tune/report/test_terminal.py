@@ -1,0 +1,80 @@
+import dataclasses
+import io
+import shlex
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from hbpr.tracking.records import TrialRecord
+from tune.answer.result import StudyResult
+from tune.report.terminal import next_commands, show
+
+
+@pytest.fixture
+def result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StudyResult:
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "studies" / "my study" / "20260101-000000-abcd"
+    best = TrialRecord(
+        1, {"optimizer.lr": 0.1234567, "model.n_latent": 8}, "COMPLETE", 0.4, {4: 0.4, 6: 0.3}
+    )
+    return StudyResult(
+        study_id=folder.name,
+        folder=folder,
+        experiment="my study",
+        tracking_uri=f"sqlite:///{tmp_path}/mlflow.db",
+        run_id="r1",
+        view="/#/experiments/1/runs?viewStateShareKey=s1",
+        metric="val/auc",
+        trials=[TrialRecord(0, {}, "PRUNED", 0.1, {2: 0.1}), best],
+        best=best,
+        validation_metrics={"val/auc": 0.4, "val/mrr": 0.3},
+        test_metrics={"test/auc": 0.35},
+        baseline_metrics={"val/auc": 0.2, "val/mrr": 0.1, "test/auc": 0.15},
+        system=None,  # type: ignore[arg-type]
+        model_folder=folder / "model",
+        wall_s=75.0,
+        search_s=50.0,
+        busy_cpu_s=80.0,
+        cpus=2.0,
+    )
+
+
+def test_the_page_has_what_a_person_needs(result: StudyResult) -> None:
+    out = io.StringIO()
+    show(result, Console(file=out, width=80))
+    said = out.getvalue()
+    assert "2 trials (1 finished, 1 pruned, 0 failed) in 1 min 15 s" in said
+    assert "took 80% of 2 CPUs" in said
+    for words in (["optimizer.lr", "0.12346"], ["epochs", "4"]):
+        assert any(all(word in line for word in words) for line in said.splitlines())
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in said.splitlines()]
+    (auc,) = [row for row in rows if row and row[0] == "auc"]
+    assert auc == [
+        "auc",
+        "0.4000",
+        "0.2000",
+        "0.3500",
+        "0.1500",
+    ]
+
+
+def test_commands_can_be_typed_as_they_stand(result: StudyResult) -> None:
+    commands = dict(next_commands(result))
+    assert shlex.split(commands["plot"])[1:] == ["plot", "my study", "-o", "curves.png"]
+    serve = shlex.split(commands["serve"])
+    assert serve[1:] == ["serve", "studies/my study/20260101-000000-abcd/model"]
+    assert "MLFLOW_TRACKING_URI" not in commands["plot"]
+    assert commands["open"] == f"http://127.0.0.1:5000{result.view}"
+    look = shlex.split(commands["look"])
+    assert look[0] == "MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false"
+    assert look[2:5] == ["server", "--backend-store-uri", result.tracking_uri]
+
+
+def test_a_server_is_named_where_plots_would_not_find_it(result: StudyResult) -> None:
+    remote = dataclasses.replace(result, tracking_uri="http://ann:secret@mlflow.local:5000/")
+    commands = dict(next_commands(remote))
+    assert commands["open"] == f"http://mlflow.local:5000{result.view}"
+    assert commands["plot"].startswith("MLFLOW_TRACKING_URI=http://mlflow.local:5000/ ")
+    assert "look" not in commands
+    assert "secret" not in str(commands)

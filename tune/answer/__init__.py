@@ -1,0 +1,1 @@
+"""The winner of a study: chosen, repeated, refitted, scored, explained."""

@@ -1,0 +1,210 @@
+"""A study's answer: its best trials compared once more, the winner refitted, test scored once."""
+
+import math
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hbpr.data.interactions import Interactions
+from hbpr.errors import StudyError
+from hbpr.evaluation import Ease, Popularity, Scorer
+from hbpr.settings.load import with_values
+from hbpr.tracking.records import TrialRecord
+from tune.answer.finalists import (
+    Comparison,
+    Finalist,
+    by_user,
+    compare,
+    judge,
+    summarize,
+)
+from tune.answer.lineage import Stage, lineage, schedule_of
+from tune.answer.refit import Final, best_ease, train_winner
+from tune.answer.rerun import Repeats, run_repeats
+from tune.report.progress import Count
+from tune.settings import StudySettings
+from tune.settings.goals import Goals
+from tune.storage.folder import StudyFolder
+from tune.trial.data import data_of
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a study found.
+
+    Attributes:
+        winner: The winning trial.
+        value: Its value of the study's metric: the mean over the seeds where it was repeated.
+        best_epoch: Epochs of its last training.
+        validation: Its validation metrics, means likewise.
+        final: It, trained for the last time and scored on the test part.
+        finalists: The trials that were repeated, best mean first; empty where none were.
+        repeats: Their repeats, and those of trials of which one failed.
+        comparisons: The winner against the runner-up, popularity and EASE.
+        stages: Settings that the winner's weights went through; only a copy has several.
+    """
+
+    winner: TrialRecord
+    value: float
+    best_epoch: int
+    validation: dict[str, float]
+    final: Final
+    finalists: list[Finalist]
+    repeats: Repeats
+    comparisons: list[Comparison]
+    stages: list[Stage]
+
+
+def find_answer(
+    settings: StudySettings,
+    trials: Sequence[TrialRecord],
+    datasets: Mapping[str, Interactions],
+    *,
+    metrics_at: Callable[[int, int], dict[str, float]],
+    folder: StudyFolder,
+    slots: int,
+    failure: str | None,
+    progress: bool,
+) -> Answer:
+    """Choose the winner, train it for the last time and score it.
+
+    Args:
+        settings: The study's.
+        trials: All of its trials.
+        datasets: Data by data key.
+        metrics_at: Recorded validation metrics of a trial's number at an epoch.
+        folder: The study's; repeats of finalists are kept in it.
+        slots: Trials at a time.
+        failure: Why the first failed trial did so, for the message if there is no winner.
+        progress: Show on stdout how many repeats are done; otherwise it is logged.
+
+    Raises:
+        StudyError: No trial can win.
+    """
+    sweep, base = settings.sweep, settings.base_trial()
+    goals = sweep.goals()
+    best = ranked(trials, failure, goals, folder=folder.path)[: sweep.final.top]
+    winner, validation = best[0], {}
+    assert winner.value is not None
+    assert winner.best_epoch is not None
+    value, best_epoch = winner.value, winner.best_epoch
+    finalists: list[Finalist] = []
+    repeats = Repeats({}, {})
+    comparisons: list[Comparison] = []
+    if (len(best), sweep.final.seeds) != (1, 1):
+        with Count("finalists", shown=progress) as count:
+            repeats = run_repeats(
+                best,
+                base,
+                _references(datasets),
+                seeds=sweep.final.seeds,
+                folder=folder.finals,
+                cpu=sweep.resources.cpu,
+                gpu=sweep.resources.gpu,
+                slots=slots,
+                max_retries=sweep.faults.max_retries,
+                schedules={t.number: schedule_of(lineage(trials, t.number), base) for t in best},
+                tell=count,
+            )
+        finalists = sorted(
+            (summarize(number, found, sweep.metric) for number, found in repeats.whole.items()),
+            key=lambda finalist: (-finalist.mean, finalist.number),
+        )
+    if finalists:
+        first = finalists[0]
+        (winner,) = (trial for trial in best if trial.number == first.number)
+        value, best_epoch, validation = first.mean, first.best_epoch, first.metrics
+        own = by_user(repeats.whole[winner.number])
+        for other in finalists[1:2]:
+            found = compare(own, by_user(repeats.whole[other.number]), f"trial {other.number}")
+            comparisons += [found] if found else []
+    else:
+        validation = metrics_at(winner.number, best_epoch) or {sweep.metric: value}
+    stages = lineage(trials, winner.number)
+    trial_settings = with_values(base, winner.values)
+    data = data_of(trial_settings, datasets)
+    ease = best_ease(data, trial_settings)
+    if finalists:
+        baselines: dict[str, Scorer] = {"popularity": Popularity(data.train)}
+        if ease is not None:
+            baselines["EASE"] = Ease(data.train, regularisation=ease)
+        for name, scorer in baselines.items():
+            found = compare(own, judge(scorer, data, trial_settings)[:2], name)
+            comparisons += [found] if found else []
+    final = train_winner(
+        trial_settings,
+        data,
+        epochs=best_epoch,
+        validation=validation,
+        refit=sweep.final.refit == "train+validation",
+        threads=sweep.resources.cpu,
+        ease=ease,
+        schedule=schedule_of(stages, base),
+    )
+    return Answer(
+        winner, value, best_epoch, validation, final, finalists, repeats, comparisons, stages
+    )
+
+
+def ranked(
+    trials: Sequence[TrialRecord],
+    failure: str | None = None,
+    goals: Goals | None = None,
+    *,
+    folder: Path,
+) -> list[TrialRecord]:
+    """Return the trials that can win, best first; of equal ones the first comes first.
+
+    A trial that was stopped does not win while another came to its end: what it would have become
+    was not seen, and its rung held better ones. With limits, only a trial inside of them can win;
+    with several objectives, only one on the front, ordered by the first objective. The study's
+    folder is for the message.
+
+    Raises:
+        StudyError: There is none.
+    """
+    told = [trial for trial in trials if trial.value is not None and math.isfinite(trial.value)]
+    complete = [trial for trial in told if trial.state == "COMPLETE"]
+    stopped = [trial for trial in told if trial.state == "PRUNED"]
+    if not complete and not stopped:
+        reason = f" The first failure: {failure}" if failure else ""
+        raise StudyError(f"none of the {len(trials)} trials came to its end.{reason}")
+    if goals is None or goals.plain:
+        return sorted(complete or stopped, key=_best_first)
+    if goals.several:
+        able = goals.front(trials)
+    else:
+        inside = [[t for t in group if goals.feasible(t.at_best)] for group in (complete, stopped)]
+        able = sorted(inside[0] or inside[1], key=_best_first)
+    if not able:
+        raise StudyError(_none_inside(complete or stopped, goals, folder))
+    return able
+
+
+def _best_first(trial: TrialRecord) -> tuple[float, int]:
+    return -(trial.value or 0.0), trial.number
+
+
+def _none_inside(trials: Sequence[TrialRecord], goals: Goals, folder: Path) -> str:
+    def outside(trial: TrialRecord) -> float:
+        return sum(max(excess, 0.0) for excess in goals.excesses(trial.at_best).values())
+
+    nearest = min(trials, key=outside)
+    values = ", ".join(
+        f"{limit.metric} {nearest.at_best[limit.metric]:.6g}" for limit in goals.limits
+    )
+    limits = ", ".join(map(str, goals.limits))
+    return (
+        f"none of {len(trials)} trials is inside of sweep.limits ({limits}); the nearest is trial "
+        f"{nearest.number} with {values}. Run more trials: hbpr study resume "
+        f"{shlex.quote(str(folder))} --set sweep.num_trials=N; or start a study with other limits "
+        "or another space"
+    )
+
+
+def _references(datasets: Mapping[str, Interactions]) -> dict[str, Any]:
+    import ray
+
+    return {key: ray.put(data) for key, data in datasets.items()}

@@ -1,0 +1,1 @@
+"""The commands ``hbpr tune``, ``study``, ``space`` and ``simulate``."""

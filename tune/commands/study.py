@@ -1,0 +1,221 @@
+"""The command `hbpr study`: list studies, look at one, go on with it, send its records."""
+
+import json
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from hbpr.cli.options import set_option
+
+if TYPE_CHECKING:
+    from tune.storage.folder import StudyFolder
+
+_STORAGE = click.option(
+    "--storage",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("studies"),
+    show_default=True,
+    help="Folder of the studies' folders, as in sweep.storage.",
+)
+_FOLDER = click.argument(
+    "folder", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="FOLDER"
+)
+
+
+@click.group(
+    "study",
+    epilog="""\b
+Examples:
+  hbpr study list
+  hbpr study show studies/ml-100k/STUDY
+  hbpr study resume studies/ml-100k/STUDY
+""",
+)
+def study() -> None:
+    """List studies, look at one, go on with it, send its records to MLflow."""
+
+
+@study.command(
+    "list",
+    epilog="""\b
+Examples:
+  hbpr study list
+  hbpr study list --storage /shared/studies
+""",
+)
+@_STORAGE
+def list_(storage: Path) -> None:
+    """List the studies of a folder, newest last."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from hbpr.errors import HbprError, StudyFolderError
+    from tune.storage.folder import StudyFolder
+
+    if not storage.is_dir():
+        raise StudyFolderError(
+            f"--storage {storage}: there is no folder {storage.absolute()}; name the folder that "
+            "sweep.storage names"
+        )
+    found = [StudyFolder(path.parent) for path in storage.glob("*/*/settings.json")]
+    if not found:
+        click.echo(
+            f"no studies in {storage.absolute()}: no EXPERIMENT/STUDY/settings.json is there; "
+            "name the folder that sweep.storage names with --storage"
+        )
+        return
+    table = Table()
+    for heading in ("folder", "state", "trials", "best"):
+        table.add_column(heading, overflow="fold")
+    for folder in sorted(found, key=lambda each: each.study_id):
+        try:
+            row = _row(folder)
+        except HbprError as error:
+            row = f"unreadable: {error}", "", ""
+        table.add_row(str(folder.path), *row)
+    Console().print(table, highlight=False)
+
+
+@study.command(
+    epilog="""\b
+Example:
+  hbpr study show studies/ml-100k/20260101-120000-ab12
+""",
+)
+@_FOLDER
+def show(folder: Path) -> None:
+    """Print the result of the study in FOLDER, or how far it is."""
+    from tune.storage.folder import StudyFolder
+
+    about = StudyFolder(folder.absolute())
+    if about.finished and about.text.is_file():
+        click.echo(about.text.read_text(encoding="utf-8").strip())
+        return
+    state, trials, best = _row(about)
+    click.echo(f"study {about.study_id}: {state}, trials: {trials}, best: {best}")
+    for line in _front_so_far(about):
+        click.echo(line)
+    if state == "unfinished":
+        click.echo(f"Go on with it: hbpr study resume {shlex.quote(str(folder))}")
+
+
+@study.command(
+    epilog="""\b
+Examples:
+  hbpr study resume studies/ml-100k/20260101-120000-ab12
+  hbpr study resume FOLDER --set sweep.num_trials=64
+  hbpr study resume FOLDER --set sweep.budget.wall_s=3600
+""",
+)
+@_FOLDER
+@set_option
+@click.option("--address", metavar="HOST:PORT", help="Join this Ray cluster.")
+@click.option(
+    "--cpus", type=click.IntRange(min=1), metavar="N", help="CPUs of a private Ray. Default: all."
+)
+@click.option("--no-progress", is_flag=True, help="Show the result only.")
+@click.pass_context
+def resume(
+    ctx: click.Context,
+    folder: Path,
+    overrides: tuple[str, ...],
+    address: str | None,
+    cpus: int | None,
+    no_progress: bool,
+) -> None:
+    """Go on with the study in FOLDER, with the settings that it keeps.
+
+    Finished trials are kept, trials that ran go on from their checkpoints. More trials and another
+    budget are accepted, also for a study that has come to its result.
+    """
+    from hbpr.errors import StudyFolderError
+    from tune.commands.tune import run_and_show
+    from tune.storage.folder import read_settings, with_overrides
+
+    settings, data = read_settings(folder)
+    if set(data) == {""}:
+        raise StudyFolderError(
+            f"{folder}: the data of this study were given in memory; go on with it from Python: "
+            "run_study(settings, data=..., resume=FOLDER)"
+        )
+    again = [*ctx.command_path.split(), str(folder)]
+    for text in overrides:
+        again += ["--set", text]
+    run_and_show(
+        with_overrides(settings, overrides),
+        again=again,
+        resume_option=False,
+        address=address,
+        cpus=cpus,
+        progress=not no_progress,
+        resume=folder,
+    )
+
+
+@study.command(
+    epilog="""\b
+Examples:
+  hbpr study sync studies/ml-100k/20260101-120000-ab12
+  hbpr study sync FOLDER --tracking-uri http://mlflow.local:5000
+""",
+)
+@_FOLDER
+@click.option("--tracking-uri", metavar="URI", help="Where to. Default: where it was recorded.")
+def sync(folder: Path, tracking_uri: str | None) -> None:
+    """Send to MLflow what of the study in FOLDER has not arrived there."""
+    from hbpr.errors import TrackingError
+    from tune.storage.folder import StudyFolder
+    from tune.tracking.delivery import sync as send
+
+    counts = send(folder, tracking_uri=tracking_uri)
+    if counts["left"]:
+        raise TrackingError(
+            f"{counts['sent']} records were sent, {counts['left']} still wait in {folder}; "
+            "call it again when MLflow answers. What it answers to and still cannot take is in "
+            "outbox/aside.jsonl"
+        )
+    StudyFolder(folder).tell_records_arrived()
+    click.echo(f"{counts['sent']} records were sent; MLflow has everything of this study")
+
+
+def _front_so_far(folder: "StudyFolder") -> list[str]:
+    """Return the Pareto front of an unfinished study; nothing where there is one objective."""
+    from tune.report.front import front_head, front_row
+    from tune.storage.folder import read_settings
+    from tune.storage.journal import read_journal
+
+    if folder.finished:
+        return []
+    settings, _ = read_settings(folder.path)
+    trials = read_journal(folder.path, settings.search_space())
+    goals = settings.sweep.goals()
+    front = goals.front(trials) if goals.several else []
+    rows = [front_row(goals, trial.number, trial.at_best, trial.values) for trial in front]
+    return ["Pareto front so far:", *map("  ".join, [front_head(goals), *rows])] if rows else []
+
+
+def _row(folder: "StudyFolder") -> tuple[str, str, str]:
+    """Return state, trials and best value of a study in words.
+
+    Raises:
+        StudyFolderError: It is none, or one of another version of hbpr.
+    """
+    from tune.storage.folder import read_settings
+    from tune.storage.journal import read_journal
+    from tune.tracking.outbox import is_held
+
+    if folder.finished:
+        summary = json.loads(folder.summary.read_text())
+        best = summary["best"]["value"]
+        return "finished", str(sum(summary["states"].values())), f"{best:.4f}"
+    state = "running" if is_held(folder.path / "outbox" / "lock") else "unfinished"
+    settings, _ = read_settings(folder.path)
+    trials = read_journal(folder.path, settings.search_space())
+    n_trials = settings.n_trials() + settings.most_copies()
+    ended = [trial for trial in trials if trial.state != "RUNNING"]
+    goals = settings.sweep.goals()
+    able = [trial for trial in trials if goals.feasible(trial.at_best)]
+    values = [trial.value for trial in able if trial.value is not None]
+    return state, f"{len(ended)} of {n_trials}", f"{max(values):.4f}" if values else ""

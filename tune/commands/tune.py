@@ -1,0 +1,151 @@
+"""The command `hbpr tune`, also `python -m tune`: run a study and show what it found."""
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from hbpr.cli.options import set_option
+
+if TYPE_CHECKING:
+    from tune.settings import StudySettings
+
+_NEWEST = "newest"
+
+
+@click.command(
+    "tune",
+    epilog="""\b
+Examples:
+  hbpr tune configs/quickstart.yaml
+  hbpr tune configs/ml-100k.yaml --set sweep.num_trials=8 --set training.n_iter=20
+  hbpr tune configs/ml-100k.yaml --cpus 1
+  hbpr tune configs/ml-100k.yaml --dry-run
+  hbpr tune configs/ml-100k.yaml --resume
+  hbpr tune configs/ml-100k.yaml --address 10.0.0.5:6379
+\b
+From outside of a cluster, as a job on it:
+  ray job submit --address http://10.0.0.5:8265 --working-dir . -- python -m tune CONFIG
+\b
+Ctrl-C ends the study in order; the command that goes on with it is printed.
+""",
+)
+@click.argument("config", type=click.Path(path_type=Path), required=False, metavar="CONFIG")
+@set_option
+@click.option(
+    "--address",
+    metavar="HOST:PORT",
+    help="Join this Ray cluster, or `auto` on one of its nodes. Default: RAY_ADDRESS where it is "
+    "set (as in a Ray job), else a private Ray on this machine.",
+)
+@click.option(
+    "--resume",
+    metavar="[FOLDER]",
+    is_flag=False,
+    flag_value=_NEWEST,
+    help="Go on with the study in FOLDER, or with the newest unfinished one. Put it after CONFIG.",
+)
+@click.option(
+    "--cpus",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="CPUs of the private Ray. Default: all of the machine.",
+)
+@click.option("--no-progress", is_flag=True, help="Show the result only.")
+@click.option(
+    "--dry-run", is_flag=True, help="Run one short trial, and print what the study would take."
+)
+@click.pass_context
+def tune(
+    ctx: click.Context,
+    config: Path | None,
+    overrides: tuple[str, ...],
+    address: str | None,
+    resume: str | None,
+    cpus: int | None,
+    no_progress: bool,
+    dry_run: bool,
+) -> None:
+    """Search for the best settings: run the study that CONFIG describes.
+
+    Trials run in parallel and are recorded in MLflow. The best one is trained again on all but the
+    test part, scored on it once beside a popularity baseline, and saved for serving.
+    """
+    from tune.settings import load_study
+    from tune.storage.folder import newest_unfinished
+
+    if config is None:
+        raise click.UsageError(_without_config(resume))
+    settings = load_study(config, overrides)
+    if address and cpus:
+        raise click.UsageError("--cpus sizes a private Ray; leave it out beside --address")
+    if dry_run:
+        from tune.forecast.estimate import estimate
+
+        click.echo("\n".join(estimate(settings, address=address, cpus=cpus).lines()))
+        return
+    folder = None
+    if resume is not None:
+        folder = newest_unfinished(settings).path if resume == _NEWEST else Path(resume)
+    again = [*ctx.command_path.split(), str(config)]
+    for text in overrides:
+        again += ["--set", text]
+    run_and_show(
+        settings,
+        again=again,
+        resume_option=True,
+        address=address,
+        cpus=cpus,
+        progress=not no_progress,
+        resume=folder,
+    )
+
+
+def _without_config(resume: str | None) -> str:
+    """Say what to write instead of a command without CONFIG."""
+    if resume is None:
+        return "Missing argument CONFIG: the settings file of the study, .yaml"
+    folder = "FOLDER" if resume == _NEWEST else shlex.quote(resume)
+    return (
+        "--resume: missing argument CONFIG, the settings file of the study. Go on with the newest "
+        "unfinished study of a file by: hbpr tune CONFIG --resume; with a study by its folder "
+        f"alone: hbpr study resume {folder}"
+    )
+
+
+def run_and_show(
+    settings: "StudySettings",
+    *,
+    again: list[str],
+    resume_option: bool,
+    address: str | None,
+    cpus: int | None,
+    progress: bool,
+    resume: Path | None,
+) -> None:
+    """Run a study and print its last page; where it is stopped, print how to go on.
+
+    Args:
+        settings: The study's.
+        again: The words of the command that goes on with it.
+        resume_option: Whether the command needs ``--resume FOLDER`` for that.
+        address: Ray cluster to join.
+        cpus: CPUs of a private Ray.
+        progress: Show progress.
+        resume: Folder of a study to go on with.
+    """
+    from rich.console import Console
+
+    from tune.report.terminal import show
+    from tune.study import StudyInterrupted, run_study
+
+    try:
+        result = run_study(settings, address=address, cpus=cpus, progress=progress, resume=resume)
+    except StudyInterrupted as stop:
+        words = again + (["--address", address] if address else [])
+        words += ["--cpus", str(cpus)] if cpus else []
+        words += ["--resume", str(stop.folder)] if resume_option else []
+        click.echo(f"{stop}\nGo on with it:\n  {shlex.join(words)}", err=True)
+        raise
+    show(result, Console())

@@ -1,0 +1,1 @@
+"""What a study will cost, and how other searches would have done on recorded curves."""

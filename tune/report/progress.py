@@ -1,0 +1,250 @@
+"""What a person sees while a study runs: a live line on a terminal, a plain line now and then."""
+
+import logging
+import math
+import time
+from collections.abc import Mapping, Sequence
+from operator import itemgetter
+from typing import Any, Self
+
+from ray import tune as ray_tune
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from hbpr.tracking.records import TrialRecord
+from tune.settings.goals import Goals, best_of
+from tune.space.dimensions import as_words
+from tune.trial.messages import FAILED
+
+logger = logging.getLogger(__name__)
+
+#: What a person reads for a state of the journal.
+STATES = {"COMPLETE": "finished", "PRUNED": "pruned", "FAIL": "failed"}
+_REFRESH_S = 0.25
+_PLAIN_EVERY_S = 10.0
+
+
+class Progress(ray_tune.Callback):
+    """Count the trials of a study and show them.
+
+    Args:
+        total: Trials of the whole study.
+        goals: What trials are compared by; shown is the best value of the first objective among
+            the trials inside of all limits.
+        before: Trials of earlier sittings of a resumed study.
+        console: Where to show it; None: stdout.
+    """
+
+    def __init__(
+        self,
+        total: int,
+        goals: Goals,
+        *,
+        before: Sequence[TrialRecord] = (),
+        console: Console | None = None,
+    ) -> None:
+        self._total = total
+        self._goals, self._metric = goals, goals.objectives[0].metric
+        states = [trial.state for trial in before]
+        self._counts = {word: states.count(state) for state, word in STATES.items()}
+        self._before = sum(self._counts.values())
+        self._running: set[str] = set()
+        seen = [
+            (trial.value, trial.values)
+            for trial in before
+            if trial.value is not None and goals.feasible(trial.at_best)
+        ]
+        self._best: tuple[float, Mapping[str, Any]] | None = max(
+            seen, key=itemgetter(0), default=None
+        )
+        self._console = console or Console()
+        self._live: Live | None = None
+        self._started = self._shown = time.monotonic()
+        self._first: float | None = None
+
+    def setup(
+        self,
+        stop: Any = None,
+        num_samples: int | None = None,
+        total_num_samples: int | None = None,
+        **info: Any,
+    ) -> None:
+        """Begin the count of time."""
+        self._started = self._shown = time.monotonic()
+        if self._console.is_terminal:
+            self._live = Live(console=self._console, auto_refresh=False, transient=True)
+            self._live.start()
+            self._live.update(self._picture(), refresh=True)
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Count a trial that runs; one that is started again is still one."""
+        if self._first is None:
+            self._first = time.monotonic()
+        self._running.add(trial.trial_id)
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
+        """Keep the best value."""
+        value = best_of(result, self._goals)
+        if value is not None and (self._best is None or value > self._best[0]):
+            self._best = (value, trial.config["values"])
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Count a trial that ended in order."""
+        result = trial.last_result or {}
+        self._end(
+            trial,
+            "failed" if FAILED in result else "finished" if result.get("finished") else "pruned",
+        )
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Count a trial that crashed once too often."""
+        self._end(trial, "failed")
+
+    def _end(self, trial: Any, state: str) -> None:
+        self._running.discard(trial.trial_id)
+        self._counts[state] += 1
+
+    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        """Show the state, if what is shown has grown old."""
+        now = time.monotonic()
+        if now - self._shown < (_PLAIN_EVERY_S if self._live is None else _REFRESH_S):
+            return
+        self._shown = now
+        if self._live is None:
+            self._console.print(self.line(), highlight=False, soft_wrap=True)
+        else:
+            self._live.update(self._picture(), refresh=True)
+
+    def on_experiment_end(self, trials: list[Any], **info: Any) -> None:
+        """Leave the terminal as it was, with one line that stays."""
+        self.close()
+        self._console.print(self.line(), highlight=False, soft_wrap=True)
+
+    def close(self) -> None:
+        """Take the live picture away."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def line(self) -> str:
+        """Return the state in one line."""
+        parts = [f"{self._n_ended}/{self._total} trials: {self._states()}"]
+        if self._best is not None:
+            parts.append(f"best {self._metric} {self._best[0]:.4f}")
+        parts.append(self._times())
+        return "; ".join(parts)
+
+    @property
+    def _n_ended(self) -> int:
+        return sum(self._counts.values())
+
+    def _states(self) -> str:
+        """Return the counts; before the first trial runs, what is waited for."""
+        if self._first is None:
+            ended = [f"{count} {state}" for state, count in self._counts.items() if count]
+            return ", ".join([*ended, "waiting for the first trial to start"])
+        counts = self._counts | {"running": len(self._running)}
+        return ", ".join(f"{count} {state}" for state, count in counts.items())
+
+    def _times(self) -> str:
+        """Return the time since the start, and what is left at the pace of the trials so far."""
+        now = time.monotonic()
+        done, left = self._n_ended - self._before, self._total - self._n_ended
+        text = duration(now - self._started)
+        if self._first is not None and done > 0 and left > 0:
+            text += f", about {duration((now - self._first) / done * left)} left"
+        return text
+
+    def _picture(self) -> Group:
+        head = Table.grid(padding=(0, 1))
+        head.add_row(
+            ProgressBar(total=self._total, completed=self._n_ended, width=24),
+            Text(f"{self._n_ended}/{self._total} trials: {self._states()}; {self._times()}"),
+        )
+        if self._best is None:
+            return Group(head)
+        value, settings = self._best
+        text = f"best {self._metric} {value:.4f}: {as_words(settings)}"
+        return Group(head, Text(text, no_wrap=True, overflow="ellipsis"))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_live": None, "_console": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state | {"_console": Console()})
+
+
+class Count:
+    """Show how much of some work is done, as `Progress` shows trials.
+
+    Args:
+        what: The work, in the plural.
+        shown: Show it; otherwise plain lines are logged.
+        console: Where to show it; None: stdout.
+    """
+
+    def __init__(self, what: str, *, shown: bool = True, console: Console | None = None) -> None:
+        self._what = what
+        self._console = (console or Console()) if shown else None
+        self._live: Live | None = None
+        self._started = self._told = time.monotonic()
+        self._line = ""
+
+    def __enter__(self) -> Self:
+        if self._console is not None and self._console.is_terminal:
+            self._live = Live(console=self._console, auto_refresh=False, transient=True)
+            self._live.start()
+        return self
+
+    def __call__(self, done: int, total: int) -> None:
+        """Take in how much is done, and show it if what is shown has grown old."""
+        now = time.monotonic()
+        self._line = f"{self._what}: {done} of {total} done; {duration(now - self._started)}"
+        if self._live is not None:
+            bar = ProgressBar(total=total, completed=done, width=24)
+            picture = Table.grid(padding=(0, 1))
+            picture.add_row(bar, Text(self._line))
+            self._live.update(picture, refresh=True)
+        elif now - self._told >= _PLAIN_EVERY_S:
+            self._told = now
+            self._tell()
+
+    def __exit__(self, kind: object, *error: object) -> None:
+        """Leave the terminal as it was, with one line that stays where all went well."""
+        if self._live is not None:
+            self._live.stop()
+        if kind is None:
+            self._tell()
+
+    def _tell(self) -> None:
+        if self._console is None:
+            logger.info(self._line)
+        else:
+            self._console.print(self._line, highlight=False, soft_wrap=True)
+
+
+def say(line: str) -> None:
+    """Show a line on stdout, beside those of `Progress`."""
+    Console().print(line, highlight=False, soft_wrap=True, markup=False)
+
+
+def duration(seconds: float) -> str:
+    """Return a length of time as a person says it.
+
+    Example:
+        >>> duration(7.4), duration(83), duration(7262)
+        ('7 s', '1 min 23 s', '2 h 1 min')
+    """
+    if not math.isfinite(seconds):
+        return "unknown"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

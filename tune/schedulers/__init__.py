@@ -1,0 +1,1 @@
+"""What stops trials early: one file a kind of rule."""

@@ -1,0 +1,1 @@
+"""What draws the settings of the next trial."""

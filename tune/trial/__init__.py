@@ -1,0 +1,1 @@
+"""One trial as a worker runs it, and the words of its results."""

@@ -1,0 +1,97 @@
+"""What a study makes sure of before Ray starts: its data, its storage, room for one trial."""
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+from cluster.connect.ray import Runtime
+from hbpr.data import load_data
+from hbpr.data.interactions import Features, Interactions, UserItems
+from hbpr.errors import ClusterError, ConfigError, DataError
+from hbpr.settings.models import DataSettings, TrialSettings
+from tune.settings import StudySettings
+from tune.space import Space
+from tune.space.check import data_points, data_settings
+from tune.storage import folder as folders
+
+#: Data, or a reference to them.
+Held = TypeVar("Held")
+
+
+def load_datasets(
+    settings: StudySettings, space: Space, data: Interactions | None
+) -> dict[str, Interactions]:
+    """Prepare the data of every data setting that a trial can have.
+
+    Args:
+        settings: The study's.
+        space: Its space.
+        data: Data in memory; they serve every trial under the key "".
+
+    Returns:
+        Data by `data_key`.
+
+    Raises:
+        ConfigError: Data settings are searched beside data in memory.
+        DataError: Data are missing or wrong, or a part that a search needs is empty.
+    """
+    base = settings.base_trial()
+    if data is None:
+        datasets = {data_key(each): load_data(each) for each in data_settings(space, base)}
+    else:
+        if data_points(space, base) != [{}]:
+            raise ConfigError(
+                "sweep.space: data.* is searched but the data were given in memory; leave these "
+                "dimensions out, or name a source in data"
+            )
+        datasets = {"": data}
+    for interactions in datasets.values():
+        for part, key in (("train", "data.split.train"), ("validation", "data.split.validation")):
+            if getattr(interactions, part).n_pairs == 0:
+                raise DataError(
+                    f"{interactions.name}: the {part} part has no positive interactions, and a "
+                    f"search needs them (split: {interactions.split or 'unknown'}); raise {key}, "
+                    "or add interactions"
+                )
+    return datasets
+
+
+def data_key(settings: DataSettings) -> str:
+    """Name a setting of the data: equal for settings that give the same arrays."""
+    return settings.model_dump_json()
+
+
+def data_of(settings: TrialSettings, datasets: Mapping[str, Held]) -> Held:
+    """Return a trial's data, or the reference to them; those under the key "" serve every trial."""
+    return datasets["" if "" in datasets else data_key(settings.data)]
+
+
+def n_bytes(data: Interactions) -> int:
+    """Return the size of all arrays of some data."""
+    total = 0
+    for value in vars(data).values():
+        if isinstance(value, UserItems | Features):
+            total += sum(getattr(array, "nbytes", 0) for array in vars(value).values())
+        else:
+            total += getattr(value, "nbytes", 0)
+    return total
+
+
+def trial_slots(settings: StudySettings, ray: Runtime) -> int:
+    """Return how many trials can run at a time.
+
+    Raises:
+        ClusterError: Not even one.
+    """
+    wanted = settings.sweep.resources
+    if not ray.private:
+        from cluster.connect.preflight import check_cluster
+
+        check_cluster(cpu=wanted.cpu, gpu=wanted.gpu, storage=folders.experiment_folder(settings))
+    slots = ray.slots(wanted.cpu, wanted.gpu)
+    if ray.private and slots == 0:
+        raise ClusterError(
+            f"sweep.resources: a trial needs {wanted.cpu} CPUs and {wanted.gpu:g} GPUs, this "
+            f"machine has {ray.cpus:g} and {ray.gpus:g}; lower them, or join a cluster with "
+            "--address"
+        )
+    return max(min(settings.sweep.max_concurrent or slots, slots), 1)

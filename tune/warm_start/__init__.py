@@ -1,0 +1,1 @@
+"""What earlier studies teach a new one: points to start with, and trials that it knows."""
