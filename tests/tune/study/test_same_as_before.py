@@ -21,9 +21,16 @@ BEFORE = FIXTURES / "format_1"
 PLACE = "@FOLDER@"
 
 
-def copied(name: str, experiment: str, above: Path) -> Path:
+#: Experiment and id of each stored study.
+STUDIES = {
+    "finished": ("before", "20261129-104241-545b"),
+    "unfinished": ("half", "20261129-104315-4191"),
+}
+
+
+def copied(name: str, above: Path) -> Path:
     """Copy a study of an earlier version to where a study of the experiment lies."""
-    folder = above / "studies" / experiment / "20261129-104300-0000"
+    folder = above.joinpath("studies", *STUDIES[name])
     shutil.copytree(BEFORE / name, folder)
     for path in folder.rglob("*"):
         if path.suffix in {".json", ".jsonl", ".log", ".txt"}:
@@ -69,7 +76,7 @@ def test_the_quickstart_gives_the_same_trials_values_and_winner(
 def test_an_unfinished_study_of_an_earlier_version_ends_as_it_would_have(
     tmp_path: Path, terminal: Any
 ) -> None:
-    folder = copied("unfinished", "half", tmp_path)
+    folder = copied("unfinished", tmp_path)
     terminal.run(tmp_path, "study", "resume", str(folder), "--cpus", "1", "--no-progress")
     check(folder, json.loads((BEFORE / "unfinished-result.json").read_text()))
 
@@ -77,7 +84,7 @@ def test_an_unfinished_study_of_an_earlier_version_ends_as_it_would_have(
 def test_a_finished_study_of_an_earlier_version_is_listed_and_shown(
     tmp_path: Path, terminal: Any
 ) -> None:
-    folder = copied("finished", "before", tmp_path)
+    folder = copied("finished", tmp_path)
     listed, _ = terminal.run(tmp_path, "study", "list")
     shown, _ = terminal.run(tmp_path, "study", "show", str(folder))
     assert folder.name in listed
@@ -87,7 +94,7 @@ def test_a_finished_study_of_an_earlier_version_is_listed_and_shown(
 
 
 def test_a_model_of_an_earlier_version_recommends(tmp_path: Path) -> None:
-    system = load(str(copied("finished", "before", tmp_path)))
+    system = load(str(copied("finished", tmp_path)))
     (best, *_) = trials_of(BEFORE / "finished")
     assert system.metrics["val/ndcg_at_10"] == pytest.approx(best["value"])
     lists = system.recommend([0, 1, 2], k=5)
