@@ -5,9 +5,11 @@ Every default lives here. A study's ``sweep`` section is `tune.settings.SweepSet
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from hbpr.names import check_validation_metric, parse_metric_name
+from hbpr.settings.base import Seed as Seed
+from hbpr.settings.base import Settings as Settings
 
 #: Full name of a metric of the validation part.
 ValidationMetric = Annotated[str, AfterValidator(check_validation_metric)]
@@ -15,17 +17,6 @@ Candidates = Literal["all", "observed", "fixed"]
 Features = Literal["indicator", "metadata", "both"]
 ItemFeatures = Literal["indicator", "metadata", "both", "genome"]
 Regularisation = Annotated[float, Field(ge=0.0, le=1e3, allow_inf_nan=False)]
-Seed = Annotated[int, Field(ge=0, lt=2**31)]
-
-
-class Settings(BaseModel):
-    """Base of all settings: frozen, unknown keys refused, no silent conversions.
-
-    Strict: ``true`` is not the number 1 and ``"64"`` is not 64. A tuple field that a YAML list
-    fills needs ``Field(strict=False)``; its members stay strict.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, strict=True)
 
 
 class SplitSettings(Settings):
