@@ -232,7 +232,7 @@ def with_overrides(settings: StudySettings, overrides: Sequence[str]) -> StudySe
     """
     if not overrides:
         return settings
-    raw = apply_overrides(settings.model_dump(mode="json"), overrides)
+    raw = apply_overrides(settings.model_dump(mode="json"), overrides, StudySettings)
     try:
         return StudySettings.model_validate_json(json.dumps(raw))
     except ValidationError as error:

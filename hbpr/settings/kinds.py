@@ -101,7 +101,7 @@ class Kinds(Generic[S]):
         dump = core_schema.wrap_serializer_function_ser_schema(
             self._dump, info_arg=True, schema=core_schema.any_schema()
         )
-        return core_schema.no_info_plain_validator_function(self._validate, serialization=dump)
+        return core_schema.no_info_plain_validator_function(self.validate, serialization=dump)
 
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
@@ -112,7 +112,13 @@ class Kinds(Generic[S]):
             each["required"] = ["kind", *each.get("required", [])]
         return {"oneOf": [first, *others]}
 
-    def _validate(self, value: Any) -> S:
+    def validate(self, value: Any) -> S:
+        """Return the settings of a mapping, or settings of one of the kinds as they are.
+
+        Raises:
+            ValidationError: The kind is unknown, or a field is wrong or not one of the kind.
+            ValueError: Settings of a class that is not in the table.
+        """
         if isinstance(value, self.base):
             if type(value) not in self._classes.values():
                 known = ", ".join(each.__name__ for each in self)
@@ -156,13 +162,14 @@ class Kinds(Generic[S]):
         error = problem["type"]
         loc, context = problem["loc"], problem.get("ctx", {})
         if error == "extra_forbidden" and len(loc) == 1:
-            context = {
-                "field": loc[0],
-                "kind": settings_class.model_fields["kind"].default,
-                "fields": [name for name in settings_class.model_fields if name != "kind"],
-                "having": self.having(loc[0]),
-            }
-            error = PydanticCustomError(NOT_OF_KIND, "kind {kind} has no such setting", context)
+            fields = [name for name in settings_class.model_fields if name != "kind"]
+            having = self.having(loc[0])
+            kind = settings_class.model_fields["kind"].default
+            text = f"kind {kind} has no such setting; it has {', '.join(fields) or 'none'}"
+            if having:
+                text += f". {loc[0]} belongs to kind {' and '.join(having)}"
+            context = {"fields": fields, "having": having}
+            error = PydanticCustomError(NOT_OF_KIND, text, context)
         elif error not in _KNOWN_ERRORS:
             error = PydanticCustomError(error, problem["msg"], context)
         return InitErrorDetails(type=error, loc=loc, input=problem["input"], ctx=context)
@@ -189,6 +196,14 @@ def kinds_in(settings_class: type[BaseModel], above: str = "") -> Iterator[tuple
                 if found not in seen:
                     seen.add(found)
                     yield found
+
+
+def section_at(data: dict[str, Any], key: str) -> dict[str, Any] | None:
+    """Return the section of plain settings at a dotted key; None where there is none."""
+    found: Any = data
+    for name in key.split("."):
+        found = found.get(name) if isinstance(found, dict) else None
+    return found if isinstance(found, dict) else None
 
 
 def _held(annotations: tuple[Any, ...]) -> Iterator[type[BaseModel] | Kinds[Any]]:

@@ -6,7 +6,7 @@ Passwords in addresses are masked.
 
 import difflib
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
@@ -90,7 +90,9 @@ def _sentence(problem: Any, model_class: type[BaseModel], loc: Sequence[int | st
     if kind == "extra_forbidden":
         return f"unknown key.{_near_key(model_class, loc)}"
     if kind == NOT_OF_KIND:
-        return _not_of_kind(problem["ctx"], model_class)
+        context = problem["ctx"]
+        near = "" if context["having"] else _near(str(loc[-1]), context["fields"], model_class)
+        return f"unknown key.{near}" if near else str(problem["msg"])
     if kind == "missing":
         return "is required"
     if kind == "value_error":
@@ -134,17 +136,6 @@ def _near(word: str, known: Iterable[str], model_class: type[BaseModel]) -> str:
     by_name = {key.rpartition(".")[2]: key for key in known_keys(model_class) if "." in key}
     found = difflib.get_close_matches(word, by_name, n=1, cutoff=0.8)
     return f" Did you mean {by_name[found[0]]}?" if found else ""
-
-
-def _not_of_kind(context: Mapping[str, Any], model_class: type[BaseModel]) -> str:
-    """Say which kinds have a field, or what it was meant to be."""
-    field, kinds = context["field"], context["having"]
-    near = "" if kinds else _near(field, context["fields"], model_class)
-    if near:
-        return f"unknown key.{near}"
-    fields = ", ".join(context["fields"]) or "none beside kind"
-    text = f"kind {context['kind']} has no such setting; it has {fields}"
-    return f"{text}. {field} belongs to kind {' and '.join(kinds)}" if kinds else text
 
 
 def _did_you_mean(word: str, known: Iterable[str], before: str = "") -> str:

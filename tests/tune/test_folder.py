@@ -66,7 +66,7 @@ def test_a_setting_that_came_later_had_its_default(small_study) -> None:
 
 
 def test_settings_come_back_and_may_be_overridden(small_study) -> None:
-    settings = small_study(model={"hidden": [8, 4]})
+    settings = small_study(model={"kind": "neumf", "hidden": [8, 4]})
     folder = folders.create(settings, DATA)
     again, fingerprints = read_settings(folder.path)
     assert again == settings
