@@ -18,6 +18,7 @@ from hbpr.mlflow_runs import as_text
 from hbpr.mlflow_store import mask_uri
 from hbpr.names import best_name
 from hbpr.settings.load import dotted
+from hbpr.settings.stored import FORMAT, FORMAT_KEY
 from tune.dimensions import written_settings
 from tune.journal import Parent
 from tune.outbox import Event
@@ -72,6 +73,7 @@ def study_start(
             "hbpr.study": name,
             "hbpr.monitor": monitor,
             "hbpr.settings": as_text(settings),
+            f"hbpr.{FORMAT_KEY}": str(FORMAT),
             **_SOURCE,
         },
         "texts": {"settings.json": json.dumps(settings, indent=2, default=str)},
