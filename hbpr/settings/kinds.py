@@ -1,7 +1,8 @@
 """Sections of settings of which there are kinds, each with fields of its own."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Final, Generic, TypeVar, get_args
+from collections.abc import Callable, Iterator, Mapping
+from functools import _lru_cache_wrapper, cache
+from typing import Any, Final, Generic, ParamSpec, TypeVar, cast, get_args
 
 from pydantic import (
     BaseModel,
@@ -16,10 +17,20 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
 
 S = TypeVar("S", bound=BaseModel)
+P = ParamSpec("P")
+R = TypeVar("R")
 
 #: Type of the error of a field that belongs to another kind, or to none.
 NOT_OF_KIND: Final = "not_of_kind"
+_KEPT: Final[list["_lru_cache_wrapper[Any]"]] = []
 _KNOWN_ERRORS: Final = frozenset(get_args(core_schema.ErrorType))
+
+
+def until_a_kind_is_added(function: Callable[P, R]) -> Callable[P, R]:
+    """Keep what a function of schemas returns, until a table gets one more kind."""
+    kept = cache(function)
+    _KEPT.append(kept)
+    return cast("Callable[P, R]", kept)
 
 
 class Kinds(Generic[S]):
@@ -60,20 +71,26 @@ class Kinds(Generic[S]):
     def add(self, settings_class: type[S]) -> type[S]:
         """Put one more kind into the table; return its class, as a decorator does.
 
+        A class that is defined anew, as in a notebook, takes the place of the one before.
+
         Raises:
             TypeError: It does not derive from the base, or declares no name.
             ValueError: The name is taken.
         """
-        place = f"{settings_class.__module__}.{settings_class.__qualname__}"
+        place = _place(settings_class)
         if not issubclass(settings_class, self.base):
             raise TypeError(f"{place}: a kind must derive from {self.base.__name__}")
         kind = settings_class.model_fields["kind"].default
         if not isinstance(kind, str):
             raise TypeError(f'{place}: a kind declares its name, kind: Literal["x"] = "x"')
         taken = self._classes.get(kind)
-        if taken not in (None, settings_class):
-            raise ValueError(f"{place}: kind {kind} is {taken} already; give it another name")
+        if taken is not None and _place(taken) != place:
+            raise ValueError(
+                f"{place}: kind {kind} is {_place(taken)} already; give it another name"
+            )
         self._classes[kind] = settings_class
+        for kept in _KEPT:
+            kept.cache_clear()
         return settings_class
 
     def __iter__(self) -> Iterator[type[S]]:
@@ -184,18 +201,16 @@ def sections_of(field: FieldInfo) -> list[type[BaseModel]]:
     return plain + [each for table in kinds for each in table]
 
 
-def kinds_in(settings_class: type[BaseModel], above: str = "") -> Iterator[tuple[str, Kinds[Any]]]:
-    """Yield every field of a schema that holds kinds: its dotted key and its table."""
-    seen = set()
+@until_a_kind_is_added
+def kinds_in(settings_class: type[BaseModel]) -> tuple[tuple[str, Kinds[Any]], ...]:
+    """Return every field of a schema that holds kinds: its dotted key and its table."""
+    found: dict[tuple[str, Kinds[Any]], None] = {}
     for name, field in settings_class.model_fields.items():
-        key = f"{above}{name}"
         held = _held((field.annotation, *field.metadata))
-        yield from ((key, table) for table in held if isinstance(table, Kinds))
+        found |= dict.fromkeys((name, table) for table in held if isinstance(table, Kinds))
         for section in sections_of(field):
-            for found in kinds_in(section, f"{key}."):
-                if found not in seen:
-                    seen.add(found)
-                    yield found
+            found |= dict.fromkeys((f"{name}.{key}", table) for key, table in kinds_in(section))
+    return tuple(found)
 
 
 def section_at(data: dict[str, Any], key: str) -> dict[str, Any] | None:
@@ -204,6 +219,10 @@ def section_at(data: dict[str, Any], key: str) -> dict[str, Any] | None:
     for name in key.split("."):
         found = found.get(name) if isinstance(found, dict) else None
     return found if isinstance(found, dict) else None
+
+
+def _place(settings_class: type[BaseModel]) -> str:
+    return f"{settings_class.__module__}.{settings_class.__qualname__}"
 
 
 def _held(annotations: tuple[Any, ...]) -> Iterator[type[BaseModel] | Kinds[Any]]:

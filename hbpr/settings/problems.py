@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
 
-from hbpr.settings.kinds import NOT_OF_KIND, sections_of
+from hbpr.settings.kinds import NOT_OF_KIND, sections_of, until_a_kind_is_added
 
 _SHOWN_LENGTH: Final = 80
 _USERINFO: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)[^/\s'\"]*@")
@@ -69,20 +69,21 @@ def describe(
     return mask_secrets("\n".join(lines))
 
 
-def known_keys(model_class: type[BaseModel]) -> list[str]:
+@until_a_kind_is_added
+def known_keys(model_class: type[BaseModel]) -> tuple[str, ...]:
     """Return every dotted key of a schema, sections and all kinds included, in its order.
 
     Example:
         >>> from hbpr.settings.models import ModelSettings
         >>> known_keys(ModelSettings)[:4]
-        ['kind', 'n_latent', 'item_bias', 'init_std']
+        ('kind', 'n_latent', 'item_bias', 'init_std')
     """
     keys: dict[str, None] = {}
     for name, field in model_class.model_fields.items():
         keys[name] = None
         for section in sections_of(field):
             keys |= dict.fromkeys(f"{name}.{key}" for key in known_keys(section))
-    return list(keys)
+    return tuple(keys)
 
 
 def _sentence(problem: Any, model_class: type[BaseModel], loc: Sequence[int | str]) -> str:
