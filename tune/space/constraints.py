@@ -12,6 +12,7 @@ from functools import cache
 from typing import Any, Final, Self
 
 from hbpr.errors import SpaceError
+from hbpr.settings.kinds import until_a_kind_is_added
 from hbpr.settings.load import dotted
 from hbpr.settings.models import TrialSettings
 from hbpr.settings.problems import known_keys
@@ -116,7 +117,7 @@ def _key(node: ast.AST) -> str | None:
     return key if key in _keys() else None
 
 
-@cache
+@until_a_kind_is_added
 def _keys() -> frozenset[str]:
     keys = known_keys(TrialSettings)
     return frozenset(k for k in keys if not any(other.startswith(f"{k}.") for other in keys))

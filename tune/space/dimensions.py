@@ -346,10 +346,12 @@ def in_words(value: Any, digits: int = 4) -> str:
 
 
 def setting_of(settings: "TrialSettings", key: str) -> Any:
-    """Return the value of a dotted key; None in a section that is left out."""
+    """Return the value of a dotted key; None in a section that is left out, or of another kind."""
     value: Any = settings
     for name in key.split("."):
-        value = None if value is None else getattr(value, name)
+        value = getattr(value, name) if name in type(value).model_fields else None
+        if value is None:
+            return None
     return value
 
 
