@@ -6,8 +6,8 @@ array, so an object store hands it to several processes without copying; no meth
 
 import dataclasses
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Self
 
@@ -257,6 +257,7 @@ class Interactions:
             others are held out as a whole (cold items).
         pages: What users were shown together; None: not known. Training does not read it: what
             was shown and never chosen is among the observed negatives.
+        left_out: Rows that did not become a pair of their own, by reason; for records only.
     """
 
     name: str
@@ -277,6 +278,7 @@ class Interactions:
     test_candidates: UserItems | None = None
     trainable_items: NDArray[np.bool_] | None = None
     pages: Exposures | None = None
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def n_users(self) -> int:

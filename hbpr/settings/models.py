@@ -13,11 +13,9 @@ from hbpr.settings.data import (
     Candidates,
     DataSettings,
     Features,
-    FeatureTableSettings,
     ItemFeatures,
     SplitSettings,
     SyntheticSettings,
-    TableSettings,
 )
 from hbpr.settings.model import MODELS, MfSettings, ModelSettings, NeuMFSettings
 from hbpr.settings.negatives import (
@@ -29,6 +27,7 @@ from hbpr.settings.negatives import (
     PopularityNegatives,
     UniformNegatives,
 )
+from hbpr.settings.tables import FeatureTableSettings, RowsSettings, TableSettings
 from hbpr.settings.training import (
     GrowthSettings,
     OptimizerSettings,
@@ -55,6 +54,7 @@ __all__ = [
     "ObservedNegatives",
     "OptimizerSettings",
     "PopularityNegatives",
+    "RowsSettings",
     "Seed",
     "Settings",
     "SplitSettings",

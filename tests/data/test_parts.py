@@ -302,7 +302,7 @@ def test_dates_are_times():
         ([1.0, np.nan], "got nan in row 1"),
         (np.array(["2020-01-01", "NaT"], "M8[s]"), "got NaT in row 1"),
         ([1.0], "users has 2 rows, times is of shape"),
-        (["now", "then"], "must be numbers or datetimes"),
+        (["now", "then"], "times must hold numbers, .* or ISO dates or times, .* got 'now'"),
     ],
 )
 def test_times_that_cannot_be_used_are_refused(times, words):
