@@ -122,7 +122,7 @@ def _lines(
     """Return the table, best strategy first, and what early values are worth."""
     from tune.answer.early_order import rank_correlations, warning_of
     from tune.forecast.curves import finals
-    from tune.schedulers.halving import decision_epochs
+    from tune.schedulers.ray_halving import decision_epochs
 
     total = sum(curve.seconds for curve in recorded.curves)
     ordered = sorted(compared, key=lambda each: (_median(each.shares), -_best(each, -1)))

@@ -189,7 +189,7 @@ def mean_epochs(settings: StudySettings, epochs: int) -> float:
     which ends trials, are left out; so are the other rules, as if they stopped nothing. An epoch on
     a share of the data counts as that share.
     """
-    from tune.schedulers.halving import decision_epochs
+    from tune.schedulers.ray_halving import decision_epochs
 
     scheduler = settings.sweep.scheduler
     if scheduler.kind not in {"asha", "hyperband"}:
@@ -208,7 +208,7 @@ def mean_epochs(settings: StudySettings, epochs: int) -> float:
 
 def _rehearsed(settings: StudySettings, n_trials: int, epochs: int, seed: int) -> list[int]:
     """Return the epoch at which each of a study's first trials ends, with values at random."""
-    from tune.schedulers.halving import CLOCK, BareTrial, decision_epochs, make_scheduler
+    from tune.schedulers.ray_halving import CLOCK, BareTrial, decision_epochs, make_scheduler
 
     sweep, generator = settings.sweep, random.Random(seed)
     given = sweep.search.algorithm == "grid" or bool(sweep.start_with)

@@ -16,7 +16,7 @@ from optuna.trial import Trial, TrialState
 from ray.tune.schedulers import TrialScheduler
 
 from tune.forecast.curves import Curve, Curves
-from tune.schedulers.halving import CLOCK, BareTrial, make_scheduler
+from tune.schedulers.ray_halving import CLOCK, BareTrial, make_scheduler
 from tune.search.draw import draw_allowed
 from tune.search.fixed import PointSampler
 from tune.search.samplers import Algorithm, Samplers

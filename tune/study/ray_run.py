@@ -20,8 +20,8 @@ from ray.tune.stopper import CombinedStopper
 from hbpr.data.interactions import Interactions
 from hbpr.tracking.records import TrialRecord
 from tune.report.progress import Progress
-from tune.schedulers.halving import halving_epochs, make_scheduler
-from tune.schedulers.pbt import PopulationScheduler, PopulationSearcher
+from tune.schedulers.ray_halving import halving_epochs, make_scheduler
+from tune.schedulers.ray_pbt import PopulationScheduler, PopulationSearcher
 from tune.search.searcher import OptunaSearcher
 from tune.settings import StudySettings
 from tune.space import Space

@@ -26,7 +26,7 @@ from tune.answer.result import StudyResult
 from tune.report.page import write_page
 from tune.report.progress import say
 from tune.report.terminal import write_text
-from tune.schedulers.halving import decision_epochs
+from tune.schedulers.ray_halving import decision_epochs
 from tune.settings import StudySettings
 from tune.space import Space
 from tune.storage import folder as folders

@@ -13,7 +13,7 @@ from hbpr.data import load_data
 from hbpr.settings.load import with_values
 from hbpr.training.trainer import Trainer
 from tune.answer.early_order import RankCorrelation, rank_correlations, unrestricted, warning_of
-from tune.schedulers.halving import decision_epochs, make_scheduler
+from tune.schedulers.ray_halving import decision_epochs, make_scheduler
 from tune.settings import SchedulerSettings
 from tune.study import run_study
 

@@ -15,9 +15,9 @@ from tune.answer.finalists import repeat_trial
 from tune.answer.lineage import lineage, schedule_of
 from tune.commands.simulate import simulate
 from tune.forecast.curves import read_curves
-from tune.schedulers.halving import make_scheduler
-from tune.schedulers.pbt import PopulationScheduler, PopulationSearcher
 from tune.schedulers.population import CHANGEABLE
+from tune.schedulers.ray_halving import make_scheduler
+from tune.schedulers.ray_pbt import PopulationScheduler, PopulationSearcher
 from tune.settings import SchedulerSettings
 from tune.storage.folder import read_settings
 from tune.storage.journal import read_journal

@@ -10,7 +10,7 @@ from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
 from hbpr.settings.models import TrialSettings
-from tune.schedulers.pbt import PopulationScheduler, PopulationSearcher
+from tune.schedulers.ray_pbt import PopulationScheduler, PopulationSearcher
 from tune.search.searcher import OptunaSearcher
 from tune.settings import SchedulerSettings
 from tune.space import Space

@@ -10,7 +10,7 @@ from ray.tune.schedulers import TrialScheduler
 
 from hbpr.settings.models import TrialSettings
 from hbpr.tracking.records import TrialRecord
-from tune.schedulers.halving import bracket_of, make_scheduler
+from tune.schedulers.ray_halving import bracket_of, make_scheduler
 from tune.search.searcher import OptunaSearcher
 from tune.settings import SchedulerSettings
 from tune.space import Space

@@ -17,8 +17,8 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from hbpr.tracking.records import Parent, TrialRecord
-from tune.schedulers.halving import CLOCK
 from tune.schedulers.population import Copy, decide
+from tune.schedulers.ray_halving import CLOCK
 from tune.search.searcher import OptunaSearcher
 from tune.settings import SchedulerSettings
 from tune.space import Space

@@ -55,10 +55,12 @@ def make_scheduler(
 
     Raises:
         ValueError: The kind is ``pbt``, which needs a searcher and checkpoints, see
-            `tune.schedulers.pbt`.
+            `tune.schedulers.ray_pbt`.
     """
     if settings.kind == "pbt":
-        raise ValueError("a population is trained by tune.schedulers.pbt, not by a scheduler alone")
+        raise ValueError(
+            "a population is trained by tune.schedulers.ray_pbt, not by a scheduler alone"
+        )
     watched: dict[str, Any] = {"time_attr": CLOCK, "metric": metric, "mode": mode}
     grace_period = min(settings.grace_period, max_epochs)
     if settings.kind in {"asha", "hyperband"}:
