@@ -7,24 +7,51 @@ the worst are stopped, and copies of the best begin, as trials of their own with
 """
 
 import logging
-import shutil
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from hbpr.tracking.records import Parent, TrialRecord
+from tune.schedulers.base import CLOCK, SchedulerContext
+from tune.schedulers.pbt import PbtSettings
 from tune.schedulers.population import Copy, decide
-from tune.schedulers.ray_halving import CLOCK
-from tune.search.searcher import OptunaSearcher
-from tune.settings import SchedulerSettings
-from tune.space import Space
-from tune.trial.trainable import checkpoint_at, trial_folder
 
 logger = logging.getLogger(__name__)
+
+
+class CopyingSearcher(Protocol):
+    """A Ray Tune searcher that keeps the journal and can make copies of trials."""
+
+    def trials(self) -> Sequence[TrialRecord]:
+        """Return the study's own trials by number."""
+
+    def add_copy(self, values: Mapping[str, Any], parent: Parent) -> int:
+        """Make a trial that goes on from another's weights; return its number."""
+
+    def set_search_properties(
+        self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any
+    ) -> bool:
+        """Accept Tune's metric and mode, or not."""
+
+    def suggest(self, trial_id: str) -> Any:
+        """Return the next trial, or ``Searcher.FINISHED``."""
+
+    def on_trial_result(self, trial_id: str, result: Mapping[str, Any]) -> None:
+        """Note a report."""
+
+    def on_trial_complete(
+        self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False
+    ) -> None:
+        """Note the end of a trial."""
+
+    def save(self, checkpoint_path: str) -> None:
+        """Write a snapshot."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Read a snapshot."""
 
 
 class PopulationSearcher(Searcher):
@@ -37,7 +64,7 @@ class PopulationSearcher(Searcher):
         metric: Key of a result that is compared.
     """
 
-    def __init__(self, searcher: OptunaSearcher, metric: str) -> None:
+    def __init__(self, searcher: CopyingSearcher, metric: str) -> None:
         super().__init__(metric=metric, mode="max")
         self.inner = searcher
         self.has_room = True
@@ -92,32 +119,15 @@ class PopulationScheduler(FIFOScheduler):
     Args:
         settings: Interval and quantile.
         searcher: Keeps the journal and takes the copies.
-        metric: Key of a result that is compared; higher is better.
-        space: The study's.
-        seed: Seed of the study.
-        size: Trials of the population.
-        slots: Trials at a time.
-        checkpoints: Folder of the trials' checkpoints.
-        before: Trials of earlier sittings.
+        context: The study's, with space and `copy_checkpoint`; its trials are the population.
     """
 
     def __init__(
-        self,
-        settings: SchedulerSettings,
-        searcher: PopulationSearcher,
-        *,
-        metric: str,
-        space: Space,
-        seed: int,
-        size: int,
-        slots: int,
-        checkpoints: Path,
-        before: Sequence[TrialRecord] = (),
+        self, settings: PbtSettings, searcher: PopulationSearcher, context: SchedulerContext
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._settings, self._searcher = settings, searcher
-        self._metric, self._space, self._seed = metric, space, seed
-        self._size, self._slots, self._checkpoints = size, slots, checkpoints
+        self._settings, self._searcher, self._context = settings, searcher, context
+        before = context.before
         self._members = {trial.number for trial in before}
         self._alive = {trial.number for trial in before if trial.state == "RUNNING"}
         #: Epoch up to which a trial has been compared.
@@ -143,7 +153,7 @@ class PopulationScheduler(FIFOScheduler):
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """Hold a trial that has reached an interval at which it was not compared yet."""
         number = _number(trial)
-        if self._metric not in result or result[CLOCK] % self._settings.interval:
+        if self._context.metric not in result or result[CLOCK] % self._settings.interval:
             return TrialScheduler.CONTINUE
         if result[CLOCK] <= self._compared[number]:
             return TrialScheduler.CONTINUE
@@ -165,16 +175,20 @@ class PopulationScheduler(FIFOScheduler):
 
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
         """Compare if all are there; return a trial that waits for a place, if there is one."""
-        if self._alive and self._alive == self._held.keys() and len(self._members) >= self._size:
+        if (
+            self._alive
+            and self._alive == self._held.keys()
+            and len(self._members) >= self._context.n_trials
+        ):
             self._compare(tune_controller)
         trials: list[Trial] = tune_controller.get_trials()
         waiting = [trial for trial in trials if trial.status == Trial.PENDING]
         busy = len(waiting) + sum(trial.status == Trial.RUNNING for trial in trials)
         self._released = [trial for trial in self._released if trial.status == Trial.PAUSED]
-        self._searcher.has_room = busy < self._slots and not self._released
+        self._searcher.has_room = busy < self._context.slots and not self._released
         if waiting:
             return waiting[0]
-        if self._released and busy < self._slots:
+        if self._released and busy < self._context.slots:
             return self._released[0]
         return None
 
@@ -190,13 +204,14 @@ class PopulationScheduler(FIFOScheduler):
         here = {n: trial for n, (at, trial) in self._held.items() if at == epoch}
         for number in here:
             del self._held[number]
-        trials = self._searcher.inner.trials()
+        trials, space = self._searcher.inner.trials(), self._context.space
+        assert space is not None
         copies = decide(
             trials,
             epoch,
-            space=self._space,
+            space=space,
             quantile=self._settings.quantile,
-            seed=self._seed,
+            seed=self._context.seed,
         )
         made = {(t.parent.epoch, t.parent.replaces) for t in trials if t.parent is not None}
         n_trials = len(trials)
@@ -215,10 +230,8 @@ class PopulationScheduler(FIFOScheduler):
 
     def _begin(self, copy: Copy, number: int) -> None:
         """Put the parent's checkpoint where the copy looks for its own, then make the copy."""
-        source = checkpoint_at(trial_folder(self._checkpoints, copy.parent), copy.epoch)
-        folder = trial_folder(self._checkpoints, number)
-        shutil.rmtree(folder, ignore_errors=True)
-        shutil.copytree(source, checkpoint_at(folder, copy.epoch))
+        assert self._context.copy_checkpoint is not None
+        self._context.copy_checkpoint(copy.parent, copy.epoch, number)
         parent = Parent(copy.parent, copy.epoch, copy.replaces)
         added = self._searcher.inner.add_copy(copy.values, parent)
         assert added == number, (added, number)
