@@ -4,6 +4,7 @@ A name is ``part/metric`` or ``part/metric_at_k``, such as ``val/ndcg_at_10``: M
 """
 
 import difflib
+import hashlib
 import re
 from collections.abc import Sequence
 from typing import Final, Literal, NamedTuple, get_args
@@ -32,6 +33,9 @@ DATA_SHARE: Final = "train/data_share"
 ITEM_VECTOR_BYTES: Final = "item_vector_bytes"
 SCORE_CPU_MS: Final = "score_cpu_ms"
 COSTS: Final = (ITEM_VECTOR_BYTES, SCORE_CPU_MS)
+
+#: Bytes of a folder's name; file systems take 255.
+_LONGEST_FOLDER: Final = 200
 
 _PATTERN: Final = re.compile(r"(val|test)/([a-z]+)(?:_at_([1-9][0-9]*))?")
 
@@ -114,3 +118,21 @@ def baseline_name(metric: str) -> str:
         'baseline/ndcg_at_10'
     """
     return f"baseline/{metric.partition('/')[2]}"
+
+
+def folder_name(name: str, kept: str, otherwise: str) -> str:
+    """Return a name as one folder can have it: what is not kept becomes ``-``, long ones are cut.
+
+    Args:
+        name: Any name.
+        kept: The signs that stay beside letters, digits and ``_``, as in a regular expression.
+        otherwise: The folder of a name of which nothing is left.
+
+    Example:
+        >>> folder_name("Ann's shop", ".+-", "study"), len(folder_name("x" * 500, ".+-", "study"))
+        ('Ann-s-shop', 121)
+    """
+    folder = re.sub(rf"[^\w{kept}]+", "-", name).strip(" .-") or otherwise
+    if len(folder.encode()) <= _LONGEST_FOLDER:
+        return folder
+    return f"{folder[:60]}-{hashlib.sha256(name.encode()).hexdigest()[:60]}"

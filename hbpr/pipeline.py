@@ -89,6 +89,7 @@ class TrainingPipeline:
                 "hbpr.data": interactions.name,
                 "hbpr.split": interactions.split,
                 "hbpr.fingerprint": interactions.fingerprint,
+                "hbpr.left_out": dict(interactions.left_out),
                 "hbpr.engine": trainer.engine_name,
             },
         ) as run:

@@ -1,6 +1,7 @@
 """From a YAML file and ``--set`` overrides to checked settings, once, at the edge."""
 
 import copy
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -19,6 +20,8 @@ T = TypeVar("T", bound=TrialSettings)
 #: The section whose keys are dotted keys of the settings.
 _SPACE: Final = "sweep.space"
 _SQLITE: Final = "sqlite:///"
+#: How signs of a folder's name are written in an address, where they mean something else.
+_IN_ADDRESS: Final = str.maketrans({"%": "%25", "?": "%3F", "#": "%23"})
 
 
 def load_trial(path: str | Path, overrides: Sequence[str] = ()) -> TrialSettings:
@@ -172,7 +175,15 @@ def resolve_paths(settings: T, folder: Path | None = None) -> T:
     path = uri.removeprefix(_SQLITE)
     if path.startswith(("/", ":memory:")):
         return settings
-    absolute = ((folder or Path.cwd()) / path).absolute()
+    try:
+        here = (folder or Path.cwd()).absolute()
+    except FileNotFoundError:
+        raise ConfigError(
+            "the working directory is gone: it was removed or replaced. Change to a folder that "
+            "exists and start again"
+        ) from None
+    # What is written in the settings is part of an address already; the folder's name becomes one.
+    absolute = os.path.normpath(f"{str(here).translate(_IN_ADDRESS)}/{path}")
     mlflow = settings.mlflow.model_copy(update={"tracking_uri": f"{_SQLITE}{absolute}"})
     return settings.model_copy(update={"mlflow": mlflow})
 

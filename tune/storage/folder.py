@@ -27,6 +27,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from hbpr.errors import ConfigError, FormatError, StudyFolderError
+from hbpr.names import folder_name
 from hbpr.settings.load import apply_overrides
 from hbpr.settings.problems import describe
 from hbpr.settings.stored import FORMAT, FORMAT_KEY, up_to_date
@@ -126,7 +127,7 @@ class StudyFolder:
 
 def experiment_folder(settings: StudySettings) -> Path:
     """Return the absolute folder that holds the studies of an experiment."""
-    name = re.sub(r"[^\w.+-]+", "-", settings.mlflow.experiment_name).strip(".-") or "study"
+    name = folder_name(settings.mlflow.experiment_name, ".+-", "study")
     return Path(settings.sweep.storage).absolute() / name
 
 
