@@ -20,10 +20,16 @@ def load_data(settings: DataSettings) -> Interactions:
         DatasetMissingError: The dataset is not on this machine and cannot be fetched.
         DataError: The dataset does not have what is asked of it.
     """
-    return _read(settings).to_interactions(settings.split, candidates=settings.candidates)
+    return read_data(settings).to_interactions(settings.split, candidates=settings.candidates)
 
 
-def _read(settings: DataSettings) -> UserItemData:
+def read_data(settings: DataSettings) -> UserItemData:
+    """Read or generate the data that the settings name, unsplit.
+
+    Raises:
+        DatasetMissingError: The dataset is not on this machine and cannot be fetched.
+        DataError: The dataset does not have what is asked of it.
+    """
     threshold = settings.rating_threshold
     if settings.source == "movielens":
         return load_movielens(
@@ -49,3 +55,6 @@ def _read(settings: DataSettings) -> UserItemData:
                 settings.table, name=settings.name, rating_threshold=threshold, **features
             )
     return generate(settings.synthetic, **features).data
+
+
+_read = read_data  # the name that scripts know

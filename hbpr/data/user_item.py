@@ -4,7 +4,7 @@ import dataclasses
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,8 +17,12 @@ from hbpr.data.interactions import Features, Interactions
 from hbpr.data.parts import to_interactions
 from hbpr.data.rows import check_times, check_weights, refuse_weights
 from hbpr.errors import DataError
-from hbpr.settings.models import Candidates, SplitSettings
+from hbpr.settings.models import Candidates, RowsSettings, SplitSettings
 from hbpr.settings.models import Features as FeatureChoice
+from hbpr.settings.problems import describe
+
+if TYPE_CHECKING:
+    from hbpr.data.describe import Description
 
 _log = logging.getLogger(__name__)
 
@@ -61,6 +65,50 @@ class UserItemData:
         self._left_out: dict[str, int] = {}
         self._n_rows: int | None = None
         self._reported = ""
+
+    @classmethod
+    def from_frame(
+        cls, frame: Any, *, name: str = "data", rating_threshold: float = 3.5, **columns: Any
+    ) -> Self:
+        """Make a dataset of a data frame of interactions, one row each.
+
+        Values mean what they mean in a file, see `hbpr.data.load_table`: an id is the text that a
+        file would show, whole floats are integers, NaN is missing, and rows that are left out are
+        counted in one line.
+
+        Args:
+            frame: A table of pandas, polars or Arrow, or a mapping of names to columns.
+            name: Name of the dataset.
+            rating_threshold: A value at or above it is a positive, one below an observed negative.
+            **columns: The meaning of the columns by the keys of ``data.table``, such as
+                ``user="customer", item="sku", time="at", min_per_user=5``; user and item are the
+                columns of these names, if left out.
+
+        Raises:
+            DataError: A key is unknown, or a column is not there or cannot be read.
+
+        Example:
+            >>> sold = {"customer": ["ann", "ann", "bob"], "sku": [10, 30, 10]}
+            >>> UserItemData.from_frame(sold, user="customer", item="sku")
+            UserItemData('data', n_users=2, n_items=2, n_positives=3, n_negatives=0)
+        """
+        from hbpr.data.frames import open_frame
+        from hbpr.data.table import add_rows  # which fills datasets of this class
+
+        place = f"{name}: from_frame"
+        try:
+            rows = RowsSettings.model_validate(columns)
+        except ValidationError as error:
+            raise DataError(describe(error, RowsSettings, lambda key: f"{place}: {key}")) from None
+        data = cls(name)
+        add_rows(data, open_frame(frame, place), rows, rating_threshold)
+        return data
+
+    def describe(self) -> "Description":
+        """Return users, items, density, degrees, times and what was left out; print it to read."""
+        from hbpr.data.describe import describe as describe_data
+
+        return describe_data(self.name, self.assemble(), self.left_out)
 
     def add_positive_interactions(
         self,

@@ -4,6 +4,7 @@ from typing import Any, Final, Literal
 
 from pydantic import Field, model_validator
 
+from hbpr.settings import hybrid_bpr
 from hbpr.settings.base import Seed, Settings
 from hbpr.settings.tables import TableSettings
 
@@ -84,7 +85,7 @@ class DataSettings(Settings):
     )
     table: TableSettings | None = Field(None, description="The file of the source table.")
     rating_threshold: float = Field(
-        4.0, description="At or above: positive; below: observed negative."
+        3.5, description="At or above: positive; below: observed negative."
     )
     item_feature: ItemFeatures = Field(
         "indicator",
@@ -108,6 +109,7 @@ class DataSettings(Settings):
     @model_validator(mode="before")
     @classmethod
     def _defaults_of_the_source(cls, values: Any) -> Any:
+        values = hybrid_bpr.data(values)
         if isinstance(values, dict):
             return {**_DEFAULTS.get(str(values.get("source")), {}), **values}
         return values

@@ -1,7 +1,6 @@
 """From a YAML file and ``--set`` overrides to checked settings, once, at the edge."""
 
 import copy
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -183,7 +182,7 @@ def resolve_paths(settings: T, folder: Path | None = None) -> T:
             "exists and start again"
         ) from None
     # What is written in the settings is part of an address already; the folder's name becomes one.
-    absolute = os.path.normpath(f"{str(here).translate(_IN_ADDRESS)}/{path}")
+    absolute = Path(str(here).translate(_IN_ADDRESS)) / path
     mlflow = settings.mlflow.model_copy(update={"tracking_uri": f"{_SQLITE}{absolute}"})
     return settings.model_copy(update={"mlflow": mlflow})
 
