@@ -1,8 +1,6 @@
 """A dataset in one file: an npz archive of plain arrays with a JSON text inside, never a pickle."""
 
 import json
-import os
-import tempfile
 import zipfile
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +11,7 @@ from numpy.typing import NDArray
 from hbpr.data.assemble import Assembled
 from hbpr.data.interactions import Exposures, Features, UserItems
 from hbpr.errors import DataError, DatasetMissingError
+from hbpr.files import fresh_file
 from hbpr.settings.models import SplitSettings
 
 _FORMAT: Final = "hbpr.user_item/1"
@@ -64,14 +63,8 @@ def write(path: Path, name: str, whole: Assembled, split: SplitSettings | None) 
     }
     text = np.frombuffer(json.dumps(about).encode(), np.uint8)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, part_file = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez(file, about=text, **arrays)
-        os.chmod(part_file, 0o644)
-        os.replace(part_file, path)
-    finally:
-        Path(part_file).unlink(missing_ok=True)
+    with fresh_file(path) as partial, partial.open("wb") as file:
+        np.savez(file, about=text, **arrays)
 
 
 def read(path: Path) -> tuple[str, Assembled, SplitSettings | None]:

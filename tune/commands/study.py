@@ -204,13 +204,13 @@ def _row(folder: "StudyFolder") -> tuple[str, str, str]:
     """
     from tune.storage.folder import read_settings
     from tune.storage.journal import read_journal
-    from tune.tracking.outbox import is_held
+    from tune.tracking.outbox import is_in_use
 
     if folder.finished:
         summary = json.loads(folder.summary.read_text())
         best = summary["best"]["value"]
         return "finished", str(sum(summary["states"].values())), f"{best:.4f}"
-    state = "running" if is_held(folder.path / "outbox" / "lock") else "unfinished"
+    state = "running" if is_in_use(folder.path) else "unfinished"
     settings, _ = read_settings(folder.path)
     trials = read_journal(folder.path, settings.search_space())
     n_trials = settings.n_trials() + settings.most_copies()

@@ -4,10 +4,6 @@ Each line is one event (a trial made, a value drawn, a result reported, a trial 
 driver loses nothing that it had written.
 """
 
-import errno
-import json
-import logging
-import os
 from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,10 +14,9 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
+from hbpr.files import JsonLines, json_line
 from hbpr.tracking.records import Parent, TrialRecord
 from tune.space import Space
-
-logger = logging.getLogger(__name__)
 
 JOURNAL = "journal.log"
 #: Attribute of an Optuna trial: the id of the Ray trial that runs it.
@@ -47,9 +42,8 @@ class DriverJournal(JournalFileBackend):
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _mend(path)
+        self._lines = JsonLines(path)
         super().__init__(str(path))
-        self._path = path
         self._held: list[dict[str, Any]] | None = None
 
     @contextmanager
@@ -70,20 +64,11 @@ class DriverJournal(JournalFileBackend):
         if self._held is not None:
             self._held += logs
             return
-        data = "".join(f"{json.dumps(log, separators=(',', ':'))}\n" for log in logs).encode()
-        with open(self._path, "ab", buffering=0) as file:
-            size = os.fstat(file.fileno()).st_size
-            try:
-                if file.write(data) < len(data):
-                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path))
-            except OSError:
-                file.truncate(size)  # half a line would swallow the next one
-                raise
+        self._lines.append(b"".join(map(json_line, logs)))
 
     def sync(self) -> None:
         """Bring everything that was written to the disk."""
-        with open(self._path, "rb") as file:
-            os.fsync(file.fileno())
+        self._lines.sync()
 
 
 class DriverStorage(JournalStorage):
@@ -205,15 +190,3 @@ def journal_trial(number: int, trial: FrozenTrial, space: Space, mode: str) -> T
         measured=measured_of(trial.user_attrs),
         parent=parent_of(trial),
     )
-
-
-def _mend(path: Path) -> None:
-    """Cut off a last line that a crash or a full disk left unfinished."""
-    if not path.exists():
-        return
-    with open(path, "rb+") as file:
-        data = file.read()
-        end = data.rfind(b"\n") + 1
-        if end < len(data):
-            logger.warning("%s: cut off an unfinished last line of %d bytes", path, len(data) - end)
-            file.truncate(end)

@@ -6,7 +6,6 @@ started again, by Ray after a fault or by a resumed study, goes on from there.
 """
 
 import logging
-import os
 import shutil
 import time
 from collections.abc import Mapping
@@ -20,6 +19,7 @@ from ray import tune as ray_tune
 
 from hbpr.data.interactions import Interactions
 from hbpr.errors import HbprError
+from hbpr.files import fresh_folder
 from hbpr.names import EVAL_S, TRAIN_S
 from hbpr.settings.load import with_values
 from hbpr.settings.models import TrialSettings
@@ -209,12 +209,9 @@ class HbprTrainable(ray_tune.Trainable):
         """Write a checkpoint that is either whole or not there, and drop the one before."""
         assert self._trainer is not None
         target = checkpoint_at(self._folder, self._trainer.epoch)
-        partial = target.with_suffix(".partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        self._trainer.save(partial)
         if not target.exists():
-            os.replace(partial, target)
+            with fresh_folder(target) as fresh:
+                self._trainer.save(fresh)
         for other in self._folder.iterdir():
             if other != target:
                 shutil.rmtree(other, ignore_errors=True)

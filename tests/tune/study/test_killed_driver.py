@@ -155,7 +155,7 @@ def check_records(above: Path, folder: Path, trials: list[TrialRecord]) -> None:
 def left_behind(temporary: Path) -> list[str]:
     """Folders of private Rays whose driver is gone."""
     from cluster.connect.ray import _LOCK, _PREFIX
-    from tune.tracking.outbox import is_held
+    from hbpr.files import is_held
 
     found = temporary.glob(f"{_PREFIX}*/{_LOCK}")
     return [str(path) for path in found if not is_held(path)]
