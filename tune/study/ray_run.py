@@ -29,7 +29,7 @@ from tune.storage.beginning import Beginning
 from tune.storage.folder import StudyFolder
 from tune.storage.journal import quiet_optuna
 from tune.study.budget import Budget
-from tune.study.faults import DiskGuard, HangGuard, disk_problem
+from tune.study.disk import DiskGuard, HangGuard, disk_problem
 from tune.study.forget import ForgetEnded
 from tune.study.housekeeping import Watch
 from tune.study.interrupt import StopRequest

@@ -34,7 +34,7 @@ from tune.storage.beginning import Beginning
 from tune.storage.folder import StudyFolder
 from tune.storage.journal import prune_running, read_journal
 from tune.study.budget import Budget
-from tune.study.faults import check_writable, disk_problem, failure_notes, restart_notes
+from tune.study.disk import check_writable, disk_problem, failure_notes, restart_notes
 from tune.study.housekeeping import Watch
 from tune.study.interrupt import StopRequest, StudyInterrupted, orderly_stop
 from tune.study.ray_run import run_trials

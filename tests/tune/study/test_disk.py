@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from hbpr.errors import ConfigError
-from tune.study import faults
-from tune.study.faults import DiskGuard, HangGuard, check_writable, disk_problem
+from tune.study import disk
+from tune.study.disk import DiskGuard, HangGuard, check_writable, disk_problem
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def test_a_folder_that_cannot_be_written_to(
     def refuse(*args: Any, **options: Any) -> Any:
         raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
-    monkeypatch.setattr(faults.tempfile, "NamedTemporaryFile", refuse)
+    monkeypatch.setattr(disk.tempfile, "NamedTemporaryFile", refuse)
     with pytest.raises(ConfigError, match=r"cannot be written to \(Read-only file system\)"):
         check_writable(tmp_path)
 
