@@ -22,7 +22,7 @@ from tune.schedulers.population import Copy, decide
 from tune.search.searcher import OptunaSearcher
 from tune.settings import SchedulerSettings
 from tune.space import Space
-from tune.trial.trainable import checkpoint_at, trial_folder
+from tune.storage.checkpoints import checkpoint_at, trial_folder
 
 logger = logging.getLogger(__name__)
 

@@ -29,11 +29,13 @@ from tune.storage.beginning import Beginning
 from tune.storage.folder import StudyFolder
 from tune.storage.journal import quiet_optuna
 from tune.study.budget import Budget
-from tune.study.disk import DiskGuard, HangGuard, disk_problem
-from tune.study.forget import ForgetEnded
-from tune.study.housekeeping import Watch
+from tune.study.disk import DiskGuard, disk_problem
+from tune.study.hangs import HangGuard
+from tune.study.housekeeping import ForgetEnded, Housekeeping
 from tune.study.interrupt import StopRequest
+from tune.tracking.callback import RecordTrials
 from tune.tracking.recorder import MlflowRecorder
+from tune.trial.messages import number_of
 from tune.trial.trainable import HbprTrainable, TrialContext
 
 
@@ -50,7 +52,7 @@ def run_trials(
     stop: StopRequest,
     budget: Budget,
     recorder: MlflowRecorder,
-    watch: Watch,
+    housekeeping: Housekeeping,
     progress: bool,
 ) -> None:
     """Run the trials of a study that have not ended, until all have or something stops them.
@@ -67,7 +69,7 @@ def run_trials(
         stop: Whether somebody asked the study to stop.
         budget: Whether it has spent enough.
         recorder: Records the trials.
-        watch: Notes what happens beside.
+        housekeeping: Notes what happens beside.
         progress: Show progress on stdout.
 
     Raises:
@@ -92,7 +94,7 @@ def run_trials(
         evaluate_at=halving_epochs(sweep.scheduler, settings.max_epochs()),
     )
     # The guard says why before others read it; what they read is forgotten after them.
-    callbacks = [hang, recorder, watch, budget, shown, ForgetEnded()]
+    callbacks = [hang, RecordTrials(recorder), housekeeping, budget, shown, ForgetEnded()]
     try:
         with stop.polled(), _quiet():
             ray_tune.run(
@@ -133,9 +135,7 @@ def _decisions(
     sweep = settings.sweep
     searcher = OptunaSearcher(
         space,
-        folder=folder.path,
-        study_id=folder.study_id,
-        metric=sweep.metric,
+        folder.path,
         goals=sweep.goals(),
         algorithm=sweep.search.algorithm,
         seed=sweep.search.seed,
@@ -198,4 +198,4 @@ def _is_no_disk_problem(record: logging.LogRecord) -> bool:
 
 
 def _trial_name(trial: Any) -> str:
-    return f"trial-{trial.config['trial']:05d}"
+    return f"trial-{number_of(trial):05d}"

@@ -12,6 +12,7 @@ from tune.forecast.curves import Curve, Curves, read_curves
 from tune.forecast.replay import Strategy, compare, replay
 from tune.search.searcher import OptunaSearcher
 from tune.settings import SchedulerSettings, StudySettings
+from tune.settings.goals import Goals, Objective
 from tune.space import Space
 from tune.space.dimensions import Dimension, FloatRange
 from tune.storage.folder import create
@@ -162,7 +163,7 @@ class TestFiles:
         settings = StudySettings.model_validate({"sweep": {**raw, "num_trials": 5}})
         folder = create(settings, {}).path
         searcher = OptunaSearcher(
-            settings.search_space(), folder=folder, study_id="s", metric="val/x", num_trials=5
+            settings.search_space(), folder, goals=Goals((Objective("val/x", "max"),)), num_trials=5
         )
         for i in range(5):
             searcher.suggest(f"ray{i}")

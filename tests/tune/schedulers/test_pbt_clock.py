@@ -13,10 +13,11 @@ from hbpr.settings.models import TrialSettings
 from tune.schedulers.pbt import PopulationScheduler, PopulationSearcher
 from tune.search.searcher import OptunaSearcher
 from tune.settings import SchedulerSettings
+from tune.settings.goals import Goals, Objective
 from tune.space import Space
 from tune.space.check import check_space
-from tune.storage.journal import read_journal
-from tune.trial.trainable import checkpoint_at, trial_folder
+from tune.storage.checkpoints import checkpoint_at, trial_folder
+from tune.storage.trials import read_journal
 
 METRIC = "val/ndcg_at_10"
 SPACE = check_space(
@@ -42,7 +43,11 @@ class Driver:
         self.folder, self.lives = folder, lives
         before = read_journal(folder, SPACE)
         inner = OptunaSearcher(
-            SPACE, folder=folder, study_id="s", metric=METRIC, algorithm="random", num_trials=SIZE
+            SPACE,
+            folder,
+            goals=Goals((Objective(METRIC, "max"),)),
+            algorithm="random",
+            num_trials=SIZE,
         )
         self.searcher = PopulationSearcher(inner, METRIC)
         self.scheduler = PopulationScheduler(

@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from hbpr.tracking.records import TrialRecord
 from tune.commands import study as study_commands
 from tune.storage.folder import read_settings
-from tune.storage.journal import read_journal
+from tune.storage.trials import read_journal
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(1200)]
 

@@ -15,7 +15,7 @@ from hbpr.inference.system import RecommendationSystem
 from hbpr.tracking.store import open_client
 from tune.storage import folder as folders
 from tune.study import run_study
-from tune.study.forget import ForgetEnded
+from tune.study.housekeeping import ForgetEnded
 from tune.trial.trainable import HbprTrainable
 from tune.warm_start.from_mlflow import read_recorded
 
