@@ -83,7 +83,6 @@ def run_trials(
     shown = None
     if progress:
         shown = Progress(settings.n_trials() + most_copies, goals, before=before)
-    search_alg, scheduler = _decisions(settings, space, folder, beginning, before, slots)
     context = TrialContext(
         base=settings.base_trial(),
         data={key: ray.put(interactions) for key, interactions in datasets.items()},
@@ -97,6 +96,7 @@ def run_trials(
     callbacks = [hang, RecordTrials(recorder), housekeeping, budget, shown, ForgetEnded()]
     try:
         with stop.polled(), _quiet():
+            search_alg, scheduler = _decisions(settings, space, folder, beginning, before, slots)
             ray_tune.run(
                 HbprTrainable.of(context),
                 name=time.strftime("%Y%m%d-%H%M%S"),

@@ -1,4 +1,3 @@
-
 import pytest
 
 from tune.tracking.callback import RecordTrials

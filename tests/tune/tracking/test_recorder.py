@@ -112,17 +112,6 @@ def test_a_resumed_study_goes_on_with_its_runs_and_repeats_no_step(recording) ->
     assert recording.steps(runs["trial-000"]) == [5, 10]
 
 
-def test_a_trial_that_is_paused_or_tried_again_stays_one_run(recording) -> None:
-    recorder = recording.recorder()
-    recorder.open()
-    trial = recording.trial(0)
-    for _ in range(3):
-        RecordTrials(recorder).on_trial_start(0, [], trial)
-        recording.report(recorder, trial, 5, 0.1)
-    assert recorder.finish()
-    assert recording.steps(recording.runs()["trial-000"]) == [5]
-
-
 def test_an_end_that_was_lost_with_the_driver_is_made_up(recording) -> None:
     first = recording.recorder()
     first.open()
@@ -263,17 +252,6 @@ def test_one_driver_at_a_time(recording) -> None:
     with pytest.raises(StudyError, match="another process"):
         recording.recorder().open()
     recorder.finish()
-
-
-def test_values_that_are_not_finite_are_left_out(recording) -> None:
-    recorder = recording.recorder()
-    recorder.open()
-    trial = recording.trial(0)
-    RecordTrials(recorder).on_trial_start(0, [], trial)
-    recording.report(recorder, trial, 5, float("nan"), **{"val/auc": float("inf"), "val/mrr": 0.5})
-    assert recorder.finish()
-    metrics = recording.runs()["trial-000"].data.metrics
-    assert set(metrics) == {"train/loss", "time/train_s", "val/mrr"}
 
 
 def test_a_store_that_is_away_costs_the_driver_nothing(recording) -> None:
