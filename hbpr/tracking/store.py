@@ -5,7 +5,6 @@ experiment cannot change where records go. MLflow is imported when a function he
 """
 
 import contextlib
-import glob
 import logging
 import os
 import re
@@ -18,7 +17,8 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from hbpr.errors import ConfigError, TrackingError
-from hbpr.files import PARTIAL, Lock, fresh_file
+from hbpr.files import Lock
+from hbpr.tracking.sqlite import build, switch_to_wal, tables_without_experiment
 from hbpr.words import near_words
 
 if TYPE_CHECKING:
@@ -266,12 +266,12 @@ def _open_sqlite(uri: str, create: bool) -> "MlflowClient":
     try:
         with Lock(path.parent):  # one process at a time creates a database: four at once break it
             if not path.exists():
-                _build(path)
-            _switch_to_wal(path)
+                build(path)
+            switch_to_wal(path)
             client = client_class(tracking_uri=uri, registry_uri=uri)
             client.search_experiments(max_results=1)
     except (MlflowException, SQLAlchemyError, sqlite3.Error, OSError) as error:
-        n_tables = _tables_without_experiment(path)
+        n_tables = tables_without_experiment(path)
         if n_tables:
             raise TrackingError(
                 f"{path}: a database of MLflow that was never finished: it has {n_tables} tables "
@@ -286,48 +286,6 @@ def _open_sqlite(uri: str, create: bool) -> "MlflowClient":
             ) from error
         raise tracking_error(uri, error) from error
     return client
-
-
-def _build(path: Path) -> None:
-    """Build an empty database beside, and move it into place.
-
-    MLflow goes through dozens of migrations, each a transaction of its own, and cannot go on with
-    a file where it was killed between two of them.
-    """
-    from mlflow.store.db import utils
-
-    for left in path.parent.glob(f".{glob.escape(path.name)}-*{PARTIAL}*"):
-        left.unlink(missing_ok=True)  # of a process that was killed here, with its logs
-    with fresh_file(path) as partial:
-        _switch_to_wal(partial)
-        engine = utils.create_sqlalchemy_engine(f"sqlite:///{partial}")
-        try:
-            utils._initialize_tables(engine)
-        finally:
-            engine.dispose()  # the last to close it moves the log into the file
-
-
-def _tables_without_experiment(path: Path) -> int:
-    """Return how many tables a file has in which MLflow has not yet made its first experiment.
-
-    MLflow makes that when all tables are there; 0 where there is one, or nothing can be read.
-    """
-    try:
-        with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
-            found = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-            names = [name for (name,) in found]
-            some = "experiments" in names and database.execute("SELECT 1 FROM experiments LIMIT 1")
-            return 0 if some and some.fetchone() else len(names)
-    except sqlite3.Error:
-        return 0
-
-
-def _switch_to_wal(path: Path) -> None:
-    """Switch a file to write-ahead logging, which fails where MLflow would try for minutes."""
-    with contextlib.closing(sqlite3.connect(path, timeout=20)) as database:
-        database.execute("PRAGMA journal_mode=WAL")
-        database.execute("BEGIN IMMEDIATE")
-        database.rollback()
 
 
 def _check_folder(path: Path, uri: str) -> None:
