@@ -3,12 +3,12 @@
 A name is ``part/metric`` or ``part/metric_at_k``, such as ``val/ndcg_at_10``: MLflow refuses ``@``.
 """
 
-import difflib
 import re
 from collections.abc import Sequence
 from typing import Final, Literal, NamedTuple, get_args
 
 from hbpr.errors import ConfigError
+from hbpr.words import near_words
 
 Part = Literal["val", "test"]
 
@@ -77,7 +77,7 @@ def parse_metric_name(name: str, others: Sequence[str] = ()) -> MetricName:
     heads = [f"{m}_at_{digits[0] if digits else 10}" for m in AT_K]
     known = [f"{part}/{metric}" for part in get_args(Part) for metric in (*heads, *WHOLE)]
     written = name.lower().replace("@", "_at_")
-    near = difflib.get_close_matches(written, [*known, *others], n=1, cutoff=0.5)
+    near = near_words(written, [*known, *others], likeness=0.5)
     raise ConfigError(
         f"a metric is val/ or test/ followed by one of {', '.join(f'{m}_at_K' for m in AT_K)}, "
         f"{', '.join(WHOLE)}{', or ' if others else ''}{' or '.join(others)}, got {name!r}. "

@@ -74,7 +74,8 @@ def find_answer(
         plan: The study's.
         trials: All of its trials.
         datasets: Data by data key.
-        metrics_at: Recorded validation metrics of a trial's number at an epoch.
+        metrics_at: Recorded validation metrics of a trial's number at an epoch, for a winner whose
+            metrics the journal does not have.
         folder: The study's; repeats of finalists are kept in it.
         slots: Trials at a time.
         failure: Why the first failed trial did so, for the message if there is no winner.
@@ -120,7 +121,8 @@ def find_answer(
             found = compare(own, by_user(repeats.whole[other.number]), f"trial {other.number}")
             comparisons += [found] if found else []
     else:
-        validation = metrics_at(winner.number, best_epoch) or {sweep.metric: value}
+        validation = winner.metrics or metrics_at(winner.number, best_epoch)
+        validation = validation or {sweep.metric: value}
     stages = lineage(trials, winner.number)
     trial_settings = with_values(base, winner.values)
     data = data_of(trial_settings, datasets)
