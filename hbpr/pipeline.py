@@ -14,6 +14,7 @@ from hbpr.settings.load import resolve_paths
 from hbpr.settings.models import TrialSettings
 from hbpr.settings.problems import describe
 from hbpr.tracking import run_log as mlflow_runs
+from hbpr.tracking import tags as tag
 from hbpr.training import EpochReport, Trainer
 
 if TYPE_CHECKING:
@@ -85,11 +86,11 @@ class TrainingPipeline:
             run_name=interactions.name,
             params=mlflow_runs.flatten_settings(self.settings),
             tags={
-                "hbpr.kind": "train",
-                "hbpr.data": interactions.name,
+                tag.KIND: "train",
+                tag.DATA: interactions.name,
                 "hbpr.split": interactions.split,
                 "hbpr.fingerprint": interactions.fingerprint,
-                "hbpr.left_out": dict(interactions.left_out),
+                tag.LEFT_OUT: dict(interactions.left_out),
                 "hbpr.engine": trainer.engine_name,
             },
         ) as run:

@@ -67,7 +67,7 @@ class _Ids:
         self._n_unified = len(self.chunks)
 
     def finished(self) -> pd.Categorical:
-        """All codes: of integers where all ids are integers as they would be written, else of text."""
+        """All codes: of integers where all ids are integers as they are written, else of text."""
         if not self.chunks:
             return pd.Categorical([])
         self._unify()

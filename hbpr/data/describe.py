@@ -66,9 +66,15 @@ class Description:
         if self.n_pages is not None:
             rows.append(("pages", f"{self.n_pages:,}"))
         for side, degrees in (("user", self.user_degrees), ("item", self.item_degrees)):
-            rows.append((f"positives of a {side}" if side == "user" else "positives of an item",
-                         _quantiles(degrees)))
-        rows.append(("features", f"{self.user_features:,} of users, {self.item_features:,} of items"))
+            rows.append(
+                (
+                    f"positives of a {side}" if side == "user" else "positives of an item",
+                    _quantiles(degrees),
+                )
+            )
+        rows.append(
+            ("features", f"{self.user_features:,} of users, {self.item_features:,} of items")
+        )
         rows.append(("times", _span(self.times)))
         left_out = ", ".join(f"{n:,} {reason}" for reason, n in self.left_out.items())
         rows.append(("left out", left_out or "none"))
@@ -86,8 +92,12 @@ class Description:
             for name, text in self.rows()
         )
         plots = [
-            _plot("positives of a user", np.log10(self.user_degrees[self.user_degrees > 0]), _power),
-            _plot("positives of an item", np.log10(self.item_degrees[self.item_degrees > 0]), _power),
+            _plot(
+                "positives of a user", np.log10(self.user_degrees[self.user_degrees > 0]), _power
+            ),
+            _plot(
+                "positives of an item", np.log10(self.item_degrees[self.item_degrees > 0]), _power
+            ),
         ]
         if self.times is not None and len(self.times):
             plots.append(_plot("positives over time", self.times, _moment))

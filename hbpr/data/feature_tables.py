@@ -86,7 +86,9 @@ def add_features(
         met[at[at >= 0]] = True
         _read_labels(file, batch, settings, table, (ids, at), found, side)
         for name in settings.numeric:
-            column = normal.numbers(batch.column(name), _where(file, name), _missing(settings, table))
+            column = normal.numbers(
+                batch.column(name), _where(file, name), _missing(settings, table)
+            )
             value = column.fill_null(np.nan).to_numpy(zero_copy_only=False)
             kept = (at >= 0) & ~np.isnan(value)
             found.count(f"{side} features without {name}", int(((at >= 0) & np.isnan(value)).sum()))
@@ -171,7 +173,9 @@ def _rows(
     ]
     joined = parts[0] if len(parts) == 1 else pc.binary_join_element_wise(*parts, JOINT)
     rows = joined.to_pandas()
-    found.count(f"{side} features without {'+'.join(_id_columns(settings))}", int(rows.isna().sum()))
+    found.count(
+        f"{side} features without {'+'.join(_id_columns(settings))}", int(rows.isna().sum())
+    )
     return rows
 
 

@@ -24,9 +24,11 @@ def open_frame(frame: Any, place: str) -> list[Opened]:
         frame = pa.Table.from_batches([frame])
     if not isinstance(frame, pa.Table):
         if isinstance(frame, pd.DataFrame):
-            frame = {name: column for name, column in frame.items()}
+            frame = dict(frame.items())
         if isinstance(frame, dict):
-            frame = pa.table({str(name): _column(each, place, name) for name, each in frame.items()})
+            frame = pa.table(
+                {str(name): _column(each, place, name) for name, each in frame.items()}
+            )
         elif hasattr(frame, "__arrow_c_stream__"):
             frame = pa.table(frame)
         else:

@@ -1,9 +1,9 @@
 """Ids of users, items and features: one kind a side, numbered without a Python loop.
 
-Kinds of ids are ``int`` (any numpy width), ``str`` and ``float``, which can be saved; bytes that are
-UTF-8 are taken as texts, whole decimals as integers, and UUIDs by their text. Labels of features may
-be any other hashable: their kind is the name of their type. A mix such as ``1`` and ``"1"`` is nearly
-always an accident, so a side refuses it.
+Kinds of ids are ``int`` (any numpy width), ``str`` and ``float``, which can be saved; bytes that
+are UTF-8 are taken as texts, whole decimals as integers, and UUIDs by their text. Labels of features
+may be any other hashable: their kind is the name of their type. A mix such as ``1`` and ``"1"`` is
+nearly always an accident, so a side refuses it.
 """
 
 from collections.abc import Iterable
@@ -61,7 +61,8 @@ def encode(values: Iterable[Any], place: str, *, to_save: bool = False) -> Coded
 
     Raises:
         DataError: A missing id (None, NaN), ids of two kinds, an id that is not hashable or, where
-            that is asked for, cannot be saved, an integer outside 64 bits, or something that is not one-dimensional.
+            that is asked for, cannot be saved, an integer outside 64 bits, or something that is not
+            one-dimensional.
     """
     if isinstance(values, pd.Series) and isinstance(values.dtype, pd.CategoricalDtype):
         values = values.array
@@ -83,9 +84,7 @@ def encode(values: Iterable[Any], place: str, *, to_save: bool = False) -> Coded
     return Coded(codes.astype(np.int64, copy=False), ids, kind)
 
 
-def _encode_categorical(
-    values: pd.Categorical, place: str, *, to_save: bool
-) -> Coded | None:
+def _encode_categorical(values: pd.Categorical, place: str, *, to_save: bool) -> Coded | None:
     if len(values) == 0:
         return None
     codes = np.asarray(values.codes, np.int64)

@@ -71,7 +71,9 @@ def numbers(column: pa.Array, place: str, missing: Collection[str] = ("",)) -> p
     """
     found = _numbers(column, missing)
     if found is None:
-        raise DataError(f"{place} must hold {NUMBERS}, got {_first_unfit(column, missing, NUMBERS)}")
+        raise DataError(
+            f"{place} must hold {NUMBERS}, got {_first_unfit(column, missing, NUMBERS)}"
+        )
     infinite = pc.is_inf(found)
     if pc.any(infinite).as_py():
         row = infinite.index(True).as_py()
@@ -207,7 +209,9 @@ def _each(
 ) -> pa.StringArray:
     read = values.to_pylist() if read is None else read
     valid = values.is_valid().to_pylist()
-    return pa.array([text(v) if ok else None for v, ok in zip(read, valid, strict=True)], pa.string())
+    return pa.array(
+        [text(v) if ok else None for v, ok in zip(read, valid, strict=True)], pa.string()
+    )
 
 
 def _no_text(values: pa.Array) -> bytes:

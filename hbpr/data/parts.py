@@ -81,11 +81,7 @@ def to_interactions(
 
 
 def _check_held_out(data: Interactions, split: SplitSettings) -> None:
-    """Say before training what metrics will be worth.
-
-    Raises:
-        DataError: Users have held-out items and not one other item to rank them among.
-    """
+    """Say before training what metrics will be worth."""
     more = _MORE.get(split.kind, "Raise the part's share in data.split, or add interactions")
     asked = split.validation > 0 or split.kind == "leave_one_out"
     for what, part, seen, lists, wanted in (
@@ -106,11 +102,13 @@ def _check_held_out(data: Interactions, split: SplitSettings) -> None:
             part.counts if lists is None else 0
         )
         if lists is None and not (others[held_out] > 0).any():
-            raise DataError(
-                f"{data.name}: none of the {n_users} users with an item in the {what} part has "
-                f"another candidate to rank it among: each chose all {data.n_items} items. Add "
-                "items that they did not choose"
+            _log.warning(
+                "%s: none of the %d users with an item in the %s part has another candidate to "
+                "rank it among: each chose all %d items, so it cannot be evaluated. Add items that "
+                "they did not choose",
+                *(data.name, n_users, what, data.n_items),
             )
+            continue
         if n_users < _FEW_USERS:
             _log.warning(
                 "%s: only %d %s an item in the %s part: its metrics are means over them "

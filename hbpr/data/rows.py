@@ -76,8 +76,8 @@ def check_times(place: str, n_rows: int, times: ArrayLike | None) -> NDArray[np.
     if not np.isfinite(numbers).all():
         row = int(np.argmin(np.isfinite(numbers)))
         raise DataError(
-            f"{place}: times must be known and finite, got {np.asarray(times)[row]} in row {row}. Give all "
-            "rows a time, or none"
+            f"{place}: times must be known and finite, got {np.asarray(times)[row]} in row {row}. "
+            "Give all rows a time, or none"
         )
     return numbers
 

@@ -135,9 +135,7 @@ def _add_interactions(
         (data.add_positive_interactions, positive),
         (data.add_negative_interactions, negative),
     ):
-        add(
-            of("user", rows), of("item", rows), weights=of("weight", rows), times=of("time", rows)
-        )
+        add(of("user", rows), of("item", rows), weights=of("weight", rows), times=of("time", rows))
     if "page" in columns:
         data.add_pages(
             of("user", shown), of("item", shown), of("page", shown), times=of("time", shown)

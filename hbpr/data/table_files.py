@@ -182,7 +182,9 @@ def _parts(path: str) -> list[Part]:
         folder = _fixed_folder(root)
     found = [
         each.path
-        for each in system.get_file_info(fs.FileSelector(folder, recursive=True, allow_not_found=True))
+        for each in system.get_file_info(
+            fs.FileSelector(folder, recursive=True, allow_not_found=True)
+        )
         if each.type == fs.FileType.File
         and not any(
             name.startswith(("_", ".")) and "=" not in name
@@ -194,7 +196,9 @@ def _parts(path: str) -> list[Part]:
         what = "no file fits the pattern" if pattern else "a folder without a file"
         raise DatasetMissingError(f"{path}: {what} (names that begin with _ or . are passed over)")
     shown = path[: len(path) - len(root)] if path.endswith(root) else ""
-    return [Part(f"{shown}{each}", system, each, _keys(each[len(folder) :])) for each in sorted(found)]
+    return [
+        Part(f"{shown}{each}", system, each, _keys(each[len(folder) :])) for each in sorted(found)
+    ]
 
 
 def _system(path: str) -> tuple[Any, str]:

@@ -244,7 +244,9 @@ class _Blocks:
             if found.n_records:
                 break
             if self._done:
-                raise DataError(f"{self.place}: the file is empty; its first line names the columns")
+                raise DataError(
+                    f"{self.place}: the file is empty; its first line names the columns"
+                )
             self._read()
         record, self._rest = self._rest[found.start : found.end], self._rest[found.end :]
         self._line += found.n_lines
@@ -336,6 +338,4 @@ class _Blocks:
         column = known.rpartition("\n")[2].count(self.form.delimiter)
         name = repr(self.names[column]) if column < len(self.names) else column + 1
         wrong = error.object[error.start : error.end]
-        return DataError(
-            f"{self.place}, line {line}, column {name}: {_not_text(wrong, self.form)}"
-        )
+        return DataError(f"{self.place}, line {line}, column {name}: {_not_text(wrong, self.form)}")

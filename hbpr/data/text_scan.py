@@ -108,7 +108,7 @@ def check(found: Scan, place: str, base: int, names: list[str], quote: str | Non
     )
 
 
-def _scan_records(  # type: ignore[no-untyped-def]  # noqa: C901, PLR0912, PLR0915
+def _scan_records(  # type: ignore[no-untyped-def]
     data, delimiter, quote, n_fields, final, most, found
 ):
     """Fill `found`, the fields of `Scan`."""
@@ -122,7 +122,7 @@ def _scan_records(  # type: ignore[no-untyped-def]  # noqa: C901, PLR0912, PLR09
         while not done:
             # a field begins
             if quote >= 0 and at < n and data[at] == quote:
-                opened, open_line = at, line
+                open_line = line
                 at += 1
                 closed = False
                 while at < n:

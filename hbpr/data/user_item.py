@@ -33,8 +33,8 @@ class UserItemData:
     Ids of a side are of one kind: integers, strings or floats (bytes that are UTF-8 become
     strings, whole decimals integers); what a trained system could not save is refused. They are
     numbered in sorted order, so the same rows in another order give the same numbers, the same
-    split and the same training run. Users and items that occur only in features belong to the catalogue: they are
-    scored from their features.
+    split and the same training run. Users and items that occur only in features belong to the
+    catalogue: they are scored from their features.
 
     A repeated pair counts once; if any interaction of its sign has a weight, weights are added up
     (a row without one weighs 1), and its time is the earliest. A pair that is both positive and

@@ -22,7 +22,7 @@ _SHARED: Final = (
 
 
 def _delimiter(text: Any) -> Any:
-    """Take ``\\t``, which YAML reads as two characters outside of quotes, as a tab."""
+    r"""Take ``\t``, which YAML reads as two characters outside of quotes, as a tab."""
     return "\t" if text == "\\t" else text
 
 

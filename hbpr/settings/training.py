@@ -8,6 +8,7 @@ from hbpr.names import check_validation_metric, parse_metric_name
 from hbpr.settings import hybrid_bpr
 from hbpr.settings.base import Seed, Settings
 from hbpr.settings.negatives import NEGATIVES, NegativeSettings, UniformNegatives
+from hbpr.training.losses import LOSSES
 
 #: Full name of a metric of the validation part.
 ValidationMetric = Annotated[str, AfterValidator(check_validation_metric)]
@@ -67,9 +68,7 @@ class TrainingSettings(Settings):
     engine: Literal["auto", "fused", "autograd"] = Field(
         "auto", description="auto: the fastest that fits."
     )
-    loss_function: Literal["bpr_loss", "bpr_loss_v2", "hinge_loss", "warp_loss", "softmax_loss"] = (
-        Field("bpr_loss", description="Loss of a triple.")
-    )
+    loss_function: Annotated[str, LOSSES] = Field("bpr_loss", description="Loss of a triple.")
     negatives: Annotated[NegativeSettings, NEGATIVES] = Field(
         default_factory=UniformNegatives, description="Sampling of negative items."
     )

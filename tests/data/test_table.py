@@ -272,7 +272,7 @@ def test_what_does_not_fit_the_file_is_named(shop, change, words):
 
 @pytest.mark.parametrize("change", [{"value": "what"}, {"item": "who"}, {"page": "what"}])
 def test_a_column_has_one_role(shop, change):
-    with pytest.raises(ValueError, match="the column 'wh.*' is named twice, as"):
+    with pytest.raises(ValueError, match=r"the column 'wh.*' is named twice, as"):
         TableSettings(**{"path": shop, **COLUMNS, **change})
 
 

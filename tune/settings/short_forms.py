@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hbpr.errors import ConfigError
-from hbpr.settings import hybrid_bpr
 from hbpr.names import check_validation_metric
+from hbpr.settings import hybrid_bpr
 
 #: A metric that needs no length of a list in the settings.
 _ALWAYS_REPORTED = "val/auc"
@@ -59,7 +59,9 @@ def with_one_metric(study: Mapping[str, Any], default: str) -> Mapping[str, Any]
     sweep, training = study.get("sweep"), study.get("training", {})
     if not isinstance(sweep, Mapping) or not isinstance(training, Mapping):
         return study
-    metric = sweep.get("metric") or _first_objective(sweep) or hybrid_bpr.monitor(training) or default
+    metric = (
+        sweep.get("metric") or _first_objective(sweep) or hybrid_bpr.monitor(training) or default
+    )
     if not isinstance(metric, str):
         return study
     if not _is_validation_metric(metric):  # one complaint, where it was written, is enough
