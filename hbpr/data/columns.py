@@ -133,7 +133,8 @@ def read_columns(
         else:
             chunks = numbers.pop(key)
             found[key] = np.concatenate(chunks) if chunks else np.zeros(0)
-    return found, counts
+    names = ["rows", *(each.name for each in wanted.values())]
+    return found, {name: counts[name] for name in names if name in counts}
 
 
 def check_columns(file: Opened, wanted: Sequence[str]) -> None:

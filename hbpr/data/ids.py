@@ -1,9 +1,9 @@
 """Ids of users, items and features: one kind a side, numbered without a Python loop.
 
 Kinds of ids are ``int`` (any numpy width), ``str`` and ``float``, which can be saved; bytes that
-are UTF-8 are taken as texts, whole decimals as integers, and UUIDs by their text. Labels of features
-may be any other hashable: their kind is the name of their type. A mix such as ``1`` and ``"1"`` is
-nearly always an accident, so a side refuses it.
+are UTF-8 are taken as texts, whole decimals as integers, and UUIDs by their text. Labels of
+features may be any other hashable: their kind is the name of their type. A mix such as ``1`` and
+``"1"`` is nearly always an accident, so a side refuses it.
 """
 
 from collections.abc import Iterable

@@ -90,6 +90,7 @@ def times(
         DataError: A value is neither a number nor a date or time, or is infinite; or both are
             there.
     """
+    column = _as_text(column)
     kind = _value_type(column)
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
         found = _moments(_decoded(column))
@@ -158,6 +159,16 @@ def _is_bytes(kind: pa.DataType) -> bool:
         or pa.types.is_binary_view(kind)
         or pa.types.is_fixed_size_binary(kind)
     )
+
+
+def _as_text(column: pa.Array) -> pa.Array:
+    """Return bytes that are UTF-8 as text, anything else as it is."""
+    if not _is_bytes(_value_type(column)):
+        return column
+    try:
+        return _decoded(column).cast(pa.binary()).cast(pa.string())
+    except pa.ArrowInvalid:
+        return column
 
 
 def _is_number(kind: pa.DataType) -> bool:
@@ -233,6 +244,7 @@ def _float_text(value: Any) -> str | None:
 
 def _numbers(column: pa.Array, missing: Collection[str]) -> pa.DoubleArray | None:
     """Return float64 with null for missing ones; None: not all are numbers."""
+    column = _as_text(column)
     if pa.types.is_dictionary(column.type):
         found = _numbers(column.dictionary, missing)
         return None if found is None else pc.take(found, column.indices)
@@ -244,11 +256,6 @@ def _numbers(column: pa.Array, missing: Collection[str]) -> pa.DoubleArray | Non
     elif (pa.types.is_floating(kind) and kind != pa.float64()) or pa.types.is_decimal(kind):
         encoded = ids(column, "", missing)
         return pc.take(_parsed(encoded.dictionary), encoded.indices)
-    if _is_bytes(kind):
-        try:
-            column = column.cast(pa.binary()).cast(pa.string())
-        except pa.ArrowInvalid:
-            return None
     if _is_text(column.type):
         texts = pc.utf8_trim_whitespace(column.cast(pa.string()))
         found = _parsed(texts)

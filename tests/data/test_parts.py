@@ -322,8 +322,9 @@ def test_times_test_part_and_lists_are_saved(tmp_path):
 
 
 def test_nothing_held_out_is_reported_before_training(caplog):
-    once = [(user, user % 4, True, user) for user in range(40)]
-    build(once).to_interactions(SplitSettings(kind="leave_one_out"))
+    data = UserItemData("t")
+    data.add_positive_interactions(range(40), [user % 4 for user in range(40)], times=range(40))
+    data.to_interactions(SplitSettings(kind="leave_one_out"))
     assert "t: nothing is held out for test" in caplog.text
     assert "needs users with two interactions" in caplog.text
 
