@@ -19,7 +19,6 @@ from hbpr.settings.models import Features as FeatureChoice
 from hbpr.settings.models import FeatureTableSettings, TableSettings
 
 _SCALED: Final = "scaled"
-Texts = pd.Series  # of texts
 
 
 @dataclass
@@ -80,7 +79,7 @@ def add_features(
     numbers: dict[str, list[tuple[NDArray[Any], NDArray[Any]]]] = {}
     for file, batch in _batches(side, settings, table):
         rows = _rows(file, batch, settings, table, found, side)
-        at = by_text.get_indexer(rows.array)
+        at = by_text.get_indexer(pd.Index(rows))
         strange.update(rows[(at < 0) & rows.notna().to_numpy()].unique().tolist())
         found.count(f"{side} features of unknown {side}s", int((at < 0).sum() - rows.isna().sum()))
         met[at[at >= 0]] = True
@@ -172,7 +171,7 @@ def _rows(
         for name in _id_columns(settings)
     ]
     joined = parts[0] if len(parts) == 1 else pc.binary_join_element_wise(*parts, JOINT)
-    rows = joined.to_pandas()
+    rows: pd.Series[str] = joined.to_pandas()
     found.count(
         f"{side} features without {'+'.join(_id_columns(settings))}", int(rows.isna().sum())
     )

@@ -104,7 +104,7 @@ def apply_overrides(
     """
     result = copy.deepcopy(dict(data))
     split = [_split_override(text) for text in overrides]
-    values = [(key, parse_value(value, f"--set {key}")) for key, value in split]
+    values = [(key, _parsed(value, f"--set {key}")) for key, value in split]
     _leave_old_kinds(result, dict(values), model_class)
     for key, value in values:
         _set(result, key, value, f"--set {key}")
@@ -185,6 +185,12 @@ def resolve_paths(settings: T, folder: Path | None = None) -> T:
     absolute = Path(str(here).translate(_IN_ADDRESS)) / path
     mlflow = settings.mlflow.model_copy(update={"tracking_uri": f"{_SQLITE}{absolute}"})
     return settings.model_copy(update={"mlflow": mlflow})
+
+
+def _parsed(value: str, place: str) -> Any:
+    """Read a value as YAML; one of signs only, such as a comma or a tab, is that text."""
+    signs = not any(sign.isalnum() or sign in "'\"[]{}~" for sign in value)
+    return value if value and signs else parse_value(value, place)
 
 
 def _split_override(text: str) -> tuple[str, str]:

@@ -1,9 +1,10 @@
 """The same values give the same data, whatever they are written in."""
 
 import pytest
-from tests.data.formats import outcome, sources
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from tests.data.formats import outcome, sources
 
 #: Texts as people write them: numbers, what others take for missing, quotes, breaks, other scripts.
 TEXTS = st.one_of(

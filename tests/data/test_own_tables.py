@@ -1,4 +1,4 @@
-"""Tables as people have them: each kind of file that was once read wrongly, with data of its own."""
+"""Tables as people have them: each kind of file that was once read wrongly."""
 
 import datetime
 
@@ -210,7 +210,7 @@ def test_encodings_are_a_setting_and_a_wrong_one_names_its_place(write):
     with pytest.raises(DataError, match=r"v.csv, line 3, column 'user' \(row 2\): .*b'Zo\\xeb'"):
         load(value)
     wide = write("w.csv", "user,item\nZoë,1\n".encode("utf-16"))
-    with pytest.raises(DataError, match="got utf-16 .*set data.table.encoding: utf-16"):
+    with pytest.raises(DataError, match=r"got utf-16 .*set data.table.encoding: utf-16"):
         load(wide)
     assert load(wide, encoding="utf-16").n_positives == 1
     with pytest.raises(DataError, match="line 1, column 2: the text must be ASCII"):

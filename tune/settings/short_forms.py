@@ -68,11 +68,10 @@ def with_one_metric(study: Mapping[str, Any], default: str) -> Mapping[str, Any]
         if sweep.get("metric"):
             return {**study, "training": {**training, "monitor": _ALWAYS_REPORTED}}
         return study
-    return {
-        **study,
-        "training": {**training, "monitor": metric},
-        "sweep": {**long_form(sweep), "metric": metric},
-    }
+    long = {**study, "sweep": {**long_form(sweep), "metric": metric}}
+    if not _is_validation_metric(str(training.get("monitor") or metric)):
+        return long  # a wrong monitor that is written is refused where it stands
+    return {**long, "training": {**training, "monitor": metric}}
 
 
 def _first_objective(sweep: Mapping[str, Any]) -> Any:
