@@ -38,7 +38,7 @@ def test_its_keys_mean_what_they_meant(path):
 
 
 def test_its_sweep_is_a_grid(path):
-    study = load_study(path, ["training.n_iter=2"])
+    study = load_study(path, ["training.n_iter=2"]).settings
     assert study.sweep.metric == study.training.monitor == "val/ndcg_at_20"
     assert len(study.sweep.space) == 2
 
