@@ -12,10 +12,9 @@ from hbpr.errors import ClusterError
 from hbpr.settings.load import resolve_paths, with_values
 from hbpr.settings.models import TrialSettings
 from hbpr.training.trainer import Trainer
-from tune.report.progress import duration
+from hbpr.words import as_words, duration
 from tune.settings import StudySettings
 from tune.space import Space
-from tune.space.dimensions import as_words
 from tune.study.interrupt import orderly_stop
 from tune.trial.data import data_of, load_datasets, n_bytes, trial_slots
 from tune.warm_start.earlier import read_beginning

@@ -12,7 +12,8 @@ from typing import Any, Final
 from hbpr.errors import ConfigError, SpaceError
 from hbpr.settings.load import with_values
 from hbpr.settings.models import DataSettings, TrialSettings
-from tune.space.dimensions import Dimension, IntRange, in_words, refuse, same, setting_of
+from hbpr.words import in_words
+from tune.space.dimensions import Dimension, IntRange, refuse, same, setting_of
 from tune.space.space import MAX_TRIES, Space
 
 #: Allowed points that are tried against the settings; so many of `MAX_TRIES` must be allowed.

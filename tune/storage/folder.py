@@ -33,9 +33,6 @@ from hbpr.tracking.run_log import flatten
 from hbpr.tracking.store import mask_uri
 from tune.settings import DEFAULT_TRIALS, StudySettings
 
-#: How a note of a study ends that came to its result before MLflow had it; the folder follows.
-REST_SENT_BY = "the rest is sent by: hbpr study sync"
-
 
 @dataclass(frozen=True)
 class StudyFolder:
@@ -102,20 +99,6 @@ class StudyFolder:
         """Remove what only an unfinished study needs."""
         for path in (self.checkpoints, self.finals, self.ray):
             shutil.rmtree(path, ignore_errors=True)
-
-    def tell_records_arrived(self) -> None:
-        """Say on the result's pages that MLflow has got what they name a command for."""
-
-        def told(text: str, rest: str) -> str:
-            return re.sub(f"{REST_SENT_BY}{rest}", "all records have arrived since", text)
-
-        for path, rest in ((self.text, "[^\n]*"), (self.page, "[^<\n]*")):
-            if path.exists():
-                _replace(path, told(path.read_text(encoding="utf-8"), rest))
-        if self.summary.exists():
-            content = json.loads(self.summary.read_text(encoding="utf-8"))
-            content["notes"] = [told(note, ".*") for note in content["notes"]]
-            write_json(self.summary, content)
 
     @property
     def finished(self) -> bool:

@@ -1,29 +1,47 @@
 """A study's end: its answer, and the answer written down."""
 
-import shlex
+import platform
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib.metadata import version
+from typing import Final
 
+import hbpr
 from hbpr.data.interactions import Interactions
-from hbpr.tracking.records import TrialRecord
+from hbpr.tracking.findings import RankCorrelation
+from hbpr.tracking.records import (
+    BaselineRecord,
+    Findings,
+    Identity,
+    Origin,
+    StudyRecord,
+    Times,
+    Tracking,
+    TrialRecord,
+    Winner,
+)
+from hbpr.tracking.store import mask_uri
+from tune.answer import refit
 from tune.answer.answer import Answer, find_answer
-from tune.answer.early_order import RankCorrelation, rank_correlations, warning_of
+from tune.answer.early_order import rank_correlations, warning_of
 from tune.answer.importance import importance
 from tune.answer.lineage import describe
 from tune.answer.result import StudyResult
-from tune.report.page import write_page
-from tune.report.terminal import write_text
+from tune.report.progress import Count
+from tune.report.summary import write_page, write_summary
 from tune.schedulers.halving import decision_epochs
 from tune.settings import StudySettings
 from tune.space import Space
-from tune.storage import folder as folders
 from tune.storage.folder import StudyFolder
 from tune.storage.journal import read_journal
 from tune.study.faults import failure_notes, restart_notes
 from tune.study.housekeeping import Watch
+from tune.tracking.events import without_passwords
 from tune.tracking.recorder import MlflowRecorder
 from tune.trial.data import data_of
+
+_LIBRARIES: Final = ("numpy", "torch", "numba", "ray", "optuna", "mlflow")
 
 
 @dataclass(frozen=True)
@@ -70,68 +88,77 @@ class Conclusion:
             folder=folder,
             slots=self.slots,
             failure=next(iter(recorder.failures.values()), None),
-            progress=self.progress,
+            count=Count("finalists", shown=self.progress),
         )
         answer.final.system.save(folder.model)
-        result = self._result(answer, trials, ended)
-        write_page(result, trials, folder.page)
+        record = self._recorded(answer, trials, ended)
+        write_page(record, folder.page)
         for trial in trials:
             repeats = answer.repeats.by_trial.get(trial.number, [])
             recorder.record_repeats(trial.number, trial.values, repeats)
-        self._record(answer, [trial.number for trial in result.front])
+        self._log(answer, record)
         complete = recorder.finish("FINISHED")
-        result = self._with_records(result, complete)
-        write_page(result, trials, folder.page)
-        write_text(result, folder.text)
-        folders.write_json(folder.summary, result.as_json())
+        record = self._with_runs(record, complete)
+        write_summary(record, folder)
         folder.drop_leftovers()
-        return result
+        return StudyResult(record, answer.final.system, folder.path, folder.model)
 
-    def _result(
+    def _recorded(
         self, answer: Answer, trials: Sequence[TrialRecord], ended: str | None
-    ) -> StudyResult:
-        """Return what the trials and the answer come to; MLflow's part comes later."""
-        settings, sweep, folder = self.settings, self.settings.sweep, self.folder
-        goals = sweep.goals()
-        front = goals.front(trials) if goals.several else []
-        growth = settings.base_trial().training.growth
-        early = rank_correlations(
+    ) -> StudyRecord:
+        """Return what the trials and the answer come to; what MLflow says comes later."""
+        settings, folder = self.settings, self.folder
+        goals = settings.sweep.goals()
+        early = self._early(trials)
+        return StudyRecord(
+            identity=Identity(
+                folder.study_id,
+                f"study {folder.study_id}",
+                settings.mlflow.experiment_name,
+                str(folder.path),
+                str(folder.model),
+            ),
+            tracking=Tracking(mask_uri(settings.mlflow.tracking_uri)),
+            goals=goals,
+            trials=tuple(trials),
+            settings=without_passwords(settings.model_dump(mode="json")),
+            winner=Winner(
+                answer.winner.number,
+                answer.winner.values,
+                answer.value,
+                answer.best_epoch,
+                answer.validation,
+                answer.final.test,
+                tuple(answer.stages),
+            ),
+            baselines=baselines_of(answer.final),
+            findings=Findings(
+                finalists=tuple(answer.finalists),
+                comparisons=tuple(answer.comparisons),
+                importance=importance(trials, self.space, goals),
+                early=tuple(early),
+                front=tuple(each.number for each in goals.front(trials)) if goals.several else (),
+            ),
+            times=self._times(),
+            origin=Origin(
+                {key: data.fingerprint for key, data in self.datasets.items()}, versions()
+            ),
+            ended=ended,
+            notes=tuple(self._notes(answer, early)),
+        )
+
+    def _early(self, trials: Sequence[TrialRecord]) -> list[RankCorrelation]:
+        growth = self.settings.base_trial().training.growth
+        return rank_correlations(
             [trial.reports for trial in trials if trial.state == "COMPLETE"],
-            decision_epochs(sweep.scheduler, settings.max_epochs()),
+            decision_epochs(self.settings.sweep.scheduler, self.settings.max_epochs()),
             *([growth.at] if growth else []),
             stopped=[trial.reports for trial in trials if trial.state == "PRUNED"],
         )
-        return StudyResult(
-            study_id=folder.study_id,
-            folder=folder.path,
-            experiment=settings.mlflow.experiment_name,
-            tracking_uri=settings.mlflow.tracking_uri,
-            run_id=None,
-            view=None,
-            metric=sweep.metric,
-            trials=trials,
-            best=answer.winner,
-            validation_metrics=answer.validation,
-            test_metrics=answer.final.test,
-            baseline_metrics=answer.final.baseline,
-            system=answer.final.system,
-            model_folder=folder.model,
-            wall_s=time.monotonic() - self.started,
-            search_s=self.watch.search_s,
-            busy_cpu_s=self.watch.busy_cpu_s,
-            cpus=self.cpus,
-            ease_metrics=answer.final.ease,
-            epochs=answer.best_epoch,
-            finalists=answer.finalists,
-            comparisons=answer.comparisons,
-            importance=importance(trials, self.space, goals),
-            early=early,
-            ended=ended,
-            stages=answer.stages,
-            notes=self._notes(answer, early),
-            goals=goals,
-            front=front,
-        )
+
+    def _times(self) -> Times:
+        wall_s = time.monotonic() - self.started
+        return Times(wall_s, self.watch.search_s, self.watch.busy_cpu_s, self.cpus)
 
     def _notes(self, answer: Answer, early: Sequence[RankCorrelation]) -> list[str]:
         """Return what went wrong on the way and was made good, and what to know of the winner."""
@@ -145,12 +172,15 @@ class Conclusion:
             notes.append(f"the winner's weights went through {schedule}; so does its refit")
         return notes
 
-    def _record(self, answer: Answer, front: Sequence[int]) -> None:
-        sweep, final = self.settings.sweep, answer.final
+    def _log(self, answer: Answer, record: StudyRecord) -> None:
+        """Record the answer on the study's run in MLflow."""
+        sweep, final, front = self.settings.sweep, answer.final, record.findings.front
+        popularity = next(each for each in record.baselines if each.name == "popularity")
         metrics = {
-            f"ease/{name.removeprefix('test/')}": value
-            for name, value in final.ease.items()
-            if name.startswith("test/")
+            f"{each.name}/{name.removeprefix('test/')}": value
+            for each in record.baselines
+            if each.name != popularity.name  # the recorder names it baseline/...
+            for name, value in each.test.items()
         }
         if answer.finalists:
             first = answer.finalists[0]
@@ -162,7 +192,7 @@ class Conclusion:
             "hbpr.study_id": self.folder.study_id,
             "hbpr.trial": answer.winner.number,
         }
-        if sweep.goals().several:
+        if record.goals.several:
             self.recorder.record_front(front)
         schedule = describe(answer.stages, answer.best_epoch)
         tags = {"hbpr.front": ",".join(map(str, front))} if front else {}
@@ -172,7 +202,7 @@ class Conclusion:
             best_value=answer.value,
             values=answer.winner.values,
             test=final.test,
-            baseline=final.baseline,
+            baseline=popularity.test,
             model_folder=self.folder.model,
             files=[self.folder.page],
             tags=tags,
@@ -180,26 +210,41 @@ class Conclusion:
             register=registered if sweep.final.register_model else None,
         )
 
-    def _with_records(self, result: StudyResult, complete: bool) -> StudyResult:
+    def _with_runs(self, record: StudyRecord, complete: bool) -> StudyRecord:
         """Add what MLflow has answered by now."""
-        recorder, notes = self.recorder, list(result.notes)
-        rest = f"{folders.REST_SENT_BY} {shlex.quote(str(self.folder.path))}"
-        if recorder.away_s:
-            rest = "all records have arrived" if complete else rest
-            notes.append(f"MLflow did not answer for {recorder.away_s:.0f} s; {rest}")
-        elif not complete:
-            notes.append(f"MLflow did not take all records at once; {rest}")
-        runs = recorder.run_ids
-        records = [replace(record, run_id=runs.get(record.number)) for record in result.trials]
-        (best,) = (record for record in records if record.number == result.best.number)
+        recorder, runs = self.recorder, self.recorder.run_ids
+        assert record.winner is not None
         return replace(
-            result,
-            trials=records,
-            best=best,
-            front=[replace(record, run_id=runs.get(record.number)) for record in result.front],
-            run_id=recorder.study_run_id,
-            view=recorder.view_path(),
-            registered=recorder.registered,
-            notes=notes,
-            wall_s=time.monotonic() - self.started,
+            record,
+            tracking=replace(
+                record.tracking,
+                run_id=recorder.study_run_id,
+                view=recorder.view_path(),
+                away_s=recorder.away_s,
+                arrival="complete" if complete else "partial",
+            ),
+            trials=tuple(replace(each, run_id=runs.get(each.number)) for each in record.trials),
+            winner=replace(record.winner, registered=recorder.registered),
+            times=self._times(),
         )
+
+
+def baselines_of(final: refit.Final) -> tuple[BaselineRecord, ...]:
+    """Return the baselines beside a winner, as pages show them."""
+    both = [("popularity", "popularity", final.baseline), ("ease", "EASE", final.ease)]
+    return tuple(
+        BaselineRecord(
+            name,
+            label,
+            {key: value for key, value in metrics.items() if key.startswith("val/")},
+            {key: value for key, value in metrics.items() if key.startswith("test/")},
+        )
+        for name, label, metrics in both
+        if metrics
+    )
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what a study's figures may hang on."""
+    found = {"hbpr": hbpr.__version__, "python": platform.python_version()}
+    return found | {name: version(name) for name in _LIBRARIES}

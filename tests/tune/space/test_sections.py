@@ -11,10 +11,10 @@ from hbpr.errors import SpaceError
 from hbpr.settings.load import with_values
 from hbpr.settings.models import TrialSettings
 from hbpr.tracking.records import TrialRecord
+from hbpr.words import as_cell
 from tune.answer.importance import importance
 from tune.forecast.curves import Curve, Curves
 from tune.forecast.replay import Strategy, replay
-from tune.report.page import as_cell
 from tune.search.draw import draw_allowed
 from tune.search.samplers import Samplers
 from tune.settings import SchedulerSettings, StudySettings

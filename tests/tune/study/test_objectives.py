@@ -61,7 +61,7 @@ class TestStudy:
         assert [size for _, size in sizes] == [trial.measured[BYTES] for trial in result.trials]
 
         summary = json.loads((result.folder / "summary.json").read_text())
-        assert [trial["number"] for trial in summary["front"]] == [t.number for t in result.front]
+        assert summary["findings"]["front"] == [t.number for t in result.front]
         assert summary["goals"]["limits"] == [{"metric": BYTES, "least": None, "most": 800.0}]
         shown = CliRunner().invoke(study, ["show", str(result.folder)]).output
         page = (result.folder / "summary.html").read_text()
