@@ -18,7 +18,7 @@ def study_page(record: StudyRecord) -> str:
     heads = words.metric_heads(record)
     groups = Counter(part for part, _ in heads)
     table = tabulate(record.identity.experiment, record.metric, [record]).summary()
-    table = table.drop(columns=["run", "run_id"]).dropna(axis="columns", how="all")
+    table = table.drop(columns="run_id").dropna(axis="columns", how="all")
     table["state"] = table["state"].replace("stopped", words.STATES["PRUNED"])
     shown = table.head(_MOST_ROWS)
     return render(
