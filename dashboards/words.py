@@ -8,9 +8,9 @@ import shlex
 from collections.abc import Mapping
 from typing import Any, Final
 
-from hbpr.tracking.findings import RankCorrelation
+from hbpr.tracking.findings import RankCorrelation, Winner
 from hbpr.tracking.goals import Goals
-from hbpr.tracking.records import StudyRecord, Winner
+from hbpr.tracking.records import StudyRecord
 from hbpr.words import as_cell, as_words, duration, measured_cell
 
 #: What a person reads for a state of a trial.

@@ -1,8 +1,10 @@
-"""What comparing a study's trials came to, as plain frozen records."""
+"""What a study found, as plain frozen records: its winner, and what comparing trials came to."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
+
+from hbpr.tracking.registry import Registered
 
 #: Fewer trials than this say nothing about the order of trials.
 _FEWEST: Final = 5
@@ -97,3 +99,66 @@ class RankCorrelation:
     def is_known(self) -> bool:
         """Whether enough trials went further for the order to say something."""
         return self.n_trials >= _FEWEST and math.isfinite(self.tau)
+
+
+@dataclass(frozen=True)
+class Winner:
+    """The trial that won, trained for the last time and scored on the test part.
+
+    Attributes:
+        number: Number of the trial.
+        values: Its searched values.
+        value: Its value of the study's metric: the mean over the seeds where it was repeated.
+        epochs: Epochs of its last training.
+        validation: Its validation metrics at its best epoch; means over seeds likewise.
+        test: Those of the refitted winner; empty where the data have no test part.
+        stages: Settings that its weights went through, its own last; the refit went through them
+            too. Only a copy of a population has several.
+        registered: The version of the registered model; None where there is none, or not yet.
+    """
+
+    number: int
+    values: dict[str, Any]
+    value: float
+    epochs: int
+    validation: dict[str, float] = field(default_factory=dict)
+    test: dict[str, float] = field(default_factory=dict)
+    stages: tuple[Stage, ...] = ()
+    registered: Registered | None = None
+
+
+@dataclass(frozen=True)
+class BaselineRecord:
+    """What a baseline came to.
+
+    Attributes:
+        name: Its name in tables, such as ``ease``.
+        label: Its name for people, such as ``EASE``.
+        validation: Validation metrics, learnt from the train part.
+        test: Test metrics, learnt from what the winner's refit learnt from.
+    """
+
+    name: str
+    label: str
+    validation: dict[str, float] = field(default_factory=dict)
+    test: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What comparing the trials of a study showed.
+
+    Attributes:
+        finalists: Trials that were repeated with other seeds, best mean first.
+        comparisons: The winner against the runner-up and the baselines, user by user.
+        importance: By objective: share of each searched setting in what tells good trials from all.
+        early: How far the order of the trials where the scheduler decides is their final order.
+        front: Numbers of the trials of the Pareto front, best by the first objective first; empty
+            where there is one objective.
+    """
+
+    finalists: tuple[Finalist, ...] = ()
+    comparisons: tuple[Comparison, ...] = ()
+    importance: dict[str, dict[str, float]] = field(default_factory=dict)
+    early: tuple[RankCorrelation, ...] = ()
+    front: tuple[int, ...] = ()

@@ -12,10 +12,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from hbpr.errors import ConfigError, TrackingError
+from hbpr.tracking.findings import BaselineRecord, Findings, Winner
 from hbpr.tracking.goals import Goals, Limit, Objective
 from hbpr.tracking.records import (
-    BaselineRecord,
-    Findings,
     Identity,
     Parent,
     RunRecord,
@@ -23,7 +22,6 @@ from hbpr.tracking.records import (
     Times,
     Tracking,
     TrialRecord,
-    Winner,
 )
 from hbpr.tracking.store import find_experiment, mask_uri, open_client, tracking_error
 

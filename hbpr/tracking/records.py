@@ -9,9 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
-from hbpr.tracking.findings import Comparison, Finalist, RankCorrelation, Stage
+from hbpr.tracking.findings import BaselineRecord, Findings, Winner
 from hbpr.tracking.goals import Goals
-from hbpr.tracking.registry import Registered
 
 
 class Parent(NamedTuple):
@@ -131,69 +130,6 @@ class Tracking:
     view: str | None = None
     away_s: float = 0.0
     arrival: Literal["complete", "partial", "later"] = "complete"
-
-
-@dataclass(frozen=True)
-class Winner:
-    """The trial that won, trained for the last time and scored on the test part.
-
-    Attributes:
-        number: Number of the trial.
-        values: Its searched values.
-        value: Its value of the study's metric: the mean over the seeds where it was repeated.
-        epochs: Epochs of its last training.
-        validation: Its validation metrics at its best epoch; means over seeds likewise.
-        test: Those of the refitted winner; empty where the data have no test part.
-        stages: Settings that its weights went through, its own last; the refit went through them
-            too. Only a copy of a population has several.
-        registered: The version of the registered model; None where there is none, or not yet.
-    """
-
-    number: int
-    values: dict[str, Any]
-    value: float
-    epochs: int
-    validation: dict[str, float] = field(default_factory=dict)
-    test: dict[str, float] = field(default_factory=dict)
-    stages: tuple[Stage, ...] = ()
-    registered: Registered | None = None
-
-
-@dataclass(frozen=True)
-class BaselineRecord:
-    """What a baseline came to.
-
-    Attributes:
-        name: Its name in tables, such as ``ease``.
-        label: Its name for people, such as ``EASE``.
-        validation: Validation metrics, learnt from the train part.
-        test: Test metrics, learnt from what the winner's refit learnt from.
-    """
-
-    name: str
-    label: str
-    validation: dict[str, float] = field(default_factory=dict)
-    test: dict[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Findings:
-    """What comparing the trials of a study showed.
-
-    Attributes:
-        finalists: Trials that were repeated with other seeds, best mean first.
-        comparisons: The winner against the runner-up and the baselines, user by user.
-        importance: By objective: share of each searched setting in what tells good trials from all.
-        early: How far the order of the trials where the scheduler decides is their final order.
-        front: Numbers of the trials of the Pareto front, best by the first objective first; empty
-            where there is one objective.
-    """
-
-    finalists: tuple[Finalist, ...] = ()
-    comparisons: tuple[Comparison, ...] = ()
-    importance: dict[str, dict[str, float]] = field(default_factory=dict)
-    early: tuple[RankCorrelation, ...] = ()
-    front: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

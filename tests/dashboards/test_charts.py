@@ -2,8 +2,9 @@ from dataclasses import replace
 
 from dashboards.charts import WIDTH, best_so_far, front_chart, progress_chart
 from dashboards.study_page import study_page
+from hbpr.tracking.findings import Findings
 from hbpr.tracking.goals import Goals, Objective
-from hbpr.tracking.records import Findings, Identity, StudyRecord, Tracking, TrialRecord
+from hbpr.tracking.records import Identity, StudyRecord, Tracking, TrialRecord
 
 
 def trial(number: int, value: float | None, state: str = "COMPLETE") -> TrialRecord:

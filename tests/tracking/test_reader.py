@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from hbpr.errors import ConfigError
+from hbpr.tracking.findings import BaselineRecord
 from hbpr.tracking.goals import Limit, Objective
 from hbpr.tracking.reader import read_experiment
-from hbpr.tracking.records import BaselineRecord, Parent
+from hbpr.tracking.records import Parent
 from hbpr.tracking.run_log import log_batch
 from hbpr.tracking.store import ensure_experiment, open_client
 

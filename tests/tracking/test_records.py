@@ -8,11 +8,17 @@ from typing import Any
 import pytest
 
 from hbpr.tracking import findings, records
-from hbpr.tracking.findings import Comparison, Finalist, RankCorrelation, Stage
+from hbpr.tracking.findings import (
+    BaselineRecord,
+    Comparison,
+    Finalist,
+    Findings,
+    RankCorrelation,
+    Stage,
+    Winner,
+)
 from hbpr.tracking.goals import Goals, Limit, Objective
 from hbpr.tracking.records import (
-    BaselineRecord,
-    Findings,
     Identity,
     Origin,
     Parent,
@@ -21,7 +27,6 @@ from hbpr.tracking.records import (
     Times,
     Tracking,
     TrialRecord,
-    Winner,
 )
 from hbpr.tracking.records_json import as_json, as_text, from_json
 from hbpr.tracking.registry import Registered

@@ -8,9 +8,16 @@ from typing import TYPE_CHECKING
 from dashboards.words import all_notes
 from hbpr.inference.system import RecommendationSystem
 from hbpr.settings.load import dotted
-from hbpr.tracking.findings import Comparison, Finalist, RankCorrelation, Stage
+from hbpr.tracking.findings import (
+    BaselineRecord,
+    Comparison,
+    Finalist,
+    RankCorrelation,
+    Stage,
+    Winner,
+)
 from hbpr.tracking.goals import Goals
-from hbpr.tracking.records import BaselineRecord, StudyRecord, Times, TrialRecord, Winner
+from hbpr.tracking.records import StudyRecord, Times, TrialRecord
 from hbpr.tracking.registry import Registered
 
 if TYPE_CHECKING:

@@ -10,17 +10,16 @@ from typing import Any
 
 from dashboards.study_page import study_page
 from hbpr.errors import StudyFolderError
-from hbpr.tracking.findings import Comparison, Finalist, RankCorrelation, Stage
-from hbpr.tracking.records import (
+from hbpr.tracking.findings import (
     BaselineRecord,
+    Comparison,
+    Finalist,
     Findings,
-    Identity,
-    Origin,
-    StudyRecord,
-    Times,
-    Tracking,
+    RankCorrelation,
+    Stage,
     Winner,
 )
+from hbpr.tracking.records import Identity, Origin, StudyRecord, Times, Tracking
 from hbpr.tracking.records_json import as_text, from_json
 from hbpr.tracking.registry import Registered
 from tune.report.terminal import write_text

@@ -9,18 +9,8 @@ from typing import Final
 
 import hbpr
 from hbpr.data.interactions import Interactions
-from hbpr.tracking.findings import RankCorrelation
-from hbpr.tracking.records import (
-    BaselineRecord,
-    Findings,
-    Identity,
-    Origin,
-    StudyRecord,
-    Times,
-    Tracking,
-    TrialRecord,
-    Winner,
-)
+from hbpr.tracking.findings import BaselineRecord, Findings, RankCorrelation, Winner
+from hbpr.tracking.records import Identity, Origin, StudyRecord, Times, Tracking, TrialRecord
 from hbpr.tracking.store import mask_uri
 from tune.answer import refit
 from tune.answer.answer import Answer, find_answer

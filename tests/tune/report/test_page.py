@@ -8,18 +8,16 @@ from rich.console import Console
 
 from dashboards.study_page import study_page
 from dashboards.words import early_line, metric_heads, metric_rows
-from hbpr.tracking.findings import Comparison, Finalist, RankCorrelation
-from hbpr.tracking.goals import Goals, Limit, Objective
-from hbpr.tracking.records import (
+from hbpr.tracking.findings import (
     BaselineRecord,
+    Comparison,
+    Finalist,
     Findings,
-    Identity,
-    StudyRecord,
-    Times,
-    Tracking,
-    TrialRecord,
+    RankCorrelation,
     Winner,
 )
+from hbpr.tracking.goals import Goals, Limit, Objective
+from hbpr.tracking.records import Identity, StudyRecord, Times, Tracking, TrialRecord
 from hbpr.tracking.registry import Registered
 from tune.report.summary import write_page
 from tune.report.terminal import show, write_text

@@ -6,16 +6,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from hbpr.tracking.findings import BaselineRecord, Winner
 from hbpr.tracking.goals import Goals, Objective
-from hbpr.tracking.records import (
-    BaselineRecord,
-    Identity,
-    StudyRecord,
-    Times,
-    Tracking,
-    TrialRecord,
-    Winner,
-)
+from hbpr.tracking.records import Identity, StudyRecord, Times, Tracking, TrialRecord
 from tune.report.terminal import next_commands, show
 
 
