@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from dashboards.words import STATES
+from hbpr.formats import measured_cell
 from hbpr.tracking.records import StudyRecord, TrialRecord
-from hbpr.words import measured_cell
 
 WIDTH: Final = 900
 _COLOURS: Final = {"COMPLETE": "#2f6fb0", "PRUNED": "#b9c4d0", "FAIL": "#c0392b"}

@@ -8,10 +8,10 @@ import shlex
 from collections.abc import Mapping
 from typing import Any, Final
 
+from hbpr.formats import as_cell, as_words, duration, measured_cell
 from hbpr.tracking.findings import RankCorrelation, Winner
 from hbpr.tracking.goals import Goals
 from hbpr.tracking.records import StudyRecord
-from hbpr.words import as_cell, as_words, duration, measured_cell
 
 #: What a person reads for a state of a trial.
 STATES: Final = {"COMPLETE": "finished", "PRUNED": "pruned", "FAIL": "failed"}

@@ -9,10 +9,10 @@ from typing import Any, cast
 from cluster.connect.ray import ray_runtime
 from hbpr.data.interactions import Interactions
 from hbpr.errors import ClusterError
+from hbpr.formats import as_words, duration
 from hbpr.settings.load import resolve_paths, with_values
 from hbpr.settings.models import TrialSettings
 from hbpr.training.trainer import Trainer
-from hbpr.words import as_words, duration
 from tune.settings import StudySettings
 from tune.space import Space
 from tune.study.interrupt import orderly_stop

@@ -14,8 +14,8 @@ from rich.progress import Progress as Bar
 from rich.text import Text
 
 from dashboards.words import STATES
+from hbpr.formats import as_words, duration
 from hbpr.tracking.records import TrialRecord
-from hbpr.words import as_words, duration
 from tune.settings.goals import Goals, best_of
 from tune.trial.messages import FAILED
 

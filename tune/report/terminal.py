@@ -12,11 +12,11 @@ from rich.table import Table
 from rich.text import Text
 
 from dashboards import words
+from hbpr.formats import duration
 from hbpr.tracking.findings import Winner
 from hbpr.tracking.records import StudyRecord
 from hbpr.tracking.registry import Registered
 from hbpr.tracking.store import mask_uri
-from hbpr.words import duration
 
 
 def show(record: StudyRecord, console: Console) -> None:

@@ -10,9 +10,9 @@ from dataclasses import replace
 from typing import Any, Final
 
 from hbpr.errors import ConfigError, SpaceError
+from hbpr.formats import in_words
 from hbpr.settings.load import with_values
 from hbpr.settings.models import DataSettings, TrialSettings
-from hbpr.words import in_words
 from tune.space.dimensions import Dimension, IntRange, refuse, same, setting_of
 from tune.space.space import MAX_TRIES, Space
 

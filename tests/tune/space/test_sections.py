@@ -8,10 +8,10 @@ import pytest
 
 from hbpr.cli.main import cli, run
 from hbpr.errors import SpaceError
+from hbpr.formats import as_cell
 from hbpr.settings.load import with_values
 from hbpr.settings.models import TrialSettings
 from hbpr.tracking.records import TrialRecord
-from hbpr.words import as_cell
 from tune.answer.importance import importance
 from tune.forecast.curves import Curve, Curves
 from tune.forecast.replay import Strategy, replay

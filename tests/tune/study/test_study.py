@@ -12,7 +12,7 @@ from dashboards import MLflowPlotter
 from hbpr.data import load_data
 from hbpr.errors import ClusterError, ConfigError, DataError, StudyError, TrackingError
 from hbpr.inference.system import RecommendationSystem
-from hbpr.tracking.records_json import from_json
+from hbpr.tracking.records_json import as_json, from_json
 from hbpr.tracking.store import open_client
 from tune.storage import folder as folders
 from tune.study import run_study
@@ -128,7 +128,7 @@ class TestStudy:
 
         assert result.folder.parent == folder / "studies" / "small"
         summary = json.loads((result.folder / "summary.json").read_text())
-        assert from_json(summary) == result.record
+        assert summary == as_json(result.record) == as_json(from_json(summary))
         assert summary["winner"]["test"] == result.test_metrics
         assert set(summary["origin"]["versions"]) >= {"hbpr", "torch", "ray", "optuna"}
         assert len(result) == len(list(result)) == 6
