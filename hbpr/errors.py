@@ -6,6 +6,7 @@
     │   └── EngineError             the engine asked for does not cover the settings
     ├── DataError (ValueError)      exit code 2: interactions, features, ids or a split
     │   └── DatasetMissingError     a dataset or file is not where it was looked for
+    ├── FormatError                 exit code 2: what was stored has a format that is not known
     ├── ClusterError                exit code 2: no cluster, or one that does not fit
     ├── TrackingError               exit code 2: the MLflow server or file cannot be used
     ├── DivergedError               training met NaN or infinity
@@ -48,6 +49,12 @@ class DatasetMissingError(DataError, FileNotFoundError):
 
     def __str__(self) -> str:
         return str(self.args[0]) if self.args else ""
+
+
+class FormatError(HbprError):
+    """What was stored has a format that this hbpr does not know."""
+
+    exit_code = 2
 
 
 class ClusterError(HbprError, ConnectionError):

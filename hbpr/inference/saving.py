@@ -20,11 +20,12 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from hbpr.data.interactions import Exposures, Features, Interactions, UserItems
-from hbpr.errors import DataError
+from hbpr.errors import DataError, FormatError
 from hbpr.models import Recommender, build_model
 from hbpr.models.base import load_arrays, parameters_as_arrays
 from hbpr.settings.models import TrialSettings
 from hbpr.settings.problems import describe
+from hbpr.settings.stored import FORMAT, FORMAT_KEY, up_to_date
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -59,6 +60,7 @@ def save(folder: Path, saved: Saved) -> None:
         arrays | {f"model/{name}": weight for name, weight in weights.items()},
         {
             "hbpr": _version(),
+            FORMAT_KEY: FORMAT,
             "settings": saved.settings.model_dump(
                 mode="json", exclude={"mlflow": {"tracking_uri"}}
             ),
@@ -76,7 +78,8 @@ def load(folder: Path) -> Saved:
     """
     arrays, about = read_folder(folder)
     try:
-        settings = TrialSettings.model_validate(about["settings"])
+        stored = up_to_date(about["settings"], TrialSettings, about.get(FORMAT_KEY))
+        settings = TrialSettings.model_validate(stored)
         data = unpack(arrays, about["data"])
         model = build_model(settings.model, data, seed=settings.training.seed)
         load_arrays(model, _part(arrays, "model"))
@@ -84,6 +87,8 @@ def load(folder: Path) -> Saved:
     except ValidationError as error:
         problems = describe(error, TrialSettings, lambda key: f"{folder}: settings.{key}")
         raise DataError(problems) from error
+    except FormatError as error:
+        raise DataError(f"{folder}: {error}") from error
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise DataError(f"{folder}: the saved recommender is damaged: {error}") from error
 

@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 from pydantic import ValidationError
 
 from hbpr.errors import ConfigError
+from hbpr.settings.kinds import kinds_in, section_at
 from hbpr.settings.models import Settings, TrialSettings
 from hbpr.settings.problems import describe, mask_secrets
 from hbpr.settings.yaml import Document, load_yaml, parse_value
@@ -56,7 +57,7 @@ def validate(model_class: type[S], document: Document, *, overrides: Sequence[st
         Traceback (most recent call last):
         hbpr.errors.ConfigError: x.yaml, line 2, training.n_itr: unknown key. Did you mean n_iter?
     """
-    data = apply_overrides(document.data, overrides)
+    data = apply_overrides(document.data, overrides, model_class)
     overridden = [_split_override(text)[0] for text in overrides]
 
     def place(key: str) -> str:
@@ -78,22 +79,33 @@ def validate(model_class: type[S], document: Document, *, overrides: Sequence[st
         raise ConfigError(describe(error, model_class, place)) from None
 
 
-def apply_overrides(data: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+def apply_overrides(
+    data: Mapping[str, Any], overrides: Sequence[str], model_class: type[Settings]
+) -> dict[str, Any]:
     """Return a copy of settings with ``dotted.key=value`` texts applied, later ones winning.
 
-    Values are read as YAML. Unknown keys are put in as well: `validate` names them.
+    Values are read as YAML. Unknown keys are put in as well: `validate` names them. Where another
+    ``kind`` is set, the fields of the old one that it lacks go.
+
+    Args:
+        data: The settings.
+        overrides: Such as ``["training.n_iter=5"]``.
+        model_class: The schema, which knows the kinds.
 
     Raises:
         ConfigError: A text has no ``=``, no key, or leads through a single value.
 
     Example:
-        >>> apply_overrides({"training": {"n_iter": 100}}, ["training.n_iter=5", "model.kind=mf"])
+        >>> data = {"training": {"n_iter": 100}, "model": {"kind": "neumf", "hidden": [8]}}
+        >>> apply_overrides(data, ["training.n_iter=5", "model.kind=mf"], TrialSettings)
         {'training': {'n_iter': 5}, 'model': {'kind': 'mf'}}
     """
     result = copy.deepcopy(dict(data))
-    for text in overrides:
-        key, value = _split_override(text)
-        _set(result, key, parse_value(value, f"--set {key}"), f"--set {key}")
+    split = [_split_override(text) for text in overrides]
+    values = [(key, parse_value(value, f"--set {key}")) for key, value in split]
+    _leave_old_kinds(result, dict(values), model_class)
+    for key, value in values:
+        _set(result, key, value, f"--set {key}")
     return result
 
 
@@ -103,7 +115,8 @@ def with_values(settings: T, values: Mapping[str, Any]) -> T:
     Args:
         settings: The base; it is not changed.
         values: Such as ``{"optimizer.lr": 0.1, "model.n_latent": 32}``. A mapping replaces the
-            settings of its section that it names; the others stay.
+            settings of its section that it names; the others stay. Where another ``kind`` is
+            named, the fields of the old one that it lacks go.
 
     Raises:
         ConfigError: A key is unknown or a value breaks its rule; the message names the key.
@@ -116,7 +129,9 @@ def with_values(settings: T, values: Mapping[str, Any]) -> T:
         0.3
     """
     data = settings.model_dump()
-    for key, value in dotted(values).items():
+    flat = dotted(values)
+    _leave_old_kinds(data, flat, type(settings))
+    for key, value in flat.items():
         _set(data, key, value, key)
     try:
         return type(settings).model_validate(data)
@@ -170,6 +185,21 @@ def _split_override(text: str) -> tuple[str, str]:
             f"--set {mask_secrets(text)}: must be KEY=VALUE, for example training.n_iter=20"
         )
     return key, value
+
+
+def _leave_old_kinds(
+    data: dict[str, Any], values: Mapping[str, Any], model_class: type[Settings]
+) -> None:
+    """Drop what only the old kind has from each section whose ``kind`` the values replace."""
+    for key, kinds in kinds_in(model_class):
+        if f"{key}.kind" not in values:
+            continue
+        section = section_at(data, key)
+        old = None if section is None else kinds.class_of(section)
+        new = kinds.class_of({"kind": values[f"{key}.kind"]})
+        if section is not None and old is not None and new is not None:
+            for name in old.model_fields.keys() - new.model_fields.keys():
+                section.pop(name, None)
 
 
 def _set(data: dict[str, Any], key: str, value: object, place: str) -> None:

@@ -6,10 +6,12 @@ Passwords in addresses are masked.
 
 import difflib
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Final, get_args
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
+
+from hbpr.settings.kinds import NOT_OF_KIND, sections_of, until_a_kind_is_added
 
 _SHOWN_LENGTH: Final = 80
 _USERINFO: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)[^/\s'\"]*@")
@@ -67,26 +69,31 @@ def describe(
     return mask_secrets("\n".join(lines))
 
 
-def known_keys(model_class: type[BaseModel]) -> list[str]:
-    """Return every dotted key of a schema, sections included, in its order.
+@until_a_kind_is_added
+def known_keys(model_class: type[BaseModel]) -> tuple[str, ...]:
+    """Return every dotted key of a schema, sections and all kinds included, in its order.
 
     Example:
         >>> from hbpr.settings.models import ModelSettings
         >>> known_keys(ModelSettings)[:4]
-        ['kind', 'n_latent', 'item_bias', 'init_std']
+        ('kind', 'n_latent', 'item_bias', 'init_std')
     """
-    keys = []
+    keys: dict[str, None] = {}
     for name, field in model_class.model_fields.items():
-        keys.append(name)
-        for section in _sections(field.annotation):
-            keys.extend(f"{name}.{key}" for key in known_keys(section))
-    return keys
+        keys[name] = None
+        for section in sections_of(field):
+            keys |= dict.fromkeys(f"{name}.{key}" for key in known_keys(section))
+    return tuple(keys)
 
 
 def _sentence(problem: Any, model_class: type[BaseModel], loc: Sequence[int | str]) -> str:
     kind, value = problem["type"], problem["input"]
     if kind == "extra_forbidden":
         return f"unknown key.{_near_key(model_class, loc)}"
+    if kind == NOT_OF_KIND:
+        context = problem["ctx"]
+        near = "" if context["having"] else _near(str(loc[-1]), context["fields"], model_class)
+        return f"unknown key.{near}" if near else str(problem["msg"])
     if kind == "missing":
         return "is required"
     if kind == "value_error":
@@ -112,35 +119,29 @@ def _either(first: str, *others: str) -> str:
 def _near_key(model_class: type[BaseModel], loc: Sequence[int | str]) -> str:
     """Name the nearest key of the same section, else of the whole schema, else the section's."""
     *above, last = (str(part) for part in loc)
-    section = model_class
+    sections: list[type[BaseModel]] = [model_class]
     for part in above:
-        field = section.model_fields.get(part)
-        inner = next(_sections(field.annotation), None) if field else None
-        if inner is None:
+        fields = [each.model_fields[part] for each in sections if part in each.model_fields]
+        sections = [section for field in fields for section in sections_of(field)]
+        if not sections:
             return ""
-        section = inner
-    near = _did_you_mean(last, section.model_fields)
+    known = dict.fromkeys(name for section in sections for name in section.model_fields)
+    return _near(last, known, model_class) or f" Known keys here: {', '.join(known)}."
+
+
+def _near(word: str, known: Iterable[str], model_class: type[BaseModel]) -> str:
+    """Name the nearest key of a section, or else one of the schema that is very near."""
+    near = _did_you_mean(word, known)
     if near:
         return near
     by_name = {key.rpartition(".")[2]: key for key in known_keys(model_class) if "." in key}
-    found = difflib.get_close_matches(last, by_name, n=1, cutoff=0.8)
-    if found:
-        return f" Did you mean {by_name[found[0]]}?"
-    return f" Known keys here: {', '.join(section.model_fields)}."
+    found = difflib.get_close_matches(word, by_name, n=1, cutoff=0.8)
+    return f" Did you mean {by_name[found[0]]}?" if found else ""
 
 
 def _did_you_mean(word: str, known: Iterable[str], before: str = "") -> str:
     near = difflib.get_close_matches(word, list(known), n=1)
     return f"{before} Did you mean {near[0]}?" if near else ""
-
-
-def _sections(annotation: Any) -> Iterator[type[BaseModel]]:
-    """Yield the settings classes that a field's type holds, through unions and Annotated."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-        return
-    for inner in get_args(annotation):
-        yield from _sections(inner)
 
 
 def _shown(value: object) -> str:

@@ -15,10 +15,24 @@ from numpy.typing import NDArray
 from torch import Generator, Tensor
 
 from hbpr.data.interactions import UserItems
-from hbpr.errors import DivergedError
+from hbpr.errors import DivergedError, EngineError
 from hbpr.models import Recommender
-from hbpr.settings.models import NegativeSettings
+from hbpr.settings.models import (
+    AdaptiveNegatives,
+    MixedNegatives,
+    NegativeSettings,
+    ObservedNegatives,
+    PopularityNegatives,
+    UniformNegatives,
+)
 
+_DRAWN: Final = (
+    UniformNegatives,
+    PopularityNegatives,
+    ObservedNegatives,
+    MixedNegatives,
+    AdaptiveNegatives,
+)
 #: Draws from a pool that may hit a known positive before the uniform draw takes over.
 _TRIES: Final = 16
 
@@ -32,6 +46,9 @@ class NegativeSampler:
         observed: Items that the user saw and did not like. A user without any draws from all.
         device: Where the draws are made.
         trainable: (I,) items that may be drawn; None: all. Draws are places among them.
+
+    Raises:
+        EngineError: The kind has settings, and nothing here draws it.
     """
 
     def __init__(
@@ -43,6 +60,11 @@ class NegativeSampler:
         *,
         trainable: NDArray[np.bool_] | None = None,
     ) -> None:
+        if not isinstance(settings, _DRAWN):
+            raise EngineError(
+                f"training.negatives.kind: nothing draws kind {settings.kind}; use "
+                f"{', '.join(each.model_fields['kind'].default for each in _DRAWN)}"
+            )
         self._settings = settings
         met = np.arange(positives.n_items) if trainable is None else np.flatnonzero(trainable)
         self._catalogue = torch.from_numpy(met).to(device)
@@ -56,8 +78,11 @@ class NegativeSampler:
         self._free = len(met) - self._indptr.diff()
         self._observed = torch.from_numpy(observed.items.astype(np.int64)).to(device)
         self._observed_indptr = torch.from_numpy(observed.indptr.copy()).to(device)
-        counts = np.bincount(positives.items, minlength=positives.n_items)[met].astype(np.float64)
-        self._popularity = torch.from_numpy(np.cumsum(counts**settings.alpha)).to(device)
+        weights = np.zeros(0)
+        if isinstance(settings, PopularityNegatives):
+            counts = np.bincount(positives.items, minlength=positives.n_items)[met]
+            weights = counts.astype(np.float64) ** settings.alpha
+        self._popularity = torch.from_numpy(np.cumsum(weights)).to(device)
         self._ranked = torch.zeros((0, 0), dtype=torch.int64, device=device)
         self._affinity = torch.zeros((0, 0), device=device)
 
@@ -68,7 +93,7 @@ class NegativeSampler:
             Rendle & Freudenthaler, "Improving pairwise learning for item recommendation from
             implicit feedback", WSDM 2014.
         """
-        if self._settings.kind != "adaptive":
+        if not isinstance(self._settings, AdaptiveNegatives):
             return
         with torch.no_grad():
             items, _ = model.embed_items(self._catalogue)
@@ -89,12 +114,11 @@ class NegativeSampler:
             int64 item indices with the shape of `users`.
         """
         flat = users.reshape(-1)
-        kind = self._settings.kind
         places = self._uniform(flat, generator)
-        if kind in ("popularity", "adaptive"):
+        if isinstance(self._settings, PopularityNegatives | AdaptiveNegatives):
             places = self._from_pool_or(places, flat, generator)
         items = self._catalogue[places]
-        if kind in ("observed", "mixed"):
+        if isinstance(self._settings, ObservedNegatives | MixedNegatives):
             items = self._observed_or(items, flat, generator)
         return items.view(users.shape)
 
@@ -107,7 +131,7 @@ class NegativeSampler:
         starts = self._observed_indptr[users]
         counts = self._observed_indptr[users + 1] - starts
         chosen = counts > 0
-        if self._settings.kind == "mixed":
+        if isinstance(self._settings, MixedNegatives):
             chosen &= _unit(users, generator) < self._settings.observed
         if len(self._observed) == 0:
             return items
@@ -119,10 +143,10 @@ class NegativeSampler:
         missing = torch.arange(len(users), device=users.device)
         for _ in range(_TRIES):
             of = users[missing]
-            if self._settings.kind == "popularity":
-                drawn = self._by_popularity(of, generator)
+            if isinstance(self._settings, AdaptiveNegatives):
+                drawn = self._by_rank(of, self._settings.adaptive_share, generator)
             else:
-                drawn = self._by_rank(of, generator)
+                drawn = self._by_popularity(of, generator)
             keys = of * self._n_places + drawn
             found = torch.searchsorted(self._keys, keys).clamp(max=len(self._keys) - 1)
             valid = self._keys[found] != keys
@@ -137,11 +161,11 @@ class NegativeSampler:
         found = torch.searchsorted(self._popularity, draws, right=True)
         return found.clamp(max=self._n_places - 1)
 
-    def _by_rank(self, users: Tensor, generator: Generator) -> Tensor:
+    def _by_rank(self, users: Tensor, share: float, generator: Generator) -> Tensor:
         affinity = self._affinity[users]
         weights = affinity.abs() + 1e-12  # a user whose vector is still zero draws any factor
         factors = torch.multinomial(weights, 1, generator=generator).squeeze(1)
-        mean_rank = max(1.0, self._settings.adaptive_share * self._n_places)
+        mean_rank = max(1.0, share * self._n_places)
         decay = float(np.log1p(-1.0 / (1.0 + mean_rank)))
         ranks = (torch.log1p(-_unit(users, generator)) / decay).long() % self._n_places
         negative = affinity.gather(1, factors.unsqueeze(1)).squeeze(1) < 0.0

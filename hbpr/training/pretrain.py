@@ -6,7 +6,7 @@ import torch
 
 from hbpr.data.interactions import Interactions
 from hbpr.models.neumf import NeuMF
-from hbpr.settings.models import TrialSettings
+from hbpr.settings.models import NeuMFSettings, TrialSettings
 from hbpr.training.autograd import AutogradEngine
 from hbpr.training.engine import learning_rate
 
@@ -50,6 +50,7 @@ def _train(
     hidden: tuple[int, ...],
 ) -> NeuMF:
     shape = settings.model
+    assert isinstance(shape, NeuMFSettings)
     model = NeuMF(
         joint.user_features,
         joint.item_features,

@@ -11,7 +11,7 @@ from hbpr.errors import DataError, DivergedError, HbprError
 from hbpr.evaluation import evaluate_part
 from hbpr.models import NeuMF, Recommender, build_model
 from hbpr.models.base import load_arrays, parameters_as_arrays
-from hbpr.settings.models import OptimizerSettings, TrialSettings
+from hbpr.settings.models import NeuMFSettings, OptimizerSettings, TrialSettings
 from hbpr.training import checkpoint
 from hbpr.training.engine import Engine, State, learning_rate
 from hbpr.training.engines import make_engine
@@ -95,10 +95,12 @@ class Trainer(Iterator[EpochReport]):
         lr = learning_rate(self.settings.optimizer, self.epoch, training.n_iter)
         started = perf_counter()
         try:
+            shape = self.settings.model
             if (
                 self.epoch == 1
                 and isinstance(self.model, NeuMF)
-                and self.settings.model.pretrain_epochs
+                and isinstance(shape, NeuMFSettings)
+                and shape.pretrain_epochs
             ):
                 pretrain(self.model, self._visited, self.settings)
             loss = self._engine.train_epoch(lr)

@@ -162,3 +162,44 @@ def test_the_readme_shows_a_search_that_loads(
         path = tmp_path / "readme.yaml"
         path.write_text(block)
         assert check(capsys, path)[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            "training: {n_iter: 3}\nmodel: {kind: mf, hidden: [8]}\n",
+            "x.yaml, line 2, model.hidden: kind mf has no such setting; it has n_latent, "
+            "item_bias, init_std. hidden belongs to kind neumf",
+        ),
+        (
+            "training:\n  negatives: {kind: uniform, observed: .3}\n",
+            "x.yaml, line 2, training.negatives.observed: kind uniform has no such setting; it has "
+            "per_positive, hardest_of, warp_draws. observed belongs to kind mixed",
+        ),
+    ],
+)
+@pytest.mark.parametrize("command", [["config", "check"], ["train"]])
+def test_a_setting_of_another_kind_is_refused(
+    command: list[str], text: str, words: str, tmp_path: Path
+) -> None:
+    (tmp_path / "x.yaml").write_text(text)
+    program = "from hbpr.cli.main import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", program, *command, "x.yaml"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.strip() == f"error: {words}"
+
+
+def test_the_schema_knows_the_settings_of_each_kind(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(cli, ["config", "schema"]) == 0
+    checker = jsonschema.Draft202012Validator(json.loads(capsys.readouterr().out))
+    good = [{"n_latent": 8}, {"kind": "mf"}, {"kind": "neumf", "hidden": [8]}]
+    bad = [{"hidden": [8]}, {"kind": "mf", "hidden": [8]}, {"kind": "tree"}]
+    assert all(checker.is_valid({"model": each}) for each in good)
+    assert not any(checker.is_valid({"model": each}) for each in bad)

@@ -16,8 +16,9 @@ KINDS = ["mf", "neumf"]
 
 def make_system(kind="mf", *, features=True, name=str):
     rng = np.random.default_rng(0)
+    network = {"n_latent_mlp": 3, "hidden": [5]} if kind == "neumf" else {}
     settings = TrialSettings.model_validate(
-        {"model": {"kind": kind, "n_latent": 4, "init_std": 1.0, "n_latent_mlp": 3, "hidden": [5]}}
+        {"model": {"kind": kind, "n_latent": 4, "init_std": 1.0, **network}}
     )
     data = UserItemData(name="small")
     users, items = [name(u) for u in range(20)], [name(10 * i) for i in range(15)]

@@ -100,9 +100,10 @@ def test_users_left_out_are_served_nearly_as_well_as_those_in_training(kind: str
         name: getattr(whole, name).select(~out[getattr(whole, name).users()])
         for name in ("train", "validation")
     }
+    network = {"n_latent_mlp": 8, "hidden": [8]} if kind == "neumf" else {}
     settings = TrialSettings.model_validate(
         {
-            "model": {"kind": kind, "n_latent": 8, "n_latent_mlp": 8, "hidden": [8]},
+            "model": {"kind": kind, "n_latent": 8, **network},
             "training": {"n_iter": 20, "device": "cpu", "batch_size": 512},
         }
     )

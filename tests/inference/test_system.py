@@ -14,9 +14,9 @@ from hbpr.evaluation import Popularity, evaluate
 from hbpr.evaluation.page_shares import share_of_page_neighbours, share_on_same_page
 from hbpr.inference.system import RecommendationSystem
 from hbpr.models import MatrixFactorization, build_model
-from hbpr.settings.models import ModelSettings, SplitSettings, TrialSettings
+from hbpr.settings.models import MfSettings, SplitSettings, TrialSettings
 
-SETTINGS = TrialSettings(model=ModelSettings(n_latent=8, init_std=1.0))
+SETTINGS = TrialSettings(model=MfSettings(n_latent=8, init_std=1.0))
 
 
 def make_system(seed=0, *, name=str, features=False, pages=False, n_users=20, n_items=15):

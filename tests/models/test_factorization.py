@@ -9,7 +9,7 @@ from hbpr.data import load_data
 from hbpr.data.interactions import Features
 from hbpr.models import MatrixFactorization, build_model
 from hbpr.models.base import load_arrays, parameters_as_arrays
-from hbpr.settings.models import DataSettings, ModelSettings, SyntheticSettings
+from hbpr.settings.models import DataSettings, MfSettings, SyntheticSettings
 
 N_USERS, N_ITEMS = 23, 17
 
@@ -177,7 +177,7 @@ def test_settings_build_the_model() -> None:
             synthetic=SyntheticSettings(n_users=20, n_items=15, n_shown=8),
         )
     )
-    settings = ModelSettings(n_latent=7, item_bias=False, init_std=0.5)
+    settings = MfSettings(n_latent=7, item_bias=False, init_std=0.5)
     model = build_model(settings, data, seed=11)
     assert (model.n_users, model.n_items) == (20, 15)
     assert model.U.shape == (20, 7)

@@ -17,6 +17,7 @@ from hbpr.settings import (
     validate,
     with_values,
 )
+from hbpr.settings.models import MfSettings, MixedNegatives, PopularityNegatives
 from hbpr.settings.problems import known_keys
 
 
@@ -64,9 +65,28 @@ def test_values_and_lists_arrive(tmp_path: Path) -> None:
         ),
         (
             "model: {qqq: 1}\n",
-            "x.yaml, line 1, model.qqq: unknown key. "
-            "Known keys here: kind, n_latent, item_bias, init_std, n_latent_mlp, hidden, dropout, "
-            "pretrain_epochs.",
+            "x.yaml, line 1, model.qqq: kind mf has no such setting; "
+            "it has n_latent, item_bias, init_std",
+        ),
+        (
+            "optimizer: {qqq: 1}\n",
+            "x.yaml, line 1, optimizer.qqq: unknown key. Known keys here: name, lr, reg_user, "
+            "reg_positive, reg_negative, reg_bias, schedule, decay.",
+        ),
+        (
+            "model:\n  kind: mf\n  hidden: [8]\n",
+            "x.yaml, line 3, model.hidden: kind mf has no such setting; it has n_latent, "
+            "item_bias, init_std. hidden belongs to kind neumf",
+        ),
+        (
+            "training:\n  negatives:\n    kind: uniform\n    observed: .3\n",
+            "x.yaml, line 4, training.negatives.observed: kind uniform has no such setting; it has "
+            "per_positive, hardest_of, warp_draws. observed belongs to kind mixed",
+        ),
+        (
+            "training: {negatives: {kind: unifrom}}\n",
+            "x.yaml, line 1, training.negatives.kind: must be uniform, popularity, observed, mixed "
+            "or adaptive, got 'unifrom'. Did you mean uniform?",
         ),
         (
             "optimizer:\n  lr: -1\n",
@@ -200,23 +220,27 @@ def test_a_section_that_an_override_breaks_names_both(tmp_path: Path) -> None:
 
 def test_overrides_leave_the_document_alone() -> None:
     data = {"a": {"b": 1}}
-    assert apply_overrides(data, ["a.b=2", "c=3"]) == {"a": {"b": 2}, "c": 3}
+    assert apply_overrides(data, ["a.b=2", "c=3"], TrialSettings) == {"a": {"b": 2}, "c": 3}
     assert data == {"a": {"b": 1}}
 
 
 def test_overrides_reach_into_a_search_space() -> None:
     data = {"sweep": {"space": {"optimizer.lr": {"low": 0.1, "high": 1.0}}}}
     changed = apply_overrides(
-        data, ["sweep.space.optimizer.lr.low=0.01", "sweep.space.model.n_latent=[8, 16]"]
+        data,
+        ["sweep.space.optimizer.lr.low=0.01", "sweep.space.model.n_latent=[8, 16]"],
+        TrialSettings,
     )
     assert changed["sweep"]["space"] == {
         "optimizer.lr": {"low": 0.01, "high": 1.0},
         "model.n_latent": [8, 16],
     }
-    assert apply_overrides({}, ["sweep.space.model.n_latent=[8]"]) == {
+    assert apply_overrides({}, ["sweep.space.model.n_latent=[8]"], TrialSettings) == {
         "sweep": {"space": {"model.n_latent": [8]}}
     }
-    short = apply_overrides({"sweep": {"model.n_latent": [8]}}, ["sweep.optimizer.lr=[0.1]"])
+    short = apply_overrides(
+        {"sweep": {"model.n_latent": [8]}}, ["sweep.optimizer.lr=[0.1]"], TrialSettings
+    )
     assert short == {"sweep": {"model.n_latent": [8], "optimizer.lr": [0.1]}}
 
 
@@ -261,3 +285,40 @@ def test_a_plain_dict_is_a_document() -> None:
 def test_a_relative_tracking_file_is_made_absolute(uri: str, resolved: str) -> None:
     trial = with_values(TrialSettings(), {"mlflow.tracking_uri": uri})
     assert resolve_paths(trial, Path("/here")).mlflow.tracking_uri == resolved
+
+
+class TestAnotherKind:
+    """What happens to fields of the old kind where another one is chosen."""
+
+    BASE = TrialSettings.model_validate(
+        {"training": {"negatives": {"kind": "mixed", "observed": 0.3, "per_positive": 4}}}
+    )
+
+    def test_a_trial_drops_the_fields_that_the_new_kind_lacks(self) -> None:
+        changed = with_values(self.BASE, {"training.negatives.kind": "popularity"})
+        assert changed.training.negatives == PopularityNegatives(per_positive=4)
+        assert self.BASE.training.negatives == MixedNegatives(observed=0.3, per_positive=4)
+        section = {"training": {"negatives": {"kind": "uniform"}}}
+        assert with_values(self.BASE, section).training.negatives.per_positive == 4
+        assert with_values(changed, {"training.negatives.kind": "mixed"}) == with_values(
+            self.BASE, {"training.negatives.observed": 0.5}
+        )
+
+    def test_fields_that_are_given_with_the_new_kind_must_be_its_own(self) -> None:
+        values = {"training.negatives.kind": "uniform", "training.negatives.observed": 0.2}
+        for ordered in (values, dict(reversed(values.items()))):
+            with pytest.raises(ConfigError, match="observed: kind uniform has no such setting"):
+                with_values(self.BASE, ordered)
+
+    def test_an_override_drops_them_too(self, tmp_path: Path) -> None:
+        path = tmp_path / "x.yaml"
+        path.write_text("model: {kind: neumf, hidden: [8], n_latent: 4}\n")
+        assert load_trial(path, ["model.kind=mf"]).model == MfSettings(n_latent=4)
+        with pytest.raises(ConfigError, match=r"^--set model\.hidden: kind mf has no such setting"):
+            load_trial(path, ["model.hidden=[4]", "model.kind=mf"])
+
+    def test_what_the_old_kind_lacked_as_well_stays_refused(self, tmp_path: Path) -> None:
+        path = tmp_path / "x.yaml"
+        path.write_text("training:\n  negatives:\n    kind: uniform\n    observed: .3\n")
+        with pytest.raises(ConfigError, match=r"line 4, .*kind popularity has no such setting"):
+            load_trial(path, ["training.negatives.kind=popularity"])

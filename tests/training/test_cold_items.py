@@ -9,7 +9,7 @@ import torch
 from hbpr.data import generate
 from hbpr.data.interactions import Interactions, UserItems
 from hbpr.models import build_model
-from hbpr.settings.models import NegativeSettings, SplitSettings, SyntheticSettings, TrialSettings
+from hbpr.settings.models import SplitSettings, SyntheticSettings, TrialSettings, UniformNegatives
 from hbpr.training.engines import make_engine
 from hbpr.training.fused.pools import make_pools, places_of
 from hbpr.training.negatives import NegativeSampler
@@ -46,7 +46,7 @@ def test_a_user_who_knows_all_items_but_one_that_training_may_meet_draws_that_on
     trainable = np.array([True, False, True, True, False, True])
     positives = UserItems.from_pairs([0, 0, 0], [0, 2, 5], n_users=1, n_items=6)
     sampler = NegativeSampler(
-        NegativeSettings(),
+        UniformNegatives(),
         positives,
         UserItems.empty(1, 6),
         torch.device("cpu"),
@@ -59,8 +59,8 @@ def test_a_user_who_knows_all_items_but_one_that_training_may_meet_draws_that_on
 def test_positives_become_places_among_the_items_that_training_may_meet(
     cold: Interactions,
 ) -> None:
-    pools = make_pools(NegativeSettings(), cold)
+    pools = make_pools(UniformNegatives(), cold)
     places = places_of(cold, pools)
     np.testing.assert_array_equal(pools.catalogue[places], cold.train.items)
     everything = dataclasses.replace(cold, trainable_items=None)
-    assert places_of(everything, make_pools(NegativeSettings(), everything)) is cold.train.items
+    assert places_of(everything, make_pools(UniformNegatives(), everything)) is cold.train.items

@@ -10,7 +10,7 @@ from scipy.stats import chi2_contingency, chisquare
 
 from hbpr.data.interactions import Interactions
 from hbpr.models import MatrixFactorization
-from hbpr.settings.models import NegativeSettings
+from hbpr.settings.models import NEGATIVES, MixedNegatives
 from hbpr.training.fused.draws import (
     KINDS,
     alias_table,
@@ -51,7 +51,7 @@ def data(data_of: Callable[..., Interactions]) -> Interactions:
 
 def _by_torch(data: Interactions) -> Draw:
     def draw(kind: str, user: int, seed: int = 0, n: int = 4000, **settings: float):
-        settings = NegativeSettings(kind=kind, **settings)
+        settings = NEGATIVES.validate({"kind": kind, **settings})
         sampler = NegativeSampler(settings, data.train, data.train_negatives, torch.device("cpu"))
         sampler.follow(_model(data))
         users = torch.full((n // 4, 4), user)
@@ -65,7 +65,7 @@ def _by_torch(data: Interactions) -> Draw:
 
 def _by_compiled_loop(data: Interactions) -> Draw:
     def draw(kind: str, user: int, seed: int = 0, n: int = 4000, **settings: float):
-        pools = make_pools(NegativeSettings(kind=kind, **settings), data)
+        pools = make_pools(NEGATIVES.validate({"kind": kind, **settings}), data)
         first = max(0, user - 1)  # blocks do not start at their user
         known = np.zeros((3, 2), np.uint64)
         mark_positives(known, first, user + 2, *_csr(data.train, user + 2), True)
@@ -126,7 +126,8 @@ class TestContract:
 
     @pytest.mark.parametrize("kind", ["observed", "mixed"])
     def test_without_observed_negatives_all_others_are_drawn(self, draw: Draw, kind: str) -> None:
-        counts = np.bincount(draw(kind, 5, n=20000, observed=1.0), minlength=N_ITEMS)[FREE[5]]
+        share = {"observed": 1.0} if kind == "mixed" else {}
+        counts = np.bincount(draw(kind, 5, n=20000, **share), minlength=N_ITEMS)[FREE[5]]
         assert counts.min() > 0
         assert chisquare(counts).pvalue > 1e-4
 
@@ -183,7 +184,7 @@ class TestContract:
 
 def test_many_users_at_once_each_get_their_own(data: Interactions) -> None:
     sampler = NegativeSampler(
-        NegativeSettings(kind="mixed"), data.train, data.train_negatives, torch.device("cpu")
+        MixedNegatives(), data.train, data.train_negatives, torch.device("cpu")
     )
     users = torch.arange(len(KNOWN)).repeat(500)
     items = sampler.draw(users, torch.Generator().manual_seed(0))

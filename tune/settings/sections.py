@@ -359,7 +359,7 @@ def load_study(path: str | Path, overrides: Sequence[str] = ()) -> StudySettings
         SpaceError: A dimension is wrong; file, line and dotted key come first.
     """
     document = load_yaml(path)
-    if "sweep" not in apply_overrides(document.data, overrides):
+    if "sweep" not in apply_overrides(document.data, overrides, StudySettings):
         raise ConfigError(
             f"{document.path}: there is no sweep section, so there is nothing to search. Train it "
             f"with `hbpr train {document.path}`, or add one, for example "

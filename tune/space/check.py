@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from hbpr.errors import ConfigError, SpaceError
 from hbpr.formats import in_words
+from hbpr.settings.kinds import kinds_in
 from hbpr.settings.load import with_values
 from hbpr.settings.models import DataSettings, TrialSettings
 from tune.space.dimensions import Dimension, IntRange, refuse, same, setting_of
@@ -38,6 +39,7 @@ def check_space(space: Space, base: TrialSettings) -> Space:
     """
     space = _resolved(space, base)
     for dimension in space.dimensions:
+        _check_kinds(space, base, dimension)
         first, *inner = dimension.domain.probes()
         for value in (first, *reversed(inner)):
             _try_value(space, base, dimension, value)
@@ -203,6 +205,35 @@ def _check_fixed(base: TrialSettings, dimension: Dimension, key: str, value: Any
         with_values(base, {key: value})
     except ConfigError as error:
         raise refuse(dimension.key, f"when {error}") from None
+
+
+def _check_kinds(space: Space, base: TrialSettings, dimension: Dimension) -> None:
+    """Refuse a setting that trials would get whose section is of a kind without it."""
+    for section, kinds in kinds_in(type(base)):
+        place, _, name = dimension.key.rpartition(".")
+        having = kinds.having(name)
+        key = f"{section}.kind"
+        if place != section or not having or name == "kind":
+            continue
+        possible = [setting_of(base, key)]
+        if key in space.keys:
+            searched = next(d for d in space.dimensions if d.key == key)
+            possible = space.conditions(dimension.key).get(key, searched.domain.probes())
+        lacking = [
+            kind for kind in possible if kind not in having and kinds.class_of({"kind": kind})
+        ]
+        if lacking:
+            wanted = having[0] if len(having) == 1 else f"[{', '.join(having)}]"
+            advice = f"Add when: {{{key}: {wanted}}}"
+            if key not in space.keys:
+                advice = (
+                    f"Set {key} to {having[0]}, or search it too and add when: {{{key}: {wanted}}}"
+                )
+            raise refuse(
+                dimension.key,
+                f"kind {' and '.join(lacking)} has no such setting, and a trial of it would get "
+                f"one. {advice}.",
+            )
 
 
 def _check_number_kind(base: TrialSettings, dimension: Dimension, parents: dict[str, Any]) -> None:

@@ -329,10 +329,12 @@ def nearest(word: object, known: Iterable[str]) -> str:
 
 
 def setting_of(settings: "TrialSettings", key: str) -> Any:
-    """Return the value of a dotted key; None in a section that is left out."""
+    """Return the value of a dotted key; None in a section that is left out, or of another kind."""
     value: Any = settings
     for name in key.split("."):
-        value = None if value is None else getattr(value, name)
+        value = getattr(value, name) if name in type(value).model_fields else None
+        if value is None:
+            return None
     return value
 
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import cache
 from typing import Any, Final
 
 from hbpr.errors import SpaceError
+from hbpr.settings.kinds import until_a_kind_is_added
 from hbpr.settings.models import TrialSettings
 from hbpr.settings.problems import known_keys
 from tune.space.dimensions import DIMENSION_KEYS, Dimension, nearest, parse_dimension, refuse, same
@@ -38,7 +38,7 @@ def parse_dimensions(raw: Mapping[str, Any]) -> tuple[Dimension, ...]:
     return _parents_first(dimensions)
 
 
-@cache
+@until_a_kind_is_added
 def searchable_keys() -> tuple[str, ...]:
     """Return every dotted key that a space may name, in the schema's order."""
     keys = known_keys(TrialSettings)

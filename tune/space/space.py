@@ -205,6 +205,11 @@ class Space:
 
     def required(self, key: str) -> dict[str, Any]:
         """Return values of other dimensions with which this one is active, parents first."""
+        allowed = self.conditions(key)
+        return {d.key: allowed[d.key][0] for d in self.dimensions if d.key in allowed}
+
+    def conditions(self, key: str) -> dict[str, list[Any]]:
+        """Return the values of each dimension on which this one depends, those between too."""
         allowed: dict[str, list[Any]] = {}
         waiting = [self._by_key(key)]
         while waiting:
@@ -214,7 +219,7 @@ class Space:
                 if not allowed[parent]:
                     raise refuse(key, f"its conditions on {parent} can never all hold.")
                 waiting.append(self._by_key(parent))
-        return {d.key: allowed[d.key][0] for d in self.dimensions if d.key in allowed}
+        return allowed
 
     def _by_key(self, key: str) -> Dimension:
         return next(d for d in self.dimensions if d.key == key)

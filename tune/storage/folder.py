@@ -26,9 +26,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from hbpr.errors import ConfigError, StudyFolderError
+from hbpr.errors import ConfigError, FormatError, StudyFolderError
 from hbpr.settings.load import apply_overrides
 from hbpr.settings.problems import describe
+from hbpr.settings.stored import FORMAT, FORMAT_KEY, up_to_date
 from hbpr.tracking.run_log import flatten
 from hbpr.tracking.store import mask_uri
 from tune.settings import DEFAULT_TRIALS, StudySettings
@@ -122,8 +123,7 @@ def create(settings: StudySettings, fingerprints: Mapping[str, str]) -> StudyFol
     started = time.strftime("%Y%m%d-%H%M%S")
     folder = StudyFolder(experiment_folder(settings) / f"{started}-{secrets.token_hex(2)}")
     folder.checkpoints.mkdir(parents=True)
-    content = {"settings": _public(settings), "data": dict(fingerprints)}
-    write_json(folder.settings, content)
+    _write_settings(folder, settings, fingerprints)
     return folder
 
 
@@ -182,12 +182,24 @@ def check_is_study(path: Path) -> None:
 
 
 def _stored(path: Path, place: str) -> tuple[dict[str, Any], dict[str, str]]:
-    """Return what settings.json holds: the settings, and the fingerprints of the data."""
+    """Return the settings that settings.json holds, in today's form, and data fingerprints."""
     try:
         content = json.loads((path / "settings.json").read_text())
-        return dict(content["settings"]), dict(content["data"])
+        settings = up_to_date(content["settings"], StudySettings, content.get(FORMAT_KEY))
+        return settings, dict(content["data"])
+    except FormatError as error:
+        raise StudyFolderError(f"{place}: {error}") from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise _no_study(place, path, error) from error
+
+
+def _write_settings(
+    folder: StudyFolder, settings: StudySettings, fingerprints: Mapping[str, str]
+) -> None:
+    write_json(
+        folder.settings,
+        {FORMAT_KEY: FORMAT, "settings": _public(settings), "data": dict(fingerprints)},
+    )
 
 
 def _no_study(place: str, path: Path, error: Exception) -> StudyFolderError:
@@ -215,7 +227,7 @@ def with_overrides(settings: StudySettings, overrides: Sequence[str]) -> StudySe
     """
     if not overrides:
         return settings
-    raw = apply_overrides(settings.model_dump(mode="json"), overrides)
+    raw = apply_overrides(settings.model_dump(mode="json"), overrides, StudySettings)
     try:
         return StudySettings.model_validate_json(json.dumps(raw))
     except ValidationError as error:
@@ -265,7 +277,7 @@ def reopen(path: Path, settings: StudySettings, fingerprints: Mapping[str, str])
         os.replace(folder.summary, folder.summary.with_name("summary.before.json"))
     folder.checkpoints.mkdir(exist_ok=True)
     if changed:
-        write_json(folder.settings, {"settings": _public(settings), "data": before})
+        _write_settings(folder, settings, before)
     return folder
 
 

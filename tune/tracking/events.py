@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from hbpr.names import best_name
 from hbpr.settings.load import dotted
+from hbpr.settings.stored import FORMAT, FORMAT_KEY
 from hbpr.tracking.records import Parent
 from hbpr.tracking.run_log import as_text
 from hbpr.tracking.store import mask_uri
@@ -72,6 +73,7 @@ def study_start(
             "hbpr.study": name,
             "hbpr.monitor": monitor,
             "hbpr.settings": as_text(settings),
+            f"hbpr.{FORMAT_KEY}": str(FORMAT),
             **_SOURCE,
         },
         "texts": {"settings.json": json.dumps(settings, indent=2, default=str)},

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
 
-from hbpr.errors import ConfigError, SpaceError
+from hbpr.errors import ConfigError, FormatError, SpaceError
 from hbpr.names import best_name
+from hbpr.settings.stored import FORMAT_KEY, up_to_date
 from hbpr.tracking.records import Parent, TrialRecord
 from hbpr.tracking.run_log import as_text
 from hbpr.tracking.store import mask_uri, open_client, tracking_error
@@ -127,7 +128,12 @@ def _study(client: "MlflowClient", name: str, runs: "Sequence[Run]") -> EarlierS
     if not own:
         raise ValueError("its own run is missing")
     try:
-        settings = StudySettings.model_validate_json(_settings_text(client, own[0]))
+        raw = json.loads(_settings_text(client, own[0]))
+        number = int(own[0].data.tags.get(f"hbpr.{FORMAT_KEY}", 1))
+        raw = up_to_date(raw, StudySettings, number)
+        settings = StudySettings.model_validate_json(json.dumps(raw))
+    except FormatError as error:
+        raise ValueError(str(error)) from error
     except ValidationError as error:
         raise ValueError(f"its settings are not those of today: {error}") from error
     space = settings.search_space()

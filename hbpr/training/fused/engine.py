@@ -13,6 +13,7 @@ from hbpr.settings.models import OptimizerSettings, TrainingSettings, TrialSetti
 from hbpr.training.engine import Engine, State
 from hbpr.training.fused import hybrid, onehot
 from hbpr.training.fused.copies import Copies, Shared, rounds_of, shares
+from hbpr.training.fused.draws import KINDS
 from hbpr.training.fused.gradients import CODES
 from hbpr.training.fused.pools import follow, make_pools, places_of
 from hbpr.training.fused.sharing import part, stride_of
@@ -241,6 +242,8 @@ def why_not_fused(model: Recommender, settings: TrialSettings) -> str | None:
     """Return why the fused engine does not cover the settings, or None where it does."""
     if not isinstance(model, MatrixFactorization):
         return f"model.kind {settings.model.kind} is not matrix factorization"
+    if settings.training.negatives.kind not in KINDS:
+        return f"training.negatives.kind {settings.training.negatives.kind} has no compiled draws"
     if settings.optimizer.name not in ("sgd", "adagrad"):
         return f"optimizer.name {settings.optimizer.name} is neither sgd nor adagrad"
     if settings.training.device == "cuda":

@@ -5,7 +5,12 @@ from numpy.typing import NDArray
 
 from hbpr.data.interactions import Interactions
 from hbpr.models import MatrixFactorization
-from hbpr.settings.models import NegativeSettings
+from hbpr.settings.models import (
+    AdaptiveNegatives,
+    MixedNegatives,
+    NegativeSettings,
+    PopularityNegatives,
+)
 from hbpr.training.fused.draws import KINDS, Pools, alias_table
 
 
@@ -16,15 +21,17 @@ def make_pools(settings: NegativeSettings, data: Interactions) -> Pools:
         catalogue = np.flatnonzero(data.trainable_items).astype(np.int32)
     n_places = len(catalogue) or data.n_items
     keep, alias = np.ones(1, np.float32), np.zeros(1, np.int32)
-    if settings.kind == "popularity":
+    if isinstance(settings, PopularityNegatives):
         counts = np.bincount(data.train.items, minlength=data.n_items).astype(np.float64)
         keep, alias = alias_table(
             (counts[catalogue] if len(catalogue) else counts) ** settings.alpha
         )
-    mean_rank = max(1.0, settings.adaptive_share * n_places)
+    observed = settings.observed if isinstance(settings, MixedNegatives) else 0.0
+    share = settings.adaptive_share if isinstance(settings, AdaptiveNegatives) else 1.0
+    mean_rank = max(1.0, share * n_places)
     return Pools(
         kind=KINDS[settings.kind],
-        observed_share=np.float32(settings.observed),
+        observed_share=np.float32(observed),
         observed_indptr=data.train_negatives.indptr,
         observed_items=data.train_negatives.items,
         keep=keep,

@@ -19,7 +19,7 @@ from cluster.serving.app import create_app
 from hbpr.data import UserItemData
 from hbpr.inference.system import RecommendationSystem
 from hbpr.models import build_model
-from hbpr.settings.models import ModelSettings, SplitSettings, TrialSettings
+from hbpr.settings.models import MfSettings, SplitSettings, TrialSettings
 
 Ask = Callable[..., tuple[int, Any]]
 
@@ -30,7 +30,7 @@ def make_system(name: Callable[[int], Any]) -> RecommendationSystem:
     data = UserItemData("toy")
     data.add_positive_interactions([name(u) for u in users], [name(10 * i) for i in items])
     interactions = data.to_interactions(SplitSettings(train=0.6, validation=0.2))
-    settings = TrialSettings(model=ModelSettings(n_latent=8, init_std=1.0))
+    settings = TrialSettings(model=MfSettings(n_latent=8, init_std=1.0))
     model = build_model(settings.model, interactions, seed=0)
     return RecommendationSystem(model, interactions, settings, {"val/ndcg_at_10": 0.25})
 

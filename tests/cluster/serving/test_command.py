@@ -19,7 +19,7 @@ from hbpr.data import UserItemData
 from hbpr.errors import ConfigError, DataError
 from hbpr.inference.system import RecommendationSystem
 from hbpr.models import build_model
-from hbpr.settings.models import ModelSettings, TrialSettings
+from hbpr.settings.models import MfSettings, TrialSettings
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def study(tmp_path: Path) -> Path:
     users, items = np.nonzero(np.random.default_rng(0).random((8, 6)) < 0.6)
     data.add_positive_interactions(users, items)
     interactions = data.to_interactions()
-    settings = TrialSettings(model=ModelSettings(n_latent=4))
+    settings = TrialSettings(model=MfSettings(n_latent=4))
     model = build_model(settings.model, interactions, seed=0)
     RecommendationSystem(model, interactions, settings).save(tmp_path / "study" / "model")
     (tmp_path / "study" / "journal.log").touch()

@@ -10,7 +10,7 @@ from hbpr.cli.main import cli, run
 from hbpr.errors import SpaceError
 from hbpr.formats import as_cell
 from hbpr.settings.load import with_values
-from hbpr.settings.models import TrialSettings
+from hbpr.settings.models import TrialSettings, UniformNegatives
 from hbpr.tracking.records import TrialRecord
 from tune.answer.importance import importance
 from tune.forecast.curves import Curve, Curves
@@ -29,7 +29,8 @@ from tune.warm_start.from_mlflow import _values
 KEY = "training.negatives"
 UNIFORM, MIXED = {"kind": "uniform"}, {"kind": "mixed", "observed": 0.3}
 CHOICES = {KEY: {"choices": [UNIFORM, MIXED]}}
-BASE = TrialSettings(training={"negatives": {"observed": 0.7, "per_positive": 3}})
+NEGATIVES = {"kind": "mixed", "observed": 0.7, "per_positive": 3}
+BASE = TrialSettings(training={"negatives": NEGATIVES})
 
 
 def space_of(raw=None, constraints=(), base=BASE):
@@ -44,7 +45,10 @@ def refusal(raw, constraints=(), base=BASE):
 
 def study(**sweep):
     return StudySettings.model_validate(
-        {"training": {"negatives": {"observed": 0.7}}, "sweep": {"space": CHOICES, **sweep}}
+        {
+            "training": {"negatives": {"kind": "mixed", "observed": 0.7}},
+            "sweep": {"space": CHOICES, **sweep},
+        }
     )
 
 
@@ -56,7 +60,9 @@ class TestApplying:
     def test_a_choice_sets_what_it_names_and_the_rest_stays_as_in_the_file(self):
         negatives = with_values(BASE, {KEY: MIXED}).training.negatives
         assert (negatives.kind, negatives.observed, negatives.per_positive) == ("mixed", 0.3, 3)
-        assert with_values(BASE, {KEY: UNIFORM}).training.negatives.observed == 0.7
+        assert with_values(BASE, {KEY: UNIFORM}).training.negatives == UniformNegatives(
+            per_positive=3
+        )
 
     def test_a_section_that_is_left_out_can_be_one_of_the_choices(self):
         growth = {"share": 0.1, "epochs": 2, "factor": 3.0}
@@ -213,17 +219,19 @@ class TestStarting:
     def test_settings_are_the_choice_that_names_most_of_them(self):
         space = space_of({KEY: [{"kind": "mixed"}, MIXED, UNIFORM]})
         assert settings_point(space, with_values(BASE, {KEY: MIXED}), "x") == {KEY: MIXED}
-        assert settings_point(space, BASE, "x") == {KEY: UNIFORM}
+        assert settings_point(space, BASE, "x") == {KEY: {"kind": "mixed"}}
+        assert settings_point(space, with_values(BASE, {KEY: UNIFORM}), "x") == {KEY: UNIFORM}
         with pytest.raises(SpaceError, match="contains none of its values"):
             settings_point(space, with_values(BASE, {f"{KEY}.kind": "adaptive"}), "x")
 
     def test_trials_of_earlier_studies(self):
         now, space = study(), study().search_space()
         assert _point(now, trial(0, {KEY: MIXED}), now, space) == ({KEY: MIXED}, None)
-        then = study(space={f"{KEY}.kind": ["mixed", "adaptive"], f"{KEY}.observed": [0.3]})
+        observed = {"choices": [0.3], "when": {f"{KEY}.kind": "mixed"}}
+        then = study(space={f"{KEY}.kind": ["mixed", "adaptive"], f"{KEY}.observed": observed})
         had = {f"{KEY}.kind": "mixed", f"{KEY}.observed": 0.3}
         assert _point(then, trial(0, had), now, space) == ({KEY: MIXED}, None)
-        had = {f"{KEY}.kind": "adaptive", f"{KEY}.observed": 0.3}
+        had = {f"{KEY}.kind": "adaptive"}
         assert "outside of its dimension" in _point(then, trial(0, had), now, space)[1]
         # the other way round: one setting is searched now, the rest of the section must be as now
         assert _point(now, trial(0, {KEY: MIXED}), then, then.search_space())[1] is None

@@ -1,13 +1,17 @@
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from hbpr.errors import ConfigError, StudyError
+from hbpr.settings.models import MfSettings, MixedNegatives, NeuMFSettings
+from hbpr.settings.stored import FORMAT, FORMAT_KEY
 from tune.storage import folder as folders
-from tune.storage.folder import read_settings, reopen, with_overrides
+from tune.storage.folder import check_is_study, read_settings, reopen, with_overrides
 
 DATA = {"": "fingerprint"}
+BEFORE = Path(__file__).parents[2] / "fixtures" / "format_1"
 
 
 def test_what_says_nothing_about_a_trial_may_change(small_study) -> None:
@@ -66,7 +70,7 @@ def test_a_setting_that_came_later_had_its_default(small_study) -> None:
 
 
 def test_settings_come_back_and_may_be_overridden(small_study) -> None:
-    settings = small_study(model={"hidden": [8, 4]})
+    settings = small_study(model={"kind": "neumf", "hidden": [8, 4]})
     folder = folders.create(settings, DATA)
     again, fingerprints = read_settings(folder.path)
     assert again == settings
@@ -92,3 +96,44 @@ def test_settings_of_another_version_are_told(small_study) -> None:
     folder.settings.write_text(json.dumps(content))
     with pytest.raises(StudyError, match="another version of hbpr"):
         read_settings(folder.path)
+
+
+class TestStoredBefore:
+    """Studies whose settings held the fields of all kinds."""
+
+    def test_an_unfinished_study_is_taken_up_again(self, tmp_path: Path) -> None:
+        path = tmp_path / "study"
+        shutil.copytree(BEFORE / "unfinished_study", path)
+        settings, fingerprints = read_settings(path)
+        assert settings.model == MfSettings(n_latent=4)
+        assert settings.training.negatives == MixedNegatives(observed=0.3)
+        assert len(settings.search_space().dimensions) == 3
+        check_is_study(path)
+        before = (path / "settings.json").read_text()
+        assert reopen(path, settings, fingerprints).path == path
+        assert (path / "settings.json").read_text() == before
+        more = with_overrides(settings, ["sweep.num_trials=9"])
+        reopen(path, more, fingerprints)
+        stored = json.loads((path / "settings.json").read_text())
+        assert stored[FORMAT_KEY] == FORMAT
+        assert stored["settings"]["model"].keys() == MfSettings.model_fields.keys()
+        assert read_settings(path) == (more, fingerprints)
+        other = with_overrides(settings, ["training.negatives.observed=0.5"])
+        with pytest.raises(StudyError, match=r"negatives\.observed: was 0\.3, is now 0\.5"):
+            reopen(path, other, fingerprints)
+
+    def test_a_finished_study_is_read(self) -> None:
+        settings, fingerprints = read_settings(BEFORE / "finished_study")
+        assert settings.model == NeuMFSettings(n_latent=4, hidden=(8, 4))
+        assert settings.sweep.scheduler.kind == "median"
+        assert fingerprints == {"": "0123456789abcdef"}
+
+    def test_a_study_of_a_newer_hbpr_is_refused(self, small_study) -> None:
+        folder = folders.create(small_study(), DATA)
+        stored = json.loads(folder.settings.read_text())
+        assert stored[FORMAT_KEY] == FORMAT
+        folder.settings.write_text(json.dumps(stored | {FORMAT_KEY: FORMAT + 1}))
+        for read in (lambda: read_settings(folder.path), lambda: check_is_study(folder.path)):
+            with pytest.raises(StudyError, match=f"settings are of format {FORMAT + 1}") as error:
+                read()
+            assert error.value.exit_code == 2

@@ -3,14 +3,14 @@ import pytest
 from hbpr.data import load_data
 from hbpr.models import build_model
 from hbpr.names import COSTS, ITEM_VECTOR_BYTES, SCORE_CPU_MS
-from hbpr.settings.models import DataSettings, ModelSettings
+from hbpr.settings.models import MODELS, DataSettings
 from tune.trial.costs import measure_costs
 
 
 def model(n_items: int, **settings: object):
     shape = {"n_users": 40, "n_items": n_items, "n_shown": 20}
     data = load_data(DataSettings.model_validate({"source": "synthetic", "synthetic": shape}))
-    return build_model(ModelSettings.model_validate(settings), data, seed=0)
+    return build_model(MODELS.validate(settings), data, seed=0)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Warm starts from earlier studies that only MLflow still knows."""
 
+import json
 import logging
 import shutil
 from collections.abc import Callable
@@ -173,6 +174,31 @@ def test_what_is_not_there_is_told(recorded, tracking_uri: str, reference, words
 def test_a_server_that_is_away_is_told() -> None:
     with pytest.raises(TrackingError, match="does not answer"):
         read_recorded("mlflow:films", "http://127.0.0.1:9", "start_from")
+
+
+@pytest.mark.parametrize("tag", ["settings_format", None])
+def test_records_made_before_the_format_had_a_number(
+    recorded, tracking_uri: str, tag: str | None
+) -> None:
+    from hbpr.tracking.store import open_client
+
+    reference = f"mlflow:films/{recorded(seed=1, count=2)[0]}"
+    (now,) = read_recorded(reference, tracking_uri, "start_from")
+    client = open_client(tracking_uri)
+    (run,) = client.search_runs(
+        [client.get_experiment_by_name("films").experiment_id], "tags.`hbpr.kind` = 'study'"
+    )
+    before = now.settings.model_dump(mode="json")
+    before["training"]["negatives"] |= {"observed": 0.5, "alpha": 0.75}
+    client.set_tag(run.info.run_id, "hbpr.settings", json.dumps(before))
+    if tag is None:
+        client.delete_tag(run.info.run_id, "hbpr.settings_format")
+        (found,) = read_recorded(reference, tracking_uri, "start_from")
+        assert found.settings == now.settings
+    else:
+        client.set_tag(run.info.run_id, "hbpr.settings_format", "99")
+        with pytest.raises(ConfigError, match="settings are of format 99"):
+            read_recorded(reference, tracking_uri, "start_from")
 
 
 def test_a_study_of_another_version_is_left_out_of_an_experiment(

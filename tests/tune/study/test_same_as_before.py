@@ -1,0 +1,101 @@
+"""Trials and studies as they were before the modules moved and settings got kinds of their own.
+
+``tests/fixtures/README.md`` says how each of these files was made.
+"""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cluster.serving.command import load
+from tune.storage.folder import read_settings
+from tune.storage.journal import read_journal
+
+ROOT = Path(__file__).parents[3]
+FIXTURES = ROOT / "tests" / "fixtures"
+BEFORE = FIXTURES / "format_1"
+#: In stored files, the folder that held the study.
+PLACE = "@FOLDER@"
+
+
+#: Experiment and id of each stored study.
+STUDIES = {
+    "finished": ("before", "20261129-104241-545b"),
+    "unfinished": ("half", "20261129-104315-4191"),
+}
+
+
+def copied(name: str, above: Path) -> Path:
+    """Copy a study of an earlier version to where a study of the experiment lies."""
+    folder = above.joinpath("studies", *STUDIES[name])
+    shutil.copytree(BEFORE / name, folder)
+    for path in folder.rglob("*"):
+        if path.suffix in {".json", ".jsonl", ".log", ".txt"}:
+            path.write_text(path.read_text().replace(PLACE, str(above)))
+    return folder
+
+
+def trials_of(folder: Path) -> list[dict[str, Any]]:
+    trials = read_journal(folder, read_settings(folder)[0].search_space())
+    return [
+        {
+            "number": trial.number,
+            "values": trial.values,
+            "state": trial.state,
+            "value": trial.value,
+            "reports": {str(epoch): value for epoch, value in trial.reports.items()},
+        }
+        for trial in trials
+    ]
+
+
+def check(folder: Path, expected: dict[str, Any]) -> None:
+    assert trials_of(folder) == expected["trials"]
+    system = load(str(folder))
+    found = system.metrics
+    assert {name: found[name] for name in expected["test"]} == pytest.approx(expected["test"])
+    assert found["val/ndcg_at_10"] == pytest.approx(expected["validation"]["val/ndcg_at_10"])
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_the_quickstart_gives_the_same_trials_values_and_winner(
+    tmp_path: Path, terminal: Any
+) -> None:
+    one = ("--cpus", "1", "--no-progress", "--set", "sweep.max_concurrent=1")
+    terminal.run(tmp_path, "tune", str(ROOT / "configs" / "quickstart.yaml"), *one)
+    (folder,) = tmp_path.glob("studies/quickstart/*")
+    check(folder, json.loads((FIXTURES / "quickstart.json").read_text()))
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_an_unfinished_study_of_an_earlier_version_ends_as_it_would_have(
+    tmp_path: Path, terminal: Any
+) -> None:
+    folder = copied("unfinished", tmp_path)
+    terminal.run(tmp_path, "study", "resume", str(folder), "--cpus", "1", "--no-progress")
+    check(folder, json.loads((BEFORE / "unfinished-result.json").read_text()))
+
+
+def test_a_finished_study_of_an_earlier_version_is_listed_and_shown(
+    tmp_path: Path, terminal: Any
+) -> None:
+    folder = copied("finished", tmp_path)
+    listed, _ = terminal.run(tmp_path, "study", "list")
+    shown, _ = terminal.run(tmp_path, "study", "show", str(folder))
+    assert folder.name in listed
+    assert "finished" in listed
+    assert len(trials_of(folder)) == 6
+    assert "Winner: trial 0" in shown
+
+
+def test_a_model_of_an_earlier_version_recommends(tmp_path: Path) -> None:
+    system = load(str(copied("finished", tmp_path)))
+    (best, *_) = trials_of(BEFORE / "finished")
+    assert system.metrics["val/ndcg_at_10"] == pytest.approx(best["value"])
+    lists = system.recommend([0, 1, 2], k=5)
+    assert len(lists) == 15
