@@ -94,12 +94,9 @@ def find_answer(
                 best,
                 base,
                 _references(datasets),
-                seeds=sweep.final.seeds,
+                sweep,
                 folder=folder.finals,
-                cpu=sweep.resources.cpu,
-                gpu=sweep.resources.gpu,
                 slots=slots,
-                max_retries=sweep.faults.max_retries,
                 schedules={t.number: schedule_of(lineage(trials, t.number), base) for t in best},
                 tell=tell,
             )
