@@ -23,6 +23,7 @@ from hbpr.tracking.records import Identity, Origin, StudyRecord, Times, Tracking
 from hbpr.tracking.records_json import as_text, from_json
 from hbpr.tracking.registry import Registered
 from tune.report.terminal import write_text
+from tune.settings import make_plan
 from tune.storage.folder import StudyFolder, read_settings
 from tune.storage.journal import read_journal
 
@@ -92,6 +93,7 @@ def _of_format_1(content: Mapping[str, Any], folder: StudyFolder) -> StudyRecord
     Its trials are in the journal, its settings beside it.
     """
     settings, data = read_settings(folder.path)
+    plan = make_plan(settings)
     best, registered = content["best"], content["registered"]
     # What MLflow had not got was a sentence among the notes.
     about_mlflow = [note for note in content["notes"] if note.startswith("MLflow did not ")]
@@ -117,8 +119,8 @@ def _of_format_1(content: Mapping[str, Any], folder: StudyFolder) -> StudyRecord
             float(away[1]) if away else 0.0,
             "partial" if waits else "later" if later else "complete",
         ),
-        goals=settings.sweep.goals(),
-        trials=tuple(read_journal(folder.path, settings.search_space())),
+        goals=plan.goals,
+        trials=tuple(read_journal(folder.path, plan.space)),
         settings=settings.model_dump(mode="json"),
         winner=Winner(
             best["number"],

@@ -20,9 +20,7 @@ from tune.answer.lineage import describe
 from tune.answer.result import StudyResult
 from tune.report.progress import Count
 from tune.report.summary import write_page, write_summary
-from tune.schedulers.halving import decision_epochs
-from tune.settings import StudySettings
-from tune.space import Space
+from tune.settings import StudyPlan
 from tune.storage.folder import StudyFolder
 from tune.storage.journal import read_journal
 from tune.study.faults import failure_notes, restart_notes
@@ -39,8 +37,7 @@ class Conclusion:
     """The end of a sitting: from the trials in the journal to the answer written down.
 
     Attributes:
-        settings: The study's.
-        space: The study's.
+        plan: The study's.
         datasets: Data by data key.
         folder: The study's.
         recorder: Open; it is closed at the end.
@@ -51,8 +48,7 @@ class Conclusion:
         started: When the sitting began, by `time.monotonic`.
     """
 
-    settings: StudySettings
-    space: Space
+    plan: StudyPlan
     datasets: Mapping[str, Interactions]
     folder: StudyFolder
     recorder: MlflowRecorder
@@ -69,9 +65,9 @@ class Conclusion:
             ended: The budget that ended the search; None where all trials ran.
         """
         folder, recorder = self.folder, self.recorder
-        trials = read_journal(folder.path, self.space)
+        trials = read_journal(folder.path, self.plan.space)
         answer = find_answer(
-            self.settings,
+            self.plan,
             trials,
             self.datasets,
             metrics_at=recorder.metrics_at,
@@ -97,8 +93,7 @@ class Conclusion:
         self, answer: Answer, trials: Sequence[TrialRecord], ended: str | None
     ) -> StudyRecord:
         """Return what the trials and the answer come to; what MLflow says comes later."""
-        settings, folder = self.settings, self.folder
-        goals = settings.sweep.goals()
+        settings, goals, folder = self.plan.settings, self.plan.goals, self.folder
         early = self._early(trials)
         return StudyRecord(
             identity=Identity(
@@ -125,7 +120,7 @@ class Conclusion:
             findings=Findings(
                 finalists=tuple(answer.finalists),
                 comparisons=tuple(answer.comparisons),
-                importance=importance(trials, self.space, goals),
+                importance=importance(trials, self.plan.space, goals),
                 early=tuple(early),
                 front=tuple(each.number for each in goals.front(trials)) if goals.several else (),
             ),
@@ -138,10 +133,10 @@ class Conclusion:
         )
 
     def _early(self, trials: Sequence[TrialRecord]) -> list[RankCorrelation]:
-        growth = self.settings.base_trial().training.growth
+        growth = self.plan.base.training.growth
         return rank_correlations(
             [trial.reports for trial in trials if trial.state == "COMPLETE"],
-            decision_epochs(self.settings.sweep.scheduler, self.settings.max_epochs()),
+            self.plan.scheduler.decision_epochs(self.plan.max_epochs),
             *([growth.at] if growth else []),
             stopped=[trial.reports for trial in trials if trial.state == "PRUNED"],
         )
@@ -164,7 +159,7 @@ class Conclusion:
 
     def _log(self, answer: Answer, record: StudyRecord) -> None:
         """Record the answer on the study's run in MLflow."""
-        sweep, final, front = self.settings.sweep, answer.final, record.findings.front
+        sweep, final, front = self.plan.settings.sweep, answer.final, record.findings.front
         popularity = next(each for each in record.baselines if each.name == "popularity")
         metrics = {
             f"{each.name}/{name.removeprefix('test/')}": value
