@@ -4,12 +4,12 @@ Only population-based training gives a trial a parent; every other one is a line
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hbpr.data.interactions import Interactions
 from hbpr.settings.load import with_values
 from hbpr.settings.models import OptimizerSettings, TrialSettings
+from hbpr.tracking.findings import Stage
 from hbpr.training.report import EpochReport
 from hbpr.training.trainer import Trainer
 
@@ -18,21 +18,6 @@ if TYPE_CHECKING:
 
 #: First epoch -> optimizer settings from there on.
 Schedule = Mapping[int, OptimizerSettings]
-
-
-@dataclass(frozen=True)
-class Stage:
-    """A stretch of epochs with the same settings.
-
-    Attributes:
-        first: Its first epoch.
-        trial: Number of the trial that trained it.
-        values: That trial's values.
-    """
-
-    first: int
-    trial: int
-    values: dict[str, Any]
 
 
 def lineage(trials: "Sequence[TrialRecord]", number: int) -> list[Stage]:

@@ -148,4 +148,4 @@ def run_and_show(
         words += ["--resume", str(stop.folder)] if resume_option else []
         click.echo(f"{stop}\nGo on with it:\n  {shlex.join(words)}", err=True)
         raise
-    show(result, Console())
+    show(result.record, Console())

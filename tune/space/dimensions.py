@@ -327,23 +327,6 @@ def nearest(word: object, known: Iterable[str]) -> str:
     return f".{did_you_mean(word, known)}"
 
 
-def as_words(settings: Mapping[str, Any]) -> str:
-    """Return settings as one line.
-
-    Example:
-        >>> as_words({"optimizer.lr": 0.0123456, "training.negatives": {"kind": "mixed"}})
-        'optimizer.lr=0.01235, training.negatives={kind=mixed}'
-    """
-    return ", ".join(f"{key}={in_words(value)}" for key, value in settings.items())
-
-
-def in_words(value: Any, digits: int = 4) -> str:
-    """Return a setting's value, or a section's in braces."""
-    if isinstance(value, Mapping):
-        return f"{{{as_words(dotted(value))}}}"
-    return f"{value:.{digits}g}" if isinstance(value, float) else str(value)
-
-
 def setting_of(settings: "TrialSettings", key: str) -> Any:
     """Return the value of a dotted key; None in a section that is left out, or of another kind."""
     value: Any = settings

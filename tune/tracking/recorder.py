@@ -20,7 +20,6 @@ from hbpr.tracking.store import mask_uri
 from tune.storage.names import OUTBOX
 from tune.tracking.delivery import Delivery
 from tune.tracking.events import (
-    Winner,
     finite,
     repeat_run,
     study_answer,
@@ -36,6 +35,7 @@ from tune.tracking.sender import Sender
 from tune.tracking.view import view_path
 
 if TYPE_CHECKING:
+    from hbpr.tracking.findings import BaselineRecord, Winner
     from hbpr.tracking.records import TrialRecord
     from hbpr.tracking.registry import Registered
     from tune.storage.repeat import Repeat
@@ -220,7 +220,8 @@ class MlflowRecorder:
 
     def record_final(
         self,
-        winner: Winner,
+        winner: "Winner",
+        baselines: "Sequence[BaselineRecord]",
         *,
         model_folder: Path | None = None,
         files: Sequence[str | Path] = (),
@@ -232,6 +233,7 @@ class MlflowRecorder:
 
         Args:
             winner: The answer.
+            baselines: What stands beside it.
             model_folder: Where the winning `RecommendationSystem` was saved; becomes the run's
                 model.
             files: Files to keep with the run.
@@ -240,7 +242,7 @@ class MlflowRecorder:
             register: Register the model, with these tags of its version; see `Delivery`.
         """
         event = study_answer(
-            winner, self.monitor, tags=tags or {}, metrics=metrics or {}, files=files
+            winner, baselines, self.monitor, tags=tags or {}, metrics=metrics or {}, files=files
         )
         if model_folder is not None:
             event["model"] = str(model_folder.absolute())
