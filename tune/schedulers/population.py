@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from tune.space.dimensions import Choice, IntRange, same
+from tune.space.domains import Choice, IntRange, same
 
 if TYPE_CHECKING:
     from hbpr.tracking.records import TrialRecord
     from tune.space import Space
-    from tune.space.dimensions import Domain
+    from tune.space.domains import Domain
 
 #: Settings that a copy may change. All others are part of what was copied: shapes of weights, the
 #: optimizer's own state, the data, the clock.

@@ -14,8 +14,10 @@ from hbpr.formats import in_words
 from hbpr.settings.kinds import kinds_in
 from hbpr.settings.load import with_values
 from hbpr.settings.models import DataSettings, TrialSettings
-from tune.space.dimensions import Dimension, IntRange, refuse, same, setting_of
+from tune.space.dimensions import Dimension, setting_of
+from tune.space.domains import IntRange, same
 from tune.space.space import MAX_TRIES, Space
+from tune.space.words import refuse
 
 #: Allowed points that are tried against the settings; so many of `MAX_TRIES` must be allowed.
 _SAMPLE: Final = 64

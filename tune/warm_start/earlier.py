@@ -10,7 +10,8 @@ from hbpr.errors import ConfigError, SpaceError, StudyError
 from hbpr.settings.load import dotted, load_trial, with_values
 from hbpr.tracking.records import TrialRecord
 from tune.settings import StudyPlan, StudySettings, make_plan
-from tune.space.dimensions import same, setting_of
+from tune.space.dimensions import setting_of
+from tune.space.domains import same
 from tune.space.points import PLACE, check_point, plain, settings_point, value_in, written_points
 from tune.storage.beginning import Beginning, EarlierTrial
 from tune.storage.folder import read_settings

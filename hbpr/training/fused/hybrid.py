@@ -67,7 +67,7 @@ def _add_bias(shared: Any, kept: Any, row: Any, g: Any) -> None:
         kept.gradients[s, 0] += shared.weights[entry] * g
 
 
-def _train_blocks(
+def _train_blocks(  # noqa: C901, PLR0913, PLR0915 - a compiled kernel
     U: Any,
     V: Any,
     b: Any,

@@ -163,7 +163,7 @@ def _add_up(W: Any, shared: Any, kept: Any, s: Any) -> None:
 
 
 @njit(cache=True, fastmath=set(FAST), error_model="numpy")
-def move(W: Any, W2: Any, shared: Any, kept: Any, adagrad: Any, lr: Any) -> None:
+def move(W: Any, W2: Any, shared: Any, kept: Any, adagrad: Any, lr: Any) -> None:  # noqa: C901 - a compiled kernel
     """Move the shared features along the gradients added up, and what is kept with them."""
     gradients, steps = kept.gradients, kept.steps
     for s in range(kept.met.shape[0]):
