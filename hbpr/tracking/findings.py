@@ -151,7 +151,8 @@ class Findings:
     Attributes:
         finalists: Trials that were repeated with other seeds, best mean first.
         comparisons: The winner against the runner-up and the baselines, user by user.
-        importance: By objective: share of each searched setting in what tells good trials from all.
+        importance: By objective: share of each searched setting in what separates good trials from
+            all.
         early: How far the order of the trials where the scheduler decides is their final order.
         front: Numbers of the trials of the Pareto front, best by the first objective first; empty
             where there is one objective.

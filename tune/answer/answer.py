@@ -89,7 +89,7 @@ def find_answer(
     repeats = Repeats({}, {})
     comparisons: list[Comparison] = []
     if (len(best), sweep.final.seeds) != (1, 1):
-        with count as tell:
+        with count as on_progress:
             repeats = run_repeats(
                 best,
                 base,
@@ -98,7 +98,7 @@ def find_answer(
                 folder=folder.finals,
                 slots=slots,
                 schedules={t.number: schedule_of(lineage(trials, t.number), base) for t in best},
-                tell=tell,
+                on_progress=on_progress,
             )
         finalists = sorted(
             (summarize(number, found, sweep.metric) for number, found in repeats.whole.items()),
@@ -155,9 +155,9 @@ def ranked(
     Raises:
         StudyError: There is none.
     """
-    told = [trial for trial in trials if trial.value is not None and math.isfinite(trial.value)]
-    complete = [trial for trial in told if trial.state == "COMPLETE"]
-    stopped = [trial for trial in told if trial.state == "PRUNED"]
+    reported = [trial for trial in trials if trial.value is not None and math.isfinite(trial.value)]
+    complete = [trial for trial in reported if trial.state == "COMPLETE"]
+    stopped = [trial for trial in reported if trial.state == "PRUNED"]
     if not complete and not stopped:
         reason = f" The first failure: {failure}" if failure else ""
         raise StudyError(f"none of the {len(trials)} trials came to its end.{reason}")

@@ -1,4 +1,4 @@
-"""Whether early values tell which trials will be good: what stopping early rests on."""
+"""Whether early values predict which trials will be good, which stopping early rests on."""
 
 import math
 import statistics
@@ -103,7 +103,7 @@ def _from(curve: Mapping[int, float], epoch: int) -> list[float]:
 
 
 def warning_of(correlations: Sequence[RankCorrelation]) -> str | None:
-    """Return what to tell a person where stopping early would mislead, or None.
+    """Return a warning where stopping early would mislead, or None.
 
     Example:
         >>> print(warning_of([RankCorrelation(5, 0.21, 64), RankCorrelation(15, 0.8, 9)]))

@@ -49,14 +49,16 @@ def describe(stages: Sequence[Stage], epochs: int) -> str | None:
         >>> describe(stages, 30)
         'optimizer.lr 0.1 from epoch 1 (trial 3), 0.08 from epoch 11 (trial 8)'
     """
-    told = [stage for stage in stages if stage.first <= epochs]
+    reached = [stage for stage in stages if stage.first <= epochs]
     keys = [
-        key for key, value in told[-1].values.items() if any(s.values[key] != value for s in told)
+        key
+        for key, value in reached[-1].values.items()
+        if any(s.values[key] != value for s in reached)
     ]
     lines = []
     for key in keys:
         steps, before = [], None
-        for stage in told:
+        for stage in reached:
             if stage.values[key] != before:
                 before = stage.values[key]
                 steps.append(f"{before:.4g} from epoch {stage.first} (trial {stage.trial})")

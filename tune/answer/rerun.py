@@ -56,7 +56,7 @@ def run_repeats(
     folder: Path,
     slots: int,
     schedules: Mapping[int, Schedule],
-    tell: Callable[[int, int], None],
+    on_progress: Callable[[int, int], None],
 ) -> Repeats:
     """Repeat trials on Ray; what an earlier sitting finished is read, not run again.
 
@@ -70,7 +70,7 @@ def run_repeats(
         slots: Most at a time.
         schedules: By trial: optimizer settings that its weights went through, see
             `tune.answer.lineage`.
-        tell: Called twice a second or more with how many are done, and of how many.
+        on_progress: Called twice a second or more with how many are done, and of how many.
     """
     import ray
 
@@ -98,7 +98,7 @@ def run_repeats(
                 schedule = schedules.get(trial.number)
                 reference = task.remote(settings, data_of(settings, data), cpu, schedule)
                 running[reference] = trial, seed
-            tell(len(found), len(found) + len(running) + len(waiting))
+            on_progress(len(found), len(found) + len(running) + len(waiting))
             ready, _ = ray.wait(list(running), timeout=0.5)  # short, so that Ctrl-C is heard
             for each in ready:
                 trial, seed = running.pop(each)
@@ -115,7 +115,7 @@ def run_repeats(
     finally:
         for each in running:
             ray.cancel(each, force=True)
-    tell(len(found), len(found))
+    on_progress(len(found), len(found))
     by_trial = {
         trial.number: [found[key] for key in sorted(found) if key[0] == trial.number]
         for trial in trials

@@ -186,7 +186,7 @@ class StudyResult:
 
     @property
     def importance(self) -> dict[str, dict[str, float]]:
-        """By objective: share of each searched setting in what tells good trials from all."""
+        """By objective: share of each searched setting in what separates good trials from all."""
         return self.record.findings.importance
 
     @property

@@ -124,7 +124,7 @@ def run_and_show(
     progress: bool,
     resume: Path | None,
 ) -> None:
-    """Run a study and print its last page; where it is stopped, print how to go on.
+    """Run a study and print its summary; where it is stopped, print how to go on.
 
     Args:
         plan: The study's.

@@ -84,9 +84,9 @@ def _mattered(record: StudyRecord) -> list[str]:
     """Return a line for each objective; where there is one, it goes without saying which."""
     lines = []
     for metric, shares in record.findings.importance.items():
-        told = ", ".join(f"{key} {share:.0%}" for key, share in shares.items() if share >= 0.005)
+        listed = ", ".join(f"{key} {share:.0%}" for key, share in shares.items() if share >= 0.005)
         to = f"to {metric}: " if len(record.findings.importance) > 1 else ""
-        lines.append(f"Mattered {to}{told}")
+        lines.append(f"Mattered {to}{listed}")
     return lines
 
 

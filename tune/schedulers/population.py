@@ -59,7 +59,7 @@ def decide(
     the numbers, and nothing is replaced by its equal.
 
     Args:
-        trials: All of the study, as its journal tells them, before or after the decision.
+        trials: All of the study, as its journal has them, before or after the decision.
         epoch: Where they are compared.
         space: The study's.
         quantile: Share that is replaced, and share that is copied.
@@ -72,8 +72,8 @@ def decide(
         Jaderberg et al., Population Based Training of Neural Networks, 2017, arXiv:1711.09846:
         truncation selection, and perturbation by 0.8 or 1.2.
     """
-    told = [trial for trial in trials if epoch in trial.reports]
-    members = [t for t in told if not (t.state == "COMPLETE" and max(t.reports) == epoch)]
+    compared = [trial for trial in trials if epoch in trial.reports]
+    members = [t for t in compared if not (t.state == "COMPLETE" and max(t.reports) == epoch)]
     ranked = sorted(members, key=lambda trial: (-trial.reports[epoch], trial.number))
     n = min(math.ceil(len(ranked) * quantile), len(ranked) // 2)
     copies = []

@@ -10,7 +10,7 @@ from tune.space.words import nearest, refuse
 
 _RANGE_KEYS = ("low", "high", "log", "step", "when")
 _CHOICE_KEYS = ("choices", "when")
-#: Words that tell a dimension from a mapping of dimensions.
+#: Words that distinguish a dimension from a mapping of dimensions.
 DIMENSION_KEYS = frozenset((*_RANGE_KEYS, *_CHOICE_KEYS))
 _FORMS = "a list of values, {choices: [...]} or {low: ..., high: ...}"
 

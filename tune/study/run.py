@@ -90,11 +90,11 @@ def run_study(
     if resume is not None:
         folder = resuming.reopen(Path(resume), settings, fingerprints)
     data_bytes = sum(map(n_bytes, datasets.values()))
-    tell = say if progress else _log.info
+    announce = say if progress else _log.info
     with (
         folders.removed_if_empty(experiment),
         orderly_stop() as stop,
-        ray_runtime(address, cpus=cpus, data_bytes=data_bytes, tell=tell) as ray,
+        ray_runtime(address, cpus=cpus, data_bytes=data_bytes, announce=announce) as ray,
     ):
         slots = trial_slots(settings, ray)
         open_client(settings.mlflow.tracking_uri)  # makes its file, now that trials will run

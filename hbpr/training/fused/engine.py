@@ -15,8 +15,8 @@ from hbpr.training.fused import hybrid, onehot
 from hbpr.training.fused.copies import Copies, Shared, rounds_of, shares
 from hbpr.training.fused.draws import KINDS
 from hbpr.training.fused.gradients import code_of
-from hbpr.training.fused.pools import follow, make_pools, places_of
-from hbpr.training.fused.sharing import part, stride_of
+from hbpr.training.fused.pools import follow, make_pools, positions_of
+from hbpr.training.fused.sharing import split_features, stride_of
 from hbpr.training.losses import LOSSES
 from hbpr.training.losses.warp import harmonic_numbers
 from hbpr.training.visits import visits
@@ -70,10 +70,10 @@ class FusedEngine(Engine):
             self._loop = hybrid.train_blocks
             stride = stride_of(data.train.n_pairs, adagrad=adagrad)
             met = stride * (1 + training.negatives.per_positive)
-            self._features = (part(users, stride), part(items, met), stride)
+            self._features = (split_features(users, stride), split_features(items, met), stride)
         self._rng = np.random.default_rng(training.seed)
         self._pools = make_pools(training.negatives, data)
-        self._places = places_of(data, self._pools)
+        self._places = positions_of(data, self._pools)
         self._n_places = len(self._pools.catalogue) or data.n_items
         self._copies = self._make_copies(threads, training.negatives.per_positive)
         self.n_threads = self._copies.threads if self._copies else 1
