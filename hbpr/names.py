@@ -181,14 +181,15 @@ def best_name(metric: str) -> str:
     return f"best/{metric.partition('/')[2]}"
 
 
-def baseline_name(metric: str) -> str:
+def baseline_name(metric: str, baseline: str = "popularity") -> str:
     """Return the name under which a baseline's value of a metric is recorded.
 
     Example:
-        >>> baseline_name("test/ndcg_at_10")
-        'baseline/ndcg_at_10'
+        >>> baseline_name("test/ndcg_at_10"), baseline_name("test/ndcg_at_10", "ease")
+        ('baseline/ndcg_at_10', 'ease/ndcg_at_10')
     """
-    return f"baseline/{metric.partition('/')[2]}"
+    head = "baseline" if baseline == "popularity" else baseline
+    return f"{head}/{metric.partition('/')[2]}"
 
 
 def folder_name(name: str, kept: str, otherwise: str) -> str:
@@ -201,9 +202,9 @@ def folder_name(name: str, kept: str, otherwise: str) -> str:
 
     Example:
         >>> folder_name("Ann's shop", ".+-", "study"), len(folder_name("x" * 500, ".+-", "study"))
-        ('Ann-s-shop', 121)
+        ('Ann-s-shop', 91)
     """
     folder = re.sub(rf"[^\w{kept}]+", "-", name).strip(" .-") or otherwise
     if len(folder.encode()) <= _LONGEST_FOLDER:
         return folder
-    return f"{folder[:60]}-{hashlib.sha256(name.encode()).hexdigest()[:60]}"
+    return f"{folder[:30]}-{hashlib.sha256(name.encode()).hexdigest()[:60]}"

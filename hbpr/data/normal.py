@@ -257,12 +257,7 @@ def _numbers(column: pa.Array, missing: Collection[str]) -> pa.DoubleArray | Non
         encoded = ids(column, "", missing)
         return pc.take(_parsed(encoded.dictionary), encoded.indices)
     if _is_text(column.type):
-        texts = pc.utf8_trim_whitespace(column.cast(pa.string()))
-        found = _parsed(texts)
-        if found is None or set(missing) != {""}:
-            found = _parsed(_without(texts, missing, NO_NUMBER))
-        if found is None:
-            found = _parsed(_booleans(_without(texts, missing, NO_NUMBER)))
+        found = _of_number_texts(pc.utf8_trim_whitespace(column.cast(pa.string())), missing)
     elif _is_number(kind):
         found = column.cast(pa.float64(), safe=False)
         if set(missing) != {""}:
@@ -273,6 +268,16 @@ def _numbers(column: pa.Array, missing: Collection[str]) -> pa.DoubleArray | Non
     if found is None:
         return None
     return pc.if_else(pc.is_nan(found), pa.scalar(None, pa.float64()), found)
+
+
+def _of_number_texts(texts: pa.Array, missing: Collection[str]) -> pa.DoubleArray | None:
+    found = _parsed(texts)
+    if found is None or set(missing) != {""}:
+        known = _without(texts, missing, NO_NUMBER)
+        found = _parsed(known)
+        if found is None:
+            found = _parsed(_booleans(known))
+    return found
 
 
 def _parsed(texts: pa.Array) -> pa.DoubleArray | None:

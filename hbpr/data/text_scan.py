@@ -108,7 +108,7 @@ def check(found: Scan, place: str, base: int, names: list[str], quote: str | Non
     )
 
 
-def _scan_records(  # type: ignore[no-untyped-def]
+def _scan_records(  # type: ignore[no-untyped-def]  # noqa: C901, PLR0915
     data, delimiter, quote, n_fields, final, most, found
 ):
     """Fill `found`, the fields of `Scan`."""
