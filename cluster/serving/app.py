@@ -104,8 +104,8 @@ def create_app(system: RecommendationSystem) -> FastAPI:
     users, items = _Ids("user", data.user_ids), _Ids("item", data.item_ids)
     score_users = system.model.block_scorer()
     score_items = cosine_scorer(system.model.item_vectors())
-    seen = system.seen
-    penalty = popularity_penalty(seen, discount=1.0)
+    seen = system.met
+    penalty = popularity_penalty(system.seen, discount=1.0)
     same_item = itself(data.n_items)
 
     def best(

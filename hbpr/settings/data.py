@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from hbpr.settings.base import Seed, Settings
 
-Candidates = Literal["all", "observed", "fixed"]
+Candidates = Literal["all", "unseen", "observed", "fixed"]
 Features = Literal["indicator", "metadata", "both"]
 ItemFeatures = Literal["indicator", "metadata", "both", "genome"]
 
@@ -166,8 +166,9 @@ class DataSettings(Settings):
     )
     candidates: Candidates = Field(
         "all",
-        description="What held-out items are ranked among: all, the user's observed negatives of "
-        "the same part, or fixed lists; ncf: fixed, if left out.",
+        description="What held-out items are ranked among: all; unseen: without the user's observed "
+        "negatives of earlier parts; the user's observed negatives of the same part; or fixed "
+        "lists; ncf: fixed, if left out.",
     )
     synthetic: SyntheticSettings = Field(
         default_factory=SyntheticSettings, description="Shape of generated data."
@@ -224,7 +225,7 @@ class DataSettings(Settings):
         if self.candidates == "fixed" and (self.source, kind) != ("ncf", "leave_one_out"):
             raise ValueError(
                 "candidates: fixed lists are published for ncf with leave_one_out only, got "
-                f"{self.source} with {kind}; use all or observed"
+                f"{self.source} with {kind}; use all, unseen or observed"
             )
         return self
 

@@ -6,7 +6,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from hbpr.names import check_validation_metric, parse_metric_name
 from hbpr.settings.base import Seed, Settings
-from hbpr.settings.negatives import NEGATIVES, NegativeSettings, UniformNegatives
+from hbpr.settings.negatives import NEGATIVES, AnyNegatives, UniformNegatives
 
 #: Full name of a metric of the validation part.
 ValidationMetric = Annotated[str, AfterValidator(check_validation_metric)]
@@ -58,13 +58,13 @@ class GrowthSettings(Settings):
 class TrainingSettings(Settings):
     """The training loop, its evaluation on the validation part, and when it stops."""
 
-    engine: Literal["auto", "fused", "autograd"] = Field(
+    engine: Literal["auto", "fused", "autograd", "listwise"] = Field(
         "auto", description="auto: the fastest that fits."
     )
     loss_function: Literal["bpr_loss", "bpr_loss_v2", "hinge_loss", "warp_loss", "softmax_loss"] = (
         Field("bpr_loss", description="Loss of a triple.")
     )
-    negatives: Annotated[NegativeSettings, NEGATIVES] = Field(
+    negatives: Annotated[AnyNegatives, NEGATIVES] = Field(
         default_factory=UniformNegatives, description="Sampling of negative items."
     )
     n_iter: int = Field(

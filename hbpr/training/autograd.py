@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from hbpr.data.interactions import Interactions
-from hbpr.errors import ConfigError
+from hbpr.errors import ConfigError, EngineError
 from hbpr.models import MatrixFactorization, Recommender
 from hbpr.models.gathered import L2
-from hbpr.settings.models import OptimizerSettings, TrainingSettings
+from hbpr.settings.models import NegativeSettings, OptimizerSettings, TrainingSettings
 from hbpr.training.engine import Engine, State
 from hbpr.training.losses import LOSSES, harmonic_numbers, warp_loss
 from hbpr.training.negatives import NegativeSampler
@@ -52,10 +52,16 @@ class AutogradEngine(Engine):
         optimizer: OptimizerSettings,
         training: TrainingSettings,
     ) -> None:
+        drawn = training.negatives
+        if not isinstance(drawn, NegativeSettings):
+            raise EngineError(
+                f"training.negatives.kind: nothing draws kind {drawn.kind} for each positive"
+            )
+        self._drawn = drawn
         self._device = pick_device(training.device)
         self.model = model.to(self._device).eval()
         self._settings = training
-        negatives = [optimizer.reg_negative] * training.negatives.per_positive
+        negatives = [optimizer.reg_negative] * drawn.per_positive
         weights_M = torch.tensor([optimizer.reg_positive, *negatives], device=self._device)
         self._l2 = L2(optimizer.reg_user, weights_M, optimizer.reg_bias)
         if optimizer.name == "adamw":
@@ -76,7 +82,7 @@ class AutogradEngine(Engine):
         weights = data.train.weights
         self._weights = None if weights is None else weights[learnable]
         self._sampler = NegativeSampler(
-            training.negatives,
+            drawn,
             data.train,
             data.train_negatives,
             self._device,
@@ -126,7 +132,7 @@ class AutogradEngine(Engine):
 
     def _negatives(self, users_B: Tensor, items_B: Tensor) -> tuple[Tensor, Tensor | None]:
         """Draw (B, N) negatives, and with WARP the weights of their estimated ranks."""
-        wanted = self._settings.negatives
+        wanted = self._drawn
         warp = self._settings.loss_function == "warp_loss"
         n, h = wanted.per_positive, wanted.warp_draws if warp else wanted.hardest_of
         drawn = self._sampler.draw(users_B.unsqueeze(1).expand(-1, n * h), self._generator)

@@ -10,7 +10,7 @@ from cluster.connect.ray import ray_runtime
 from hbpr.data.interactions import Interactions
 from hbpr.errors import ClusterError
 from hbpr.settings.load import resolve_paths, with_values
-from hbpr.settings.models import TrialSettings
+from hbpr.settings.models import NegativeSettings, TrialSettings
 from hbpr.training.trainer import Trainer
 from tune.report.progress import duration
 from tune.settings import StudySettings
@@ -236,6 +236,8 @@ def _largest(space: Space, base: TrialSettings) -> dict[str, Any]:
     def size(values: dict[str, Any]) -> tuple[int, int]:
         trial = with_values(base, values)
         negatives = trial.training.negatives
+        if not isinstance(negatives, NegativeSettings):
+            return trial.model.n_latent, 0
         return trial.model.n_latent, negatives.per_positive * negatives.hardest_of
 
     return max(samples or [{}], key=size)
