@@ -72,7 +72,8 @@ def fold_in(
     cosine = isinstance(model, MatrixFactorization) and model.similarity == "cosine"
     start = vectors[:h].mean(0) if cosine and prior is None else center
     if len(others) == 0:
-        return np.array(start.cpu().numpy() if cosine else before, np.float32)
+        with torch.no_grad():
+            return np.array(model.final_users(start).cpu().numpy(), np.float32)
     user = start.clone().requires_grad_()
     strength = 0.5 * h * max(regularisation, _LEAST_REGULARISATION)
     solver = torch.optim.LBFGS([user], max_iter=30, line_search_fn="strong_wolfe")

@@ -166,9 +166,9 @@ class DataSettings(Settings):
     )
     candidates: Candidates = Field(
         "all",
-        description="What held-out items are ranked among: all; unseen: without the user's observed "
-        "negatives of earlier parts; the user's observed negatives of the same part; or fixed "
-        "lists; ncf: fixed, if left out.",
+        description="What held-out items are ranked among: all; unseen: all but the user's "
+        "observed negatives of earlier parts; observed: those of the same part; or fixed lists; "
+        "ncf: fixed, if left out.",
     )
     synthetic: SyntheticSettings = Field(
         default_factory=SyntheticSettings, description="Shape of generated data."
