@@ -38,9 +38,9 @@ def check(config: Path, overrides: tuple[str, ...]) -> None:
     )
     if is_study:
         # The search is a layer above: it is looked up by name, when it is there to be checked.
-        settings = importlib.import_module("tune.settings").load_study(config, overrides)
-        n_searched = len(settings.search_space().dimensions)
-        what = f"a study of {settings.n_trials()} trials over {n_searched} settings"
+        plan = importlib.import_module("tune.settings").load_study(config, overrides)
+        settings = plan.settings
+        what = f"a study of {plan.n_trials} trials over {len(plan.space.dimensions)} settings"
     else:
         settings = load_trial(config, overrides)
         what = "one training run"

@@ -122,31 +122,41 @@ def _check(
             lines.setdefault(name, value.start_mark.line + 1)
             _check(value, place, name, lines, above)
     elif isinstance(node, yaml.MappingNode):
-        first: dict[str, int] = {}
-        merged = []
-        for key_node, value in node.value:
-            line = key_node.start_mark.line + 1
-            if key_node.tag == _MERGE:
-                merged.append(value)
-                continue
-            if key_node.tag != "tag:yaml.org,2002:str":
-                text = getattr(key_node, "value", "")
-                raise ConfigError(
-                    f"{place}, line {line}: a key must be text, got {_shown_key(text)}; quote it"
-                )
-            name = f"{key}.{key_node.value}" if key else key_node.value
-            if name in first:
-                raise ConfigError(
-                    f"{place}, line {line}, {name}: the key is already given in line "
-                    f"{first[name]}. Remove one of the two."
-                )
-            first[name] = line
-            lines.setdefault(name, line)
-            _check(value, place, name, lines, above)
-        for value in merged:  # the mapping's own keys win over merged ones, lines too
-            parts = value.value if isinstance(value, yaml.SequenceNode) else [value]
-            for part in parts:
-                _check(part, place, key, lines, above)
+        _check_mapping(node, place, key, lines, above)
+
+
+def _check_mapping(
+    node: yaml.MappingNode,
+    place: str,
+    key: str,
+    lines: dict[str, int],
+    above: tuple[yaml.Node, ...],
+) -> None:
+    first: dict[str, int] = {}
+    merged = []
+    for key_node, value in node.value:
+        line = key_node.start_mark.line + 1
+        if key_node.tag == _MERGE:
+            merged.append(value)
+            continue
+        if key_node.tag != "tag:yaml.org,2002:str":
+            text = getattr(key_node, "value", "")
+            raise ConfigError(
+                f"{place}, line {line}: a key must be text, got {_shown_key(text)}; quote it"
+            )
+        name = f"{key}.{key_node.value}" if key else key_node.value
+        if name in first:
+            raise ConfigError(
+                f"{place}, line {line}, {name}: the key is already given in line {first[name]}. "
+                "Remove one of the two."
+            )
+        first[name] = line
+        lines.setdefault(name, line)
+        _check(value, place, name, lines, above)
+    for value in merged:  # the mapping's own keys win over merged ones, lines too
+        parts = value.value if isinstance(value, yaml.SequenceNode) else [value]
+        for part in parts:
+            _check(part, place, key, lines, above)
 
 
 def _shown_key(value: object) -> str:

@@ -20,6 +20,7 @@ from typing import Any
 
 import harness
 
+from tune.settings import make_plan
 from tune.storage.folder import read_settings
 from tune.storage.journal import read_journal
 
@@ -91,7 +92,7 @@ def kill_at(process: "subprocess.Popen[bytes]", above: Path, moment: int, after_
 def look(above: Path) -> dict[str, Any]:
     """What the journal and MLflow hold, in numbers that can be compared."""
     folder = study_of(above)
-    trials = read_journal(folder, read_settings(folder)[0].search_space())
+    trials = read_journal(folder, make_plan(read_settings(folder)[0]).space)
     with sqlite3.connect(above / "mlflow.db") as database:
         runs = database.execute("select name, status from runs where name like 'trial-%'")
         runs = sorted(runs.fetchall())

@@ -24,7 +24,7 @@ from tune.answer.lineage import Stage, lineage, schedule_of
 from tune.answer.refit import Final, best_ease, train_winner
 from tune.answer.rerun import Repeats, run_repeats
 from tune.report.progress import Count
-from tune.settings import StudySettings
+from tune.settings import StudyPlan
 from tune.settings.goals import Goals
 from tune.storage.folder import StudyFolder
 from tune.trial.data import data_of
@@ -58,7 +58,7 @@ class Answer:
 
 
 def find_answer(
-    settings: StudySettings,
+    plan: StudyPlan,
     trials: Sequence[TrialRecord],
     datasets: Mapping[str, Interactions],
     *,
@@ -71,7 +71,7 @@ def find_answer(
     """Choose the winner, train it for the last time and score it.
 
     Args:
-        settings: The study's.
+        plan: The study's.
         trials: All of its trials.
         datasets: Data by data key.
         metrics_at: Recorded validation metrics of a trial's number at an epoch.
@@ -83,8 +83,7 @@ def find_answer(
     Raises:
         StudyError: No trial can win.
     """
-    sweep, base = settings.sweep, settings.base_trial()
-    goals = sweep.goals()
+    sweep, base, goals = plan.settings.sweep, plan.base, plan.goals
     best = ranked(trials, failure, goals, folder=folder.path)[: sweep.final.top]
     winner, validation = best[0], {}
     assert winner.value is not None

@@ -10,9 +10,10 @@ import click
 if TYPE_CHECKING:
     from tune.forecast.curves import Curves
     from tune.forecast.replay import Comparison
-    from tune.settings import SchedulerSettings
+    from tune.schedulers import SchedulerSettings
 
 _AT = (0.1, 0.25, 0.5, 1.0)
+#: Compared where no scheduler is named.
 _KINDS = ("none", "asha", "hyperband", "median")
 
 
@@ -89,30 +90,33 @@ def simulate(
 
 def _scheduler(text: str, recorded: "Curves") -> "SchedulerSettings":
     """Read KIND[:GRACE[:FACTOR]]; what is left out is the recorded study's."""
-    from pydantic import ValidationError
-
     from hbpr.errors import ConfigError
-    from tune.settings import SchedulerSettings
+    from tune.schedulers import SCHEDULERS
 
-    own = recorded.scheduler
-    if text.partition(":")[0] == "pbt":
+    kind, *words = text.split(":")
+    found = SCHEDULERS.class_of({"kind": kind})
+    if found is not None and not found.replayable:
         raise ConfigError(
-            "--scheduler pbt: its trials change settings on the way, and recorded curves do not "
-            "say what would have become of them. Compare it with a study of its own"
+            f"--scheduler {kind}: its trials change settings on the way, and recorded curves do "
+            "not say what would have become of them. Compare it with a study of its own"
         )
-    words = [*text.split(":"), "", ""]
+    names = found.short_form if found else ()
+    own = {name: str(getattr(recorded.scheduler, name, "")) for name in names}
+    given = dict(zip(names, words, strict=False))
+    filled = {name: given.get(name) or own[name] for name in names}
     try:
-        if len(words) > 5:
-            raise ValueError("too many colons")
-        return SchedulerSettings(
-            kind=words[0],  # type: ignore[arg-type]
-            grace_period=int(words[1] or own.grace_period),
-            reduction_factor=float(words[2] or own.reduction_factor),
+        if found is None or len(words) > len(names):
+            raise ValueError("no such kind, or too many colons")
+        return found.model_validate_strings(
+            {name: value for name, value in filled.items() if value}
         )
-    except (ValidationError, ValueError) as error:
+    except ValueError as error:  # a ValidationError is one
+        kinds = ", ".join(
+            each.model_fields["kind"].default for each in SCHEDULERS if each.replayable
+        )
         raise ConfigError(
             f"--scheduler {text}: expected KIND[:GRACE[:FACTOR]], such as asha:5:3, with one of "
-            f"{', '.join(_KINDS)}, a grace period of 1 or more and a factor above 1"
+            f"{kinds}, a grace period of 1 or more and a factor above 1"
         ) from error
 
 
@@ -122,7 +126,6 @@ def _lines(
     """Return the table, best strategy first, and what early values are worth."""
     from tune.answer.early_order import rank_correlations, warning_of
     from tune.forecast.curves import finals
-    from tune.schedulers.halving import decision_epochs
 
     total = sum(curve.seconds for curve in recorded.curves)
     ordered = sorted(compared, key=lambda each: (_median(each.shares), -_best(each, -1)))
@@ -148,7 +151,7 @@ def _lines(
             f"{started:>8.0f}{ended:>8.0f}"
         )
     rules = {each.strategy.scheduler for each in compared}
-    epochs = sorted({e for rule in rules for e in decision_epochs(rule, recorded.max_epochs)})
+    epochs = sorted({e for rule in rules for e in rule.decision_epochs(recorded.max_epochs)})
     found = rank_correlations(finals(recorded.curves), epochs)
     if found:
         taus = ", ".join(f"{each.tau:.2f} at epoch {each.epoch}" for each in found)

@@ -11,7 +11,7 @@ import click
 from hbpr.cli.options import config_argument, set_option
 
 if TYPE_CHECKING:
-    from tune.settings import StudySettings
+    from tune.settings import StudyPlan
     from tune.space import Space
     from tune.space.dimensions import Dimension
     from tune.storage.beginning import Beginning
@@ -47,26 +47,24 @@ def show(config: Path, overrides: tuple[str, ...]) -> None:
     from tune.settings import load_study
     from tune.warm_start.earlier import read_beginning
 
-    settings = load_study(config, overrides)
-    searched = settings.search_space()
-    for line in lines_of(settings, searched, read_beginning(settings, searched)):
+    plan = load_study(config, overrides)
+    for line in lines_of(plan, read_beginning(plan)):
         click.echo(line)
 
 
-def lines_of(settings: "StudySettings", searched: "Space", beginning: "Beginning") -> list[str]:
+def lines_of(plan: "StudyPlan", beginning: "Beginning") -> list[str]:
     """Return a space in words.
 
     Args:
-        settings: The study's.
-        searched: Its space.
+        plan: The study's.
         beginning: What the study would start from.
     """
     from tune.space.check import allowed_sample
 
-    sweep = settings.sweep
+    searched, algorithm = plan.space, plan.algorithm
     width = max(len(dimension.key) for dimension in searched.dimensions)
-    lines = [f"{len(searched.dimensions)} dimensions, searched by {sweep.search.algorithm} in "]
-    lines[0] += f"{settings.n_trials():,} trials"
+    lines = [f"{len(searched.dimensions)} dimensions, searched by {algorithm} in "]
+    lines[0] += f"{plan.n_trials:,} trials"
     lines += [f"  {d.key:{width}}  {_domain(d)}{_when(d)}" for d in searched.dimensions]
     lines += [f"  constraint: {constraint.text}" for constraint in searched.constraints]
     lines += [f"  starts with: {_point(point)}" for point in beginning.points]
@@ -80,7 +78,7 @@ def lines_of(settings: "StudySettings", searched: "Space", beginning: "Beginning
         lines.append(f"Grid: {len(points):,} points")
         last = len(points) - 1
         rows = sorted({round(i * last / (_SAMPLES - 1)) for i in range(_SAMPLES)})
-        samples = [points[row] for row in rows] if sweep.search.algorithm == "grid" else samples
+        samples = [points[row] for row in rows] if algorithm == "grid" else samples
     lines.append("Sample settings:")
     return lines + [f"  {_point(sample)}" for sample in samples]
 

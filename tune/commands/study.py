@@ -132,6 +132,7 @@ def resume(
     """
     from hbpr.errors import StudyFolderError
     from tune.commands.tune import run_and_show
+    from tune.settings import make_plan
     from tune.storage.folder import read_settings, with_overrides
 
     settings, data = read_settings(folder)
@@ -144,7 +145,7 @@ def resume(
     for text in overrides:
         again += ["--set", text]
     run_and_show(
-        with_overrides(settings, overrides),
+        make_plan(with_overrides(settings, overrides)),
         again=again,
         resume_option=False,
         address=address,
@@ -183,14 +184,14 @@ def sync(folder: Path, tracking_uri: str | None) -> None:
 def _front_so_far(folder: "StudyFolder") -> list[str]:
     """Return the Pareto front of an unfinished study; nothing where there is one objective."""
     from tune.report.front import front_head, front_row
+    from tune.settings import make_plan
     from tune.storage.folder import read_settings
     from tune.storage.journal import read_journal
 
     if folder.finished:
         return []
-    settings, _ = read_settings(folder.path)
-    trials = read_journal(folder.path, settings.search_space())
-    goals = settings.sweep.goals()
+    plan = make_plan(read_settings(folder.path)[0])
+    trials, goals = read_journal(folder.path, plan.space), plan.goals
     front = goals.front(trials) if goals.several else []
     rows = [front_row(goals, trial.number, trial.at_best, trial.values) for trial in front]
     return ["Pareto front so far:", *map("  ".join, [front_head(goals), *rows])] if rows else []
@@ -202,6 +203,7 @@ def _row(folder: "StudyFolder") -> tuple[str, str, str]:
     Raises:
         StudyFolderError: It is none, or one of another version of hbpr.
     """
+    from tune.settings import make_plan
     from tune.storage.folder import read_settings
     from tune.storage.journal import read_journal
     from tune.tracking.outbox import is_held
@@ -211,11 +213,10 @@ def _row(folder: "StudyFolder") -> tuple[str, str, str]:
         best = summary["best"]["value"]
         return "finished", str(sum(summary["states"].values())), f"{best:.4f}"
     state = "running" if is_held(folder.path / "outbox" / "lock") else "unfinished"
-    settings, _ = read_settings(folder.path)
-    trials = read_journal(folder.path, settings.search_space())
-    n_trials = settings.n_trials() + settings.most_copies()
+    plan = make_plan(read_settings(folder.path)[0])
+    trials = read_journal(folder.path, plan.space)
+    n_trials = plan.n_trials + plan.most_copies
     ended = [trial for trial in trials if trial.state != "RUNNING"]
-    goals = settings.sweep.goals()
-    able = [trial for trial in trials if goals.feasible(trial.at_best)]
+    able = [trial for trial in trials if plan.goals.feasible(trial.at_best)]
     values = [trial.value for trial in able if trial.value is not None]
     return state, f"{len(ended)} of {n_trials}", f"{max(values):.4f}" if values else ""

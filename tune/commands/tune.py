@@ -9,7 +9,7 @@ import click
 from hbpr.cli.options import set_option
 
 if TYPE_CHECKING:
-    from tune.settings import StudySettings
+    from tune.settings import StudyPlan
 
 _NEWEST = "newest"
 
@@ -77,22 +77,22 @@ def tune(
 
     if config is None:
         raise click.UsageError(_without_config(resume))
-    settings = load_study(config, overrides)
+    plan = load_study(config, overrides)
     if address and cpus:
         raise click.UsageError("--cpus sizes a private Ray; leave it out beside --address")
     if dry_run:
         from tune.forecast.estimate import estimate
 
-        click.echo("\n".join(estimate(settings, address=address, cpus=cpus).lines()))
+        click.echo("\n".join(estimate(plan, address=address, cpus=cpus).lines()))
         return
     folder = None
     if resume is not None:
-        folder = newest_unfinished(settings).path if resume == _NEWEST else Path(resume)
+        folder = newest_unfinished(plan.settings).path if resume == _NEWEST else Path(resume)
     again = [*ctx.command_path.split(), str(config)]
     for text in overrides:
         again += ["--set", text]
     run_and_show(
-        settings,
+        plan,
         again=again,
         resume_option=True,
         address=address,
@@ -115,7 +115,7 @@ def _without_config(resume: str | None) -> str:
 
 
 def run_and_show(
-    settings: "StudySettings",
+    plan: "StudyPlan",
     *,
     again: list[str],
     resume_option: bool,
@@ -127,7 +127,7 @@ def run_and_show(
     """Run a study and print its last page; where it is stopped, print how to go on.
 
     Args:
-        settings: The study's.
+        plan: The study's.
         again: The words of the command that goes on with it.
         resume_option: Whether the command needs ``--resume FOLDER`` for that.
         address: Ray cluster to join.
@@ -141,7 +141,7 @@ def run_and_show(
     from tune.study import StudyInterrupted, run_study
 
     try:
-        result = run_study(settings, address=address, cpus=cpus, progress=progress, resume=resume)
+        result = run_study(plan, address=address, cpus=cpus, progress=progress, resume=resume)
     except StudyInterrupted as stop:
         words = again + (["--address", address] if address else [])
         words += ["--cpus", str(cpus)] if cpus else []

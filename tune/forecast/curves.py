@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from hbpr.errors import ConfigError
-from tune.settings import SchedulerSettings
+from tune.schedulers import AshaSettings, SchedulerSettings
 from tune.space import Space
 from tune.space.dimensions import Choice, Dimension, Domain, FloatRange, IntRange
 
@@ -84,15 +84,17 @@ def _of_study(path: str | Path) -> Curves:
     from tune.warm_start.earlier import read_study
 
     study = read_study(path, "CURVES")
-    if not study.settings.sweep.goals().plain:
+    plan = study.plan
+    if not plan.goals.plain:
         raise ConfigError(
             f"{path}: a study of several objectives or with limits, and a replay compares trials "
             "by one metric. Record curves with a study that has sweep.metric alone"
         )
-    if study.settings.sweep.scheduler.kind == "pbt":
+    if not plan.scheduler.replayable:
         raise ConfigError(
-            f"{path}: a study with scheduler.kind pbt, whose trials change settings on the way: "
-            "there is no curve of one setting to replay. Record curves with kind: none"
+            f"{path}: a study with scheduler.kind {plan.scheduler.kind}, whose trials change "
+            "settings on the way: there is no curve of one setting to replay. Record curves with "
+            "kind: none"
         )
     curves = []
     for trial in study.trials:
@@ -113,8 +115,7 @@ def _of_study(path: str | Path) -> Curves:
             path,
             left_out,
         )
-    sweep = study.settings.sweep
-    return Curves(study.settings.search_space(), tuple(curves), sweep.scheduler)
+    return Curves(plan.space, tuple(curves), plan.scheduler)
 
 
 def _of_file(path: Path) -> Curves:
@@ -143,7 +144,7 @@ def _of_file(path: Path) -> Curves:
             raise ConfigError(f"{path}, line {line}: cannot be read ({error})") from None
     space = _spanned(path, keys, [values for values, _ in trials.values()])
     curves = [Curve(space.inside(own), _in_order(reports)) for own, reports in trials.values()]
-    return Curves(space, tuple(curves), SchedulerSettings())
+    return Curves(space, tuple(curves), AshaSettings())
 
 
 def _in_order(reports: Sequence[tuple[int, float, float]]) -> tuple[tuple[int, float, float], ...]:

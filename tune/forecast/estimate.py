@@ -4,16 +4,18 @@ import math
 import random
 import time
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from cluster.connect.ray import ray_runtime
 from hbpr.data.interactions import Interactions
 from hbpr.errors import ClusterError
-from hbpr.settings.load import resolve_paths, with_values
+from hbpr.settings.load import with_values
 from hbpr.settings.models import NegativeSettings, TrialSettings
 from hbpr.training.trainer import Trainer
 from tune.report.progress import duration
-from tune.settings import StudySettings
+from tune.schedulers import SchedulerContext
+from tune.schedulers.base import CLOCK
+from tune.settings import StudyPlan
 from tune.space import Space
 from tune.space.dimensions import as_words
 from tune.study.interrupt import orderly_stop
@@ -128,9 +130,7 @@ class Estimate:
         return f"{finalists}the last training"
 
 
-def estimate(
-    settings: StudySettings, *, address: str | None = None, cpus: int | None = None
-) -> Estimate:
+def estimate(plan: StudyPlan, *, address: str | None = None, cpus: int | None = None) -> Estimate:
     """Run one short trial where the study would run, record nothing, and reckon.
 
     Raises:
@@ -140,15 +140,14 @@ def estimate(
     """
     import ray
 
-    settings = resolve_paths(settings)
-    space, sweep = settings.search_space(), settings.sweep
-    read_beginning(settings, space)
-    datasets = load_datasets(settings, space, None)
+    sweep = plan.settings.sweep
+    read_beginning(plan)
+    datasets = load_datasets(plan, None)
     data_bytes = sum(map(n_bytes, datasets.values()))
-    values = _largest(space, settings.base_trial())
-    trial = with_values(settings.base_trial(), values)
+    values = _largest(plan.space, plan.base)
+    trial = with_values(plan.base, values)
     with orderly_stop(), ray_runtime(address, cpus=cpus, data_bytes=data_bytes) as runtime:
-        slots = trial_slots(settings, runtime)
+        slots = trial_slots(plan.settings, runtime)
         task = ray.remote(num_cpus=sweep.resources.cpu, num_gpus=sweep.resources.gpu)(_short_trial)
         try:
             measured = ray.get(
@@ -163,15 +162,15 @@ def estimate(
             for node in ray.nodes()
             if node["Alive"]
         )
-    epochs, final = settings.max_epochs(), sweep.final
-    n_repeats = min(final.top, settings.n_trials()) * final.seeds
+    final = sweep.final
+    n_repeats = min(final.top, plan.n_trials) * final.seeds
     return Estimate(
         values=values,
         measured=measured,
         data_bytes=data_bytes,
-        n_trials=settings.n_trials(),
-        epochs=epochs,
-        mean_epochs=mean_epochs(settings, epochs),
+        n_trials=plan.n_trials,
+        epochs=plan.max_epochs,
+        mean_epochs=mean_epochs(plan),
         eval_every=trial.training.eval_every,
         by_cpu=slots,
         by_memory=by_memory,
@@ -180,7 +179,7 @@ def estimate(
     )
 
 
-def mean_epochs(settings: StudySettings, epochs: int) -> float:
+def mean_epochs(plan: StudyPlan) -> float:
     """Return about how many epochs a trial trains under the study's scheduler.
 
     Halving without waiting lets more than one of `reduction_factor` trials go on, since early ones
@@ -189,43 +188,40 @@ def mean_epochs(settings: StudySettings, epochs: int) -> float:
     which ends trials, are left out; so are the other rules, as if they stopped nothing. An epoch on
     a share of the data counts as that share.
     """
-    from tune.schedulers.halving import decision_epochs
-
-    scheduler = settings.sweep.scheduler
-    if scheduler.kind not in {"asha", "hyperband"}:
+    scheduler, epochs = plan.scheduler, plan.max_epochs
+    if not scheduler.decides_by_order:
         return float(epochs)
-    growth = settings.base_trial().training.growth
+    growth = plan.base.training.growth
     costs, last = {0: 0.0}, 0
-    for decision in [*decision_epochs(scheduler, epochs), epochs]:
+    for decision in [*scheduler.decision_epochs(epochs), epochs]:
         share = growth.at(decision) if growth else 1.0
         costs[decision] = costs[last] + share * (decision - last)
         last = decision
-    n_trials = settings.n_trials()
-    repeats = max(1, _REHEARSED // min(n_trials, _LONGEST_REHEARSAL))
-    ends = [end for seed in range(repeats) for end in _rehearsed(settings, n_trials, epochs, seed)]
+    repeats = max(1, _REHEARSED // min(plan.n_trials, _LONGEST_REHEARSAL))
+    ends = [end for seed in range(repeats) for end in _rehearsed(plan, seed)]
     return sum(costs[end] for end in ends) / len(ends)
 
 
-def _rehearsed(settings: StudySettings, n_trials: int, epochs: int, seed: int) -> list[int]:
+def _rehearsed(plan: StudyPlan, seed: int) -> list[int]:
     """Return the epoch at which each of a study's first trials ends, with values at random."""
-    from tune.schedulers.halving import CLOCK, BareTrial, decision_epochs, make_scheduler
+    from tune.schedulers.replayed import NO_RAY, BareTrial
 
-    sweep, generator = settings.sweep, random.Random(seed)
-    given = sweep.search.algorithm == "grid" or bool(sweep.start_with)
-    rule = make_scheduler(
-        sweep.scheduler, metric="value", max_epochs=epochs, num_trials=n_trials, given=given
+    generator, epochs, n_trials = random.Random(seed), plan.max_epochs, plan.n_trials
+    _, rule = plan.scheduler.make(
+        SchedulerContext(metric="value", max_epochs=epochs, n_trials=n_trials, given=plan.given)
     )
-    decisions, ends, no_ray = decision_epochs(sweep.scheduler, epochs), [], cast(Any, None)
+    decisions, ends = plan.scheduler.decision_epochs(epochs), []
     for number in range(min(n_trials, _LONGEST_REHEARSAL)):
-        trial, value = cast(Any, BareTrial(number)), generator.random()
-        rule.on_trial_add(no_ray, trial)
+        trial: Any = BareTrial(number)
+        value = generator.random()
+        rule.on_trial_add(NO_RAY, trial)
         stops = (
             epoch
             for epoch in decisions
-            if rule.on_trial_result(no_ray, trial, {CLOCK: epoch, "value": value}) == "STOP"
+            if rule.on_trial_result(NO_RAY, trial, {CLOCK: epoch, "value": value}) == "STOP"
         )
         ends.append(next(stops, epochs))
-        rule.on_trial_complete(no_ray, trial, {CLOCK: ends[-1], "value": value})
+        rule.on_trial_complete(NO_RAY, trial, {CLOCK: ends[-1], "value": value})
     return ends
 
 

@@ -16,14 +16,14 @@ from optuna.trial import Trial, TrialState
 from ray.tune.schedulers import TrialScheduler
 
 from tune.forecast.curves import Curve, Curves
-from tune.schedulers.halving import CLOCK, BareTrial, make_scheduler
+from tune.schedulers import NoneSettings, SchedulerContext, SchedulerSettings
+from tune.schedulers.base import CLOCK
+from tune.schedulers.replayed import NO_RAY, BareTrial
 from tune.search.draw import draw_allowed
 from tune.search.fixed import PointSampler
 from tune.search.samplers import Algorithm, Samplers
-from tune.settings import SchedulerSettings
 
 _METRIC = "value"
-_NO_RAY: Any = None
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,7 @@ class Strategy:
     @property
     def name(self) -> str:
         """The two in words, such as ``tpe + asha 5:3``."""
-        kind, grace = self.scheduler.kind, self.scheduler.grace_period
-        factor = f":{self.scheduler.reduction_factor:g}" if kind in ("asha", "hyperband") else ""
-        return f"{self.algorithm} + {kind}" + ("" if kind == "none" else f" {grace}{factor}")
+        return f"{self.algorithm} + {self.scheduler.label}"
 
 
 @dataclass(frozen=True)
@@ -116,11 +114,10 @@ class _Search:
         self._samplers = Samplers(
             strategy.algorithm, curves.space, seed=seed, num_trials=self._num_trials
         )
-        self._scheduler = make_scheduler(
-            strategy.scheduler,
-            metric=_METRIC,
-            max_epochs=curves.max_epochs,
-            num_trials=self._num_trials,
+        _, self._scheduler = strategy.scheduler.make(
+            SchedulerContext(
+                metric=_METRIC, max_epochs=curves.max_epochs, n_trials=self._num_trials
+            )
         )
 
     def run(self, workers: int, budget_s: float) -> Replay:
@@ -160,7 +157,7 @@ class _Search:
         self._study.sampler = PointSampler(self._space.encode(curve.values))
         self._space.suggest(trial)
         bare = BareTrial(number)
-        self._scheduler.on_trial_add(_NO_RAY, bare)  # type: ignore[arg-type]
+        self._scheduler.on_trial_add(NO_RAY, bare)  # type: ignore[arg-type]
         return _Running(trial, bare, curve)
 
     def _choose(self, trial: Trial, number: int) -> Curve:
@@ -190,10 +187,10 @@ class _Search:
         finished = running.done == len(running.curve.reports)
         bare: Any = running.bare
         if not finished:
-            decision = self._scheduler.on_trial_result(_NO_RAY, bare, result)
+            decision = self._scheduler.on_trial_result(NO_RAY, bare, result)
             if decision != TrialScheduler.STOP:
                 return True, False
-        self._scheduler.on_trial_complete(_NO_RAY, bare, result)
+        self._scheduler.on_trial_complete(NO_RAY, bare, result)
         if finished:
             self._finished += 1
             self._study.tell(running.trial, running.curve.best)
@@ -240,7 +237,7 @@ def compare(
             start any recorded trial.
         at: Shares of the random search's seconds at which the best value is looked up.
     """
-    full = Strategy("random", SchedulerSettings(kind="none"))
+    full = Strategy("random", NoneSettings())
     goals = [
         replay(curves, full, seed=seed, workers=workers, num_trials=num_trials) for seed in seeds
     ]

@@ -1,231 +1,119 @@
-"""Population-based training inside Ray Tune: a scheduler and a searcher that work hand in hand.
+"""Population-based training: its settings, and the studies that it can serve."""
 
-Ray's own PopulationBasedTraining refuses searchers, changes the settings of a trial under its name,
-draws from global random numbers and cannot be resumed from our journal. Here no trial ever changes:
-the worst are stopped, and copies of the best begin, as trials of their own with a parent. See
-``docs/decisions/0017-population-based-training.md``.
-"""
+import math
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-import logging
-import shutil
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from pydantic import Field
 
-from ray.tune.experiment import Trial
-from ray.tune.schedulers import FIFOScheduler, TrialScheduler
-from ray.tune.search import Searcher
+from hbpr.errors import SpaceError
+from tune.schedulers.base import Planned, SchedulerContext, SchedulerSettings
+from tune.schedulers.population import CHANGEABLE
+from tune.space.dimensions import Choice
 
-from hbpr.tracking.records import Parent, TrialRecord
-from tune.schedulers.halving import CLOCK
-from tune.schedulers.population import Copy, decide
-from tune.search.searcher import OptunaSearcher
-from tune.settings import SchedulerSettings
-from tune.space import Space
-from tune.trial.trainable import checkpoint_at, trial_folder
+if TYPE_CHECKING:
+    from ray.tune.schedulers import TrialScheduler
 
-logger = logging.getLogger(__name__)
+    from tune.space import Space
 
 
-class PopulationSearcher(Searcher):
-    """Hands out trials while there is room for them, and goes on as long as copies may come.
+class PbtSettings(SchedulerSettings):
+    """The worst of a population end, and copies of the best begin with other settings.
 
-    Paused trials take no room, which Ray's own limit on concurrent trials does not know.
-
-    Args:
-        searcher: Draws the population and keeps the journal.
-        metric: Key of a result that is compared.
+    It has no epochs at which it stops trials for good: settings change on the way, so that the
+    order of its trials at the end is not the order of the settings that they had early.
     """
 
-    def __init__(self, searcher: OptunaSearcher, metric: str) -> None:
-        super().__init__(metric=metric, mode="max")
-        self.inner = searcher
-        self.has_room = True
-        self._live: set[str] = set()
+    kind: Literal["pbt"] = Field(
+        "pbt",
+        description="The worst are replaced by copies of the best with other learning rates and "
+        "regularisation.",
+    )
+    interval: int = Field(10, ge=1, description="Epochs between two comparisons of all trials.")
+    quantile: float = Field(
+        0.25, gt=0.0, le=0.5, description="Share of trials that copies replace each time."
+    )
 
-    def set_search_properties(
-        self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any
-    ) -> bool:
-        """Accept what the searcher inside accepts."""
-        return self.inner.set_search_properties(metric, mode, config, **spec)
+    trials_join_later: ClassVar[bool] = False
+    replayable: ClassVar[bool] = False
+    limits_concurrency: ClassVar[bool] = True
 
-    def suggest(self, trial_id: str) -> Any:
-        """Return the next trial, None for not now, or ``Searcher.FINISHED``."""
-        if self._live and not self.has_room:
-            return None  # without live trials Tune waits in here, and nobody looks for room
-        suggestion = self.inner.suggest(trial_id)
-        if suggestion == Searcher.FINISHED:
-            return None if self._live else Searcher.FINISHED
-        self._live.add(trial_id)
-        return suggestion
+    @property
+    def pause_every(self) -> int:
+        """The interval: trials wait there until all are compared."""
+        return self.interval
 
-    def on_trial_result(self, trial_id: str, result: Mapping[str, Any]) -> None:
-        """Pass a report on."""
-        self.inner.on_trial_result(trial_id, result)
+    def most_copies(self, n_trials: int, max_epochs: int) -> int:
+        """Return how many copies there are if no trial ends before its last epoch."""
+        times = (max_epochs - 1) // self.interval
+        return times * min(math.ceil(n_trials * self.quantile), n_trials // 2)
 
-    def on_trial_complete(
-        self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False
-    ) -> None:
-        """Pass the end of a trial on."""
-        self._live.discard(trial_id)
-        self.inner.on_trial_complete(trial_id, result, error)
+    def check(self, plan: Planned) -> None:
+        """Refuse settings with which a population cannot be trained.
 
-    def save(self, checkpoint_path: str) -> None:
-        """Let the searcher inside write its snapshot."""
-        self.inner.save(checkpoint_path)
-
-    def restore(self, checkpoint_path: str) -> None:
-        """Let the searcher inside read its snapshot."""
-        self.inner.restore(checkpoint_path)
-
-
-class PopulationScheduler(FIFOScheduler):
-    """Holds every trial at every interval until all are there, then replaces the worst.
-
-    Waiting makes a study the same whatever the number of workers: Jaderberg et al. compare without
-    waiting, each trial with whatever the others last reported.
-
-    A held trial is paused without Ray's help: it has written its own checkpoint, and says its last
-    report once more when it goes on. A resumed study therefore needs to know nothing about who was
-    held: all unfinished trials go on, say where they are, and are held again.
-
-    Args:
-        settings: Interval and quantile.
-        searcher: Keeps the journal and takes the copies.
-        metric: Key of a result that is compared; higher is better.
-        space: The study's.
-        seed: Seed of the study.
-        size: Trials of the population.
-        slots: Trials at a time.
-        checkpoints: Folder of the trials' checkpoints.
-        before: Trials of earlier sittings.
-    """
-
-    def __init__(
-        self,
-        settings: SchedulerSettings,
-        searcher: PopulationSearcher,
-        *,
-        metric: str,
-        space: Space,
-        seed: int,
-        size: int,
-        slots: int,
-        checkpoints: Path,
-        before: Sequence[TrialRecord] = (),
-    ) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self._settings, self._searcher = settings, searcher
-        self._metric, self._space, self._seed = metric, space, seed
-        self._size, self._slots, self._checkpoints = size, slots, checkpoints
-        self._members = {trial.number for trial in before}
-        self._alive = {trial.number for trial in before if trial.state == "RUNNING"}
-        #: Epoch up to which a trial has been compared.
-        self._compared = {trial.number: self._known_to(trial) for trial in before}
-        self._held: dict[int, tuple[int, Trial]] = {}
-        self._released: list[Trial] = []
-
-    def _known_to(self, trial: TrialRecord) -> int:
-        """Return the last epoch that a trial of an earlier sitting was compared at and survived."""
-        interval = self._settings.interval
-        copied = 0 if trial.parent is None else trial.parent.epoch
-        return max(copied, (max(trial.reports, default=1) - 1) // interval * interval)
-
-    # What Ray tells.
-
-    def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
-        """Count a trial in; a crashed one comes back this way too."""
-        number = _number(trial)
-        self._members.add(number)
-        self._alive.add(number)
-        self._compared.setdefault(number, 0)
-
-    def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
-        """Hold a trial that has reached an interval at which it was not compared yet."""
-        number = _number(trial)
-        if self._metric not in result or result[CLOCK] % self._settings.interval:
-            return TrialScheduler.CONTINUE
-        if result[CLOCK] <= self._compared[number]:
-            return TrialScheduler.CONTINUE
-        self._held[number] = result[CLOCK], trial
-        tune_controller.pause_trial(trial, should_checkpoint=False)
-        return TrialScheduler.NOOP
-
-    def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
-        """Count a trial out that came to its own end."""
-        self._alive.discard(_number(trial))
-
-    def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
-        """Count a trial out that crashed; Ray adds it again if it is tried again."""
-        self._alive.discard(_number(trial))
-
-    def on_trial_remove(self, tune_controller: Any, trial: Trial) -> None:
-        """Count a trial out that was stopped while it was held."""
-        self._alive.discard(_number(trial))
-
-    def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
-        """Compare if all are there; return a trial that waits for a place, if there is one."""
-        if self._alive and self._alive == self._held.keys() and len(self._members) >= self._size:
-            self._compare(tune_controller)
-        trials: list[Trial] = tune_controller.get_trials()
-        waiting = [trial for trial in trials if trial.status == Trial.PENDING]
-        busy = len(waiting) + sum(trial.status == Trial.RUNNING for trial in trials)
-        self._released = [trial for trial in self._released if trial.status == Trial.PAUSED]
-        self._searcher.has_room = busy < self._slots and not self._released
-        if waiting:
-            return waiting[0]
-        if self._released and busy < self._slots:
-            return self._released[0]
-        return None
-
-    # Inside.
-
-    def _compare(self, tune_controller: Any) -> None:
-        """Replace the worst of those that are held at the earliest epoch; let the others go on.
-
-        A driver that is killed in here takes the same decision when it is resumed: copies come
-        first, each whole or not at all, and no parent moves before all are made.
+        Raises:
+            SpaceError: The message starts with the setting that is to be changed.
         """
-        epoch = min(epoch for epoch, _ in self._held.values())
-        here = {n: trial for n, (at, trial) in self._held.items() if at == epoch}
-        for number in here:
-            del self._held[number]
-        trials = self._searcher.inner.trials()
-        copies = decide(
-            trials,
-            epoch,
-            space=self._space,
-            quantile=self._settings.quantile,
-            seed=self._seed,
+        if plan.algorithm == "grid":
+            raise SpaceError(
+                "scheduler.kind: pbt ends trials and goes on with copies that have other settings, "
+                "and a grid compares its own points. Search with random, qmc or tpe, or take "
+                "another scheduler."
+            )
+        _check_dimensions(plan.space)
+        eval_every = plan.base.training.eval_every
+        if self.interval % eval_every:
+            raise SpaceError(
+                "scheduler.interval: pbt compares trials at evaluations, so it must be a multiple "
+                f"of training.eval_every, got {self.interval} and {eval_every}."
+            )
+        if self.interval >= plan.max_epochs:
+            raise SpaceError(
+                "scheduler.interval: it must be below the epochs of the longest trial, or nothing "
+                f"is ever compared, got {self.interval} and {plan.max_epochs}. Lower it, or raise "
+                "training.n_iter."
+            )
+        if plan.n_trials < 2:
+            raise SpaceError(
+                f"num_trials: pbt needs a population of 2 or more, got {plan.n_trials}."
+            )
+
+    def make(self, context: SchedulerContext) -> "tuple[Any, TrialScheduler]":
+        """Return a searcher around the context's that makes room for copies, and the scheduler.
+
+        Raises:
+            ValueError: There is no searcher, no space, or nothing that copies checkpoints.
+        """
+        from tune.schedulers.ray_pbt import PopulationScheduler, PopulationSearcher
+
+        if None in (context.searcher, context.space, context.copy_checkpoint):
+            raise ValueError(
+                "a population needs searcher, space and copy_checkpoint in its context: it is "
+                "trained in a study, and cannot be replayed"
+            )
+        searcher = PopulationSearcher(context.searcher, context.metric)
+        return searcher, PopulationScheduler(self, searcher, context)
+
+
+def _check_dimensions(space: "Space") -> None:
+    """Refuse a space of which copies cannot change anything, or something that others hang on."""
+    if space.keys.isdisjoint(CHANGEABLE):
+        raise SpaceError(
+            f"scheduler.kind: pbt changes {', '.join(CHANGEABLE)} while trials train, and none of "
+            f"them is searched, got {', '.join(sorted(space.keys))}. Search one, or take another "
+            "scheduler."
         )
-        made = {(t.parent.epoch, t.parent.replaces) for t in trials if t.parent is not None}
-        n_trials = len(trials)
-        for copy in copies:
-            if (epoch, copy.replaces) not in made:
-                self._begin(copy, n_trials)
-                n_trials += 1
-        for copy in copies:
-            loser = here.pop(copy.replaces, None)
-            if loser is not None:
-                tune_controller.stop_trial(loser)
-        for number, trial in sorted(here.items()):
-            self._compared[number] = epoch
-            self._released.append(trial)
-        logger.info("epoch %d: %d trials replaced by copies", epoch, len(copies))
-
-    def _begin(self, copy: Copy, number: int) -> None:
-        """Put the parent's checkpoint where the copy looks for its own, then make the copy."""
-        source = checkpoint_at(trial_folder(self._checkpoints, copy.parent), copy.epoch)
-        folder = trial_folder(self._checkpoints, number)
-        shutil.rmtree(folder, ignore_errors=True)
-        shutil.copytree(source, checkpoint_at(folder, copy.epoch))
-        parent = Parent(copy.parent, copy.epoch, copy.replaces)
-        added = self._searcher.inner.add_copy(copy.values, parent)
-        assert added == number, (added, number)
-        self._members.add(number)
-        self._alive.add(number)
-        self._compared[number] = copy.epoch
-
-
-def _number(trial: Trial) -> int:
-    return int(trial.config["trial"])
+    for dimension in space.dimensions:
+        domain = dimension.domain
+        if dimension.key in CHANGEABLE and isinstance(domain, Choice) and domain.structured:
+            raise SpaceError(f"{dimension.key}: pbt needs numbers, got {list(domain.values)}.")
+        for key, _ in dimension.when:
+            if key in CHANGEABLE:
+                raise SpaceError(
+                    f"{dimension.key}: pbt changes {key} while a trial trains, so no `when` can "
+                    "look at it. Leave the condition out, or take another scheduler."
+                )
+    if "training.eval_every" in space.settings:
+        raise SpaceError(
+            "training.eval_every: pbt compares all trials at the same epochs, so it cannot be "
+            "searched. Set it in training."
+        )

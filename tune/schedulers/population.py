@@ -12,13 +12,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from hbpr.errors import SpaceError
-from tune.space.check import largest
 from tune.space.dimensions import Choice, IntRange, same
 
 if TYPE_CHECKING:
     from hbpr.tracking.records import TrialRecord
-    from tune.settings import StudySettings
     from tune.space import Space
     from tune.space.dimensions import Domain
 
@@ -118,62 +115,3 @@ def _moved(domain: "Domain", value: Any, generator: random.Random) -> Any:
     assert not isinstance(domain, Choice)
     moved = min(max(value * generator.choice(_FACTORS), domain.low), domain.high)
     return round(moved) if isinstance(domain, IntRange) else moved
-
-
-def most_copies(settings: "StudySettings") -> int:
-    """Return how many copies a study makes if no trial ends before its last epoch."""
-    scheduler, size = settings.sweep.scheduler, settings.n_trials()
-    times = (settings.max_epochs() - 1) // scheduler.interval
-    return times * min(math.ceil(size * scheduler.quantile), size // 2)
-
-
-def check_population(settings: "StudySettings", space: "Space") -> None:
-    """Refuse settings with which a population cannot be trained.
-
-    Raises:
-        SpaceError: The message starts with the setting that is to be changed.
-    """
-    sweep, training = settings.sweep, settings.training
-    interval = sweep.scheduler.interval
-    epochs = int(largest(space, "training.n_iter", settings.base_trial()))
-    changeable = ", ".join(CHANGEABLE)
-    if sweep.search.algorithm == "grid":
-        raise SpaceError(
-            "scheduler.kind: pbt ends trials and goes on with copies that have other settings, and "
-            "a grid compares its own points. Search with random, qmc or tpe, or take another "
-            "scheduler."
-        )
-    if space.keys.isdisjoint(CHANGEABLE):
-        raise SpaceError(
-            f"scheduler.kind: pbt changes {changeable} while trials train, and none of them is "
-            f"searched, got {', '.join(sorted(space.keys))}. Search one, or take another scheduler."
-        )
-    for dimension in space.dimensions:
-        domain = dimension.domain
-        if dimension.key in CHANGEABLE and isinstance(domain, Choice) and domain.structured:
-            raise SpaceError(f"{dimension.key}: pbt needs numbers, got {list(domain.values)}.")
-        for key, _ in dimension.when:
-            if key in CHANGEABLE:
-                raise SpaceError(
-                    f"{dimension.key}: pbt changes {key} while a trial trains, so no `when` can "
-                    "look at it. Leave the condition out, or take another scheduler."
-                )
-    if "training.eval_every" in space.settings:
-        raise SpaceError(
-            "training.eval_every: pbt compares all trials at the same epochs, so it cannot be "
-            "searched. Set it in training."
-        )
-    if interval % training.eval_every:
-        raise SpaceError(
-            "scheduler.interval: pbt compares trials at evaluations, so it must be a multiple of "
-            f"training.eval_every, got {interval} and {training.eval_every}."
-        )
-    if interval >= epochs:
-        raise SpaceError(
-            "scheduler.interval: it must be below the epochs of the longest trial, or nothing is "
-            f"ever compared, got {interval} and {epochs}. Lower it, or raise training.n_iter."
-        )
-    if settings.n_trials() < 2:
-        raise SpaceError(
-            f"num_trials: pbt needs a population of 2 or more, got {settings.n_trials()}."
-        )

@@ -1,18 +1,17 @@
-"""What is asked for: the settings of a study, read once and checked."""
+"""What is asked for: the settings of a study, read and checked, and the plan that follows."""
 
+from tune.schedulers import SchedulerSettings
+from tune.settings.load import load_study
+from tune.settings.plan import StudyPlan, make_plan
+from tune.settings.schema import DEFAULT_TRIALS, StudySettings, SweepSettings
 from tune.settings.sections import (
-    DEFAULT_TRIALS,
     BudgetSettings,
     FaultSettings,
     FinalSettings,
     LimitSettings,
     ObjectiveSettings,
     ResourceSettings,
-    SchedulerSettings,
     SearchSettings,
-    StudySettings,
-    SweepSettings,
-    load_study,
 )
 
 __all__ = [
@@ -25,7 +24,9 @@ __all__ = [
     "ResourceSettings",
     "SchedulerSettings",
     "SearchSettings",
+    "StudyPlan",
     "StudySettings",
     "SweepSettings",
     "load_study",
+    "make_plan",
 ]

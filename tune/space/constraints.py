@@ -171,23 +171,26 @@ def _value(node: ast.expr, given: Mapping[str, Any]) -> Any:
             value = given[_key(node) or ""]
             return list(value) if isinstance(value, tuple) else value
         case ast.Compare():
-            left = _value(node.left, given)
-            for op, part in zip(node.ops, node.comparators, strict=True):
-                right = _value(part, given)
-                if not _COMPARISONS[type(op)](left, right):
-                    return False
-                left = right
-            return True
-        case ast.BoolOp(op=ast.And()):
-            return all(_value(part, given) for part in node.values)
+            return _holds(node, given)
         case ast.BoolOp():
-            return any(_value(part, given) for part in node.values)
+            together = all if isinstance(node.op, ast.And) else any
+            return together(_value(part, given) for part in node.values)
         case ast.BinOp():
             return _ARITHMETIC[type(node.op)](_value(node.left, given), _value(node.right, given))
-        case ast.UnaryOp(op=ast.Not()):
-            return not _value(node.operand, given)
         case ast.UnaryOp():
-            return -_value(node.operand, given)
+            value = _value(node.operand, given)
+            return not value if isinstance(node.op, ast.Not) else -value
         case ast.List() | ast.Tuple():
             return [_value(part, given) for part in node.elts]
     raise SpaceError(f"{_PLACE}: {ast.unparse(node)!r} is not allowed")
+
+
+def _holds(node: ast.Compare, given: Mapping[str, Any]) -> bool:
+    """Whether a chain of comparisons such as ``1 < x <= 3`` holds; it stops where one does not."""
+    left = _value(node.left, given)
+    for op, part in zip(node.ops, node.comparators, strict=True):
+        right = _value(part, given)
+        if not _COMPARISONS[type(op)](left, right):
+            return False
+        left = right
+    return True

@@ -273,7 +273,7 @@ def reopen(path: Path, settings: StudySettings, fingerprints: Mapping[str, str])
     ]
     refused += [
         f"  {key}: was {_shown(old, key)}, is now {_shown(new, key)}; a population (scheduler.kind "
-        f"pbt) is trained together, so {reason}"
+        f"{settings.sweep.scheduler.kind}) is trained together, so {reason}"
         for key, reason in _fixed_in_a_population(changed, settings, finished=folder.finished)
     ]
     if before != dict(fingerprints):
@@ -306,7 +306,7 @@ def _fixed_in_a_population(
     changed: Sequence[str], settings: StudySettings, *, finished: bool
 ) -> list[tuple[str, str]]:
     """Return what may change in other studies only, each with the reason."""
-    if settings.sweep.scheduler.kind != "pbt":
+    if settings.sweep.scheduler.trials_join_later:
         return []
     joins = [(key, "no trial can join it later") for key in changed if key == "sweep.num_trials"]
     ended = [key for key in changed if key.startswith("sweep.budget.") and finished]

@@ -8,6 +8,8 @@ import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import optuna
@@ -20,11 +22,9 @@ from ray.tune.stopper import CombinedStopper
 from hbpr.data.interactions import Interactions
 from hbpr.tracking.records import TrialRecord
 from tune.report.progress import Progress
-from tune.schedulers.halving import halving_epochs, make_scheduler
-from tune.schedulers.pbt import PopulationScheduler, PopulationSearcher
+from tune.schedulers import SchedulerContext
 from tune.search.searcher import OptunaSearcher
-from tune.settings import StudySettings
-from tune.space import Space
+from tune.settings import StudyPlan
 from tune.storage.beginning import Beginning
 from tune.storage.folder import StudyFolder
 from tune.storage.journal import quiet_optuna
@@ -34,75 +34,84 @@ from tune.study.forget import ForgetEnded
 from tune.study.housekeeping import Watch
 from tune.study.interrupt import StopRequest
 from tune.tracking.recorder import MlflowRecorder
-from tune.trial.trainable import HbprTrainable, TrialContext
+from tune.trial.trainable import HbprTrainable, TrialContext, copy_checkpoint
 
 
-def run_trials(
-    settings: StudySettings,
-    space: Space,
-    datasets: Mapping[str, Interactions],
-    folder: StudyFolder,
-    *,
-    beginning: Beginning | None,
-    before: Sequence[TrialRecord],
-    left: int,
-    slots: int,
-    stop: StopRequest,
-    budget: Budget,
-    recorder: MlflowRecorder,
-    watch: Watch,
-    progress: bool,
-) -> None:
-    """Run the trials of a study that have not ended, until all have or something stops them.
+@dataclass(frozen=True)
+class Sitting:
+    """What one run of a study's trials starts from.
 
-    Args:
-        settings: The study's.
-        space: Its space.
+    Attributes:
+        folder: The study's.
         datasets: Data by data key.
-        folder: Its folder.
         beginning: What a new study starts from; None for a resumed one.
         before: Trials of earlier sittings.
-        left: Trials that have not ended, new ones included, copies not counted.
         slots: Trials at a time.
+    """
+
+    folder: StudyFolder
+    datasets: Mapping[str, Interactions]
+    beginning: Beginning | None
+    before: Sequence[TrialRecord]
+    slots: int
+
+    def n_left(self, plan: StudyPlan) -> int:
+        """Return the trials that have not ended, new ones included, further copies not counted."""
+        made = sum(trial.parent is None for trial in self.before)
+        return plan.n_trials - made + sum(trial.state == "RUNNING" for trial in self.before)
+
+
+@dataclass(frozen=True)
+class Watchers:
+    """What looks on while trials run.
+
+    Attributes:
         stop: Whether somebody asked the study to stop.
         budget: Whether it has spent enough.
         recorder: Records the trials.
         watch: Notes what happens beside.
+    """
+
+    stop: StopRequest
+    budget: Budget
+    recorder: MlflowRecorder
+    watch: Watch
+
+
+def run_trials(plan: StudyPlan, sitting: Sitting, watchers: Watchers, *, progress: bool) -> None:
+    """Run the trials of a study that have not ended, until all have or something stops them.
+
+    Args:
+        plan: The study's.
+        sitting: What there is already.
+        watchers: What looks on.
         progress: Show progress on stdout.
 
     Raises:
         OSError: The disk of the folder is nearly full, or was.
     """
-    sweep, population = settings.sweep, settings.sweep.scheduler.kind == "pbt"
-    goals, most_copies = sweep.goals(), settings.most_copies()
+    sweep, folder, stop = plan.settings.sweep, sitting.folder, watchers.stop
     timeout_s = sweep.faults.trial_timeout_s
-    hang = HangGuard(timeout_s, recorder.record_hang) if timeout_s is not None else None
+    hang = HangGuard(timeout_s, watchers.recorder.record_hang) if timeout_s is not None else None
     disk = DiskGuard(folder.path)
     shown = None
     if progress:
-        shown = Progress(settings.n_trials() + most_copies, goals, before=before)
-    search_alg, scheduler = _decisions(settings, space, folder, beginning, before, slots)
-    context = TrialContext(
-        base=settings.base_trial(),
-        data={key: ray.put(interactions) for key, interactions in datasets.items()},
-        threads=sweep.resources.cpu,
-        checkpoints=folder.checkpoints,
-        pause_every=sweep.scheduler.interval if population else 0,
-        costs=goals.costs,
-        evaluate_at=halving_epochs(sweep.scheduler, settings.max_epochs()),
-    )
+        shown = Progress(plan.n_trials + plan.most_copies, plan.goals, before=sitting.before)
+    search_alg, scheduler = _decisions(plan, sitting)
     # The guard says why before others read it; what they read is forgotten after them.
-    callbacks = [hang, recorder, watch, budget, shown, ForgetEnded()]
+    callbacks = [hang, watchers.recorder, watchers.watch, watchers.budget, shown, ForgetEnded()]
     try:
         with stop.polled(), _quiet():
             ray_tune.run(
-                HbprTrainable.of(context),
+                HbprTrainable.of(_trial_context(plan, sitting)),
                 name=time.strftime("%Y%m%d-%H%M%S"),
                 storage_path=str(folder.ray),
-                num_samples=left + most_copies,
+                num_samples=sitting.n_left(plan) + plan.most_copies,
                 search_alg=search_alg,
                 scheduler=scheduler,
-                max_concurrent_trials=None if population else slots,
+                max_concurrent_trials=(
+                    None if plan.scheduler.limits_concurrency else sitting.slots
+                ),
                 resources_per_trial={"cpu": sweep.resources.cpu, "gpu": sweep.resources.gpu},
                 reuse_actors=True,
                 max_failures=sweep.faults.max_retries,
@@ -110,7 +119,7 @@ def run_trials(
                 callbacks=[callback for callback in callbacks if callback is not None],
                 trial_name_creator=_trial_name,
                 trial_dirname_creator=_trial_name,
-                stop=CombinedStopper(stop, budget, disk),
+                stop=CombinedStopper(stop, watchers.budget, disk),
                 raise_on_failed_trial=False,
                 verbose=0,
             )
@@ -121,47 +130,46 @@ def run_trials(
         raise OSError(errno.ENOSPC, disk.problem, str(folder.path))
 
 
-def _decisions(
-    settings: StudySettings,
-    space: Space,
-    folder: StudyFolder,
-    beginning: Beginning | None,
-    before: Sequence[TrialRecord],
-    slots: int,
-) -> tuple[Searcher, TrialScheduler]:
+def _trial_context(plan: StudyPlan, sitting: Sitting) -> TrialContext:
+    """Return what all trials share; the data go to Ray's object store."""
+    return TrialContext(
+        base=plan.base,
+        data={key: ray.put(interactions) for key, interactions in sitting.datasets.items()},
+        threads=plan.settings.sweep.resources.cpu,
+        checkpoints=sitting.folder.checkpoints,
+        pause_every=plan.scheduler.pause_every,
+        costs=plan.goals.costs,
+        evaluate_at=plan.scheduler.evaluate_at(plan.max_epochs),
+    )
+
+
+def _decisions(plan: StudyPlan, sitting: Sitting) -> tuple[Searcher, TrialScheduler]:
     """Return what Tune asks for trials, and what it asks whether they go on."""
-    sweep = settings.sweep
+    sweep, folder = plan.settings.sweep, sitting.folder
     searcher = OptunaSearcher(
-        space,
+        plan.space,
         folder=folder.path,
         study_id=folder.study_id,
         metric=sweep.metric,
-        goals=sweep.goals(),
+        goals=plan.goals,
         algorithm=sweep.search.algorithm,
         seed=sweep.search.seed,
-        num_trials=settings.n_trials(),
-        beginning=beginning,
+        num_trials=plan.n_trials,
+        beginning=sitting.beginning,
     )
-    if sweep.scheduler.kind != "pbt":
-        return searcher, make_scheduler(
-            sweep.scheduler,
+    return plan.scheduler.make(
+        SchedulerContext(
             metric=sweep.metric,
-            max_epochs=settings.max_epochs(),
-            num_trials=settings.n_trials(),
-            given=sweep.search.algorithm == "grid" or bool(sweep.start_with),
-            before=before,
+            max_epochs=plan.max_epochs,
+            n_trials=plan.n_trials,
+            given=plan.given,
+            before=sitting.before,
+            searcher=searcher,
+            space=plan.space,
+            seed=sweep.search.seed,
+            slots=sitting.slots,
+            copy_checkpoint=partial(copy_checkpoint, folder.checkpoints),
         )
-    asked = PopulationSearcher(searcher, sweep.metric)
-    return asked, PopulationScheduler(
-        sweep.scheduler,
-        asked,
-        metric=sweep.metric,
-        space=space,
-        seed=sweep.search.seed,
-        size=settings.n_trials(),
-        slots=slots,
-        checkpoints=folder.checkpoints,
-        before=before,
     )
 
 

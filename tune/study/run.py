@@ -15,7 +15,6 @@ from pathlib import Path
 from cluster.connect.ray import Runtime, ray_runtime
 from hbpr.data.interactions import Interactions
 from hbpr.errors import StudyError
-from hbpr.settings.load import resolve_paths
 from hbpr.tracking.records import TrialRecord
 from hbpr.tracking.store import check_store, open_client
 from tune.answer.answer import Answer, find_answer
@@ -26,9 +25,7 @@ from tune.answer.result import StudyResult
 from tune.report.page import write_page
 from tune.report.progress import say
 from tune.report.terminal import write_text
-from tune.schedulers.halving import decision_epochs
-from tune.settings import StudySettings
-from tune.space import Space
+from tune.settings import StudyPlan, StudySettings, make_plan
 from tune.storage import folder as folders
 from tune.storage.beginning import Beginning
 from tune.storage.folder import StudyFolder
@@ -37,7 +34,7 @@ from tune.study.budget import Budget
 from tune.study.faults import check_writable, disk_problem, failure_notes, restart_notes
 from tune.study.housekeeping import Watch
 from tune.study.interrupt import StopRequest, StudyInterrupted, orderly_stop
-from tune.study.ray_run import run_trials
+from tune.study.ray_run import Sitting, Watchers, run_trials
 from tune.tracking.recorder import MlflowRecorder
 from tune.trial.data import data_of, load_datasets, n_bytes, trial_slots
 from tune.warm_start.earlier import read_beginning
@@ -48,7 +45,7 @@ __all__ = ["StudyInterrupted", "StudyResult", "TrialRecord", "run_study"]
 
 
 def run_study(
-    settings: StudySettings,
+    study: StudySettings | StudyPlan,
     *,
     data: Interactions | None = None,
     address: str | None = None,
@@ -62,7 +59,7 @@ def run_study(
     that fails ends alone. Ctrl-C ends the study in order.
 
     Args:
-        settings: What to search, and how.
+        study: What to search, and how; settings are planned here.
         data: Data already in memory; None reads what ``data`` in the settings names.
         address: Ray cluster to join, see `cluster.connect.ray.ray_runtime`.
         cpus: CPUs of a private Ray; None: all of the machine.
@@ -74,6 +71,7 @@ def run_study(
 
     Raises:
         ConfigError: A setting cannot be used.
+        SpaceError: A dimension, or a point to start with, is wrong.
         DataError: The data are missing or wrong.
         TrackingError: MLflow cannot be used.
         ClusterError: No Ray, or one that cannot run a trial.
@@ -84,11 +82,11 @@ def run_study(
     started = time.monotonic()
     if resume is not None:
         folders.check_is_study(Path(resume))
-    settings = resolve_paths(settings)
-    space = settings.search_space()
-    beginning = None if resume else read_beginning(settings, space)
+    plan = study if isinstance(study, StudyPlan) else make_plan(study)
+    settings = plan.settings
+    beginning = None if resume else read_beginning(plan)
     check_store(settings.mlflow.tracking_uri)
-    datasets = load_datasets(settings, space, data)
+    datasets = load_datasets(plan, data)
     fingerprints = {key: interactions.fingerprint for key, interactions in datasets.items()}
     folder = None
     experiment = folders.experiment_folder(settings)
@@ -105,7 +103,7 @@ def run_study(
         slots = trial_slots(settings, ray)
         open_client(settings.mlflow.tracking_uri)  # makes its file, now that trials will run
         folder = folder or folders.create(settings, fingerprints)
-        return _Study(settings, space, datasets, folder, stop, beginning).run(
+        return _Study(plan, datasets, folder, stop, beginning).run(
             ray, slots, progress=progress, started=started
         )
 
@@ -115,16 +113,16 @@ class _Study:
 
     def __init__(
         self,
-        settings: StudySettings,
-        space: Space,
+        plan: StudyPlan,
         datasets: Mapping[str, Interactions],
         folder: StudyFolder,
         stop: StopRequest,
         beginning: Beginning | None = None,
     ) -> None:
-        self._settings = settings
-        self._goals = settings.sweep.goals()
-        self._space = space
+        self._plan = plan
+        self._settings = settings = plan.settings
+        self._goals = plan.goals
+        self._space = plan.space
         self._datasets = datasets
         self._folder = folder
         self._stop = stop
@@ -167,26 +165,17 @@ class _Study:
 
     def _search(self, slots: int, *, progress: bool) -> str | None:
         """Run the trials that have not ended; return what ended the search before that, if so."""
-        before, sweep = self._journal(), self._settings.sweep
-        budget = Budget(sweep.budget, self._folder.spent, before=before, goals=self._goals)
-        made = sum(trial.parent is None for trial in before)
-        left = self._settings.n_trials() - made + sum(trial.state == "RUNNING" for trial in before)
+        before = self._journal()
+        budget = Budget(
+            self._settings.sweep.budget, self._folder.spent, before=before, goals=self._goals
+        )
+        sitting = Sitting(
+            self._folder, self._datasets, beginning=self._beginning, before=before, slots=slots
+        )
+        left = sitting.n_left(self._plan)
         if left > 0 and budget.reached is None:
-            run_trials(
-                self._settings,
-                self._space,
-                self._datasets,
-                self._folder,
-                beginning=self._beginning,
-                before=before,
-                left=left,
-                slots=slots,
-                stop=self._stop,
-                budget=budget,
-                recorder=self._recorder,
-                watch=self._watch,
-                progress=progress,
-            )
+            watchers = Watchers(self._stop, budget, self._recorder, self._watch)
+            run_trials(self._plan, sitting, watchers, progress=progress)
             budget.save()
         if self._stop.requested:
             raise KeyboardInterrupt
@@ -200,10 +189,10 @@ class _Study:
         self, ray: Runtime, slots: int, ended: str | None, *, progress: bool, started: float
     ) -> StudyResult:
         """Find the answer, and write it down: for people, for programs and in MLflow."""
-        settings, folder, recorder = self._settings, self._folder, self._recorder
+        folder, recorder = self._folder, self._recorder
         trials = self._journal()
         answer = find_answer(
-            settings,
+            self._plan,
             trials,
             self._datasets,
             metrics_at=recorder.metrics_at,
@@ -239,10 +228,10 @@ class _Study:
         """Return what the trials and the answer come to; MLflow's part comes later."""
         settings, sweep, folder = self._settings, self._settings.sweep, self._folder
         front = self._goals.front(trials) if self._goals.several else []
-        growth = settings.base_trial().training.growth
+        growth = self._plan.base.training.growth
         early = rank_correlations(
             [trial.reports for trial in trials if trial.state == "COMPLETE"],
-            decision_epochs(sweep.scheduler, settings.max_epochs()),
+            sweep.scheduler.decision_epochs(self._plan.max_epochs),
             *([growth.at] if growth else []),
             stopped=[trial.reports for trial in trials if trial.state == "PRUNED"],
         )

@@ -8,8 +8,7 @@ from hbpr.data import load_data
 from hbpr.data.interactions import Features, Interactions, UserItems
 from hbpr.errors import ClusterError, ConfigError, DataError
 from hbpr.settings.models import DataSettings, TrialSettings
-from tune.settings import StudySettings
-from tune.space import Space
+from tune.settings import StudyPlan, StudySettings
 from tune.space.check import data_points, data_settings
 from tune.storage import folder as folders
 
@@ -17,14 +16,11 @@ from tune.storage import folder as folders
 Held = TypeVar("Held")
 
 
-def load_datasets(
-    settings: StudySettings, space: Space, data: Interactions | None
-) -> dict[str, Interactions]:
+def load_datasets(plan: StudyPlan, data: Interactions | None) -> dict[str, Interactions]:
     """Prepare the data of every data setting that a trial can have.
 
     Args:
-        settings: The study's.
-        space: Its space.
+        plan: The study's.
         data: Data in memory; they serve every trial under the key "".
 
     Returns:
@@ -34,7 +30,7 @@ def load_datasets(
         ConfigError: Data settings are searched beside data in memory.
         DataError: Data are missing or wrong, or a part that a search needs is empty.
     """
-    base = settings.base_trial()
+    space, base = plan.space, plan.base
     if data is None:
         datasets = {data_key(each): load_data(each) for each in data_settings(space, base)}
     else:

@@ -44,6 +44,21 @@ def checkpoint_at(folder: Path, epoch: int) -> Path:
     return folder / f"epoch-{epoch:07d}"
 
 
+def copy_checkpoint(checkpoints: Path, parent: int, epoch: int, number: int) -> None:
+    """Put a trial's checkpoint of an epoch where a new trial looks for its own.
+
+    Args:
+        checkpoints: Folder of the study's checkpoints.
+        parent: Number of the trial that has it.
+        epoch: The epoch.
+        number: Number of the new trial; whatever it had is removed.
+    """
+    folder = trial_folder(checkpoints, number)
+    shutil.rmtree(folder, ignore_errors=True)
+    source = checkpoint_at(trial_folder(checkpoints, parent), epoch)
+    shutil.copytree(source, checkpoint_at(folder, epoch))
+
+
 @dataclass(frozen=True)
 class TrialContext:
     """What all trials of a study share.

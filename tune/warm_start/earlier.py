@@ -9,8 +9,7 @@ from typing import Any
 from hbpr.errors import ConfigError, SpaceError, StudyError
 from hbpr.settings.load import dotted, load_trial, with_values
 from hbpr.tracking.records import TrialRecord
-from tune.settings import StudySettings
-from tune.space import Space
+from tune.settings import StudyPlan, StudySettings, make_plan
 from tune.space.dimensions import same, setting_of
 from tune.space.points import PLACE, check_point, plain, settings_point, value_in, written_points
 from tune.storage.beginning import Beginning, EarlierTrial
@@ -37,7 +36,8 @@ def read_study(folder: str | Path, place: str) -> EarlierStudy:
         settings, _ = read_settings(path)
     except StudyError as error:
         raise ConfigError(f"{place}: {error}") from error
-    return EarlierStudy(str(path), settings, read_journal(path, settings.search_space()))
+    plan = make_plan(settings)
+    return EarlierStudy(str(path), plan, read_journal(path, plan.space))
 
 
 def read_studies(reference: str, settings: StudySettings, place: str) -> list[EarlierStudy]:
@@ -57,7 +57,7 @@ def read_studies(reference: str, settings: StudySettings, place: str) -> list[Ea
     return read_recorded(reference, settings.mlflow.tracking_uri, place)
 
 
-def read_beginning(settings: StudySettings, space: Space) -> Beginning:
+def read_beginning(plan: StudyPlan) -> Beginning:
     """Collect what a new study starts from; a resumed one keeps what it began with.
 
     Raises:
@@ -65,66 +65,65 @@ def read_beginning(settings: StudySettings, space: Space) -> Beginning:
         SpaceError: A point is wrong, there are more points than trials, or an earlier study has no
             trial that the space contains.
     """
-    sweep = settings.sweep
-    points = _points(settings, space)
-    if len(points) > settings.n_trials():
+    points = _points(plan)
+    if len(points) > plan.n_trials:
         raise SpaceError(
-            f"{PLACE}: {len(points)} points for {settings.n_trials()} trials; raise num_trials"
+            f"{PLACE}: {len(points)} points for {plan.n_trials} trials; raise num_trials"
         )
-    earlier = [trial for name in sweep.start_from for trial in _known(name, settings, space)]
+    start_from = plan.settings.sweep.start_from
+    earlier = [trial for name in start_from for trial in _known(name, plan)]
     return Beginning(tuple(points), tuple(earlier))
 
 
-def _points(settings: StudySettings, space: Space) -> list[dict[str, Any]]:
-    written = dict(written_points(settings.sweep.start_with))
+def _points(plan: StudyPlan) -> list[dict[str, Any]]:
+    space, start_with = plan.space, plan.settings.sweep.start_with
+    written = dict(written_points(start_with))
     points: list[dict[str, Any]] = []
-    for i, entry in enumerate(settings.sweep.start_with):
+    for i, entry in enumerate(start_with):
         place = f"{PLACE}: entry {i + 1}"
         if place in written:
             found = [check_point(space, written[place], place)]
         elif entry == "defaults":
-            found = [settings_point(space, settings.base_trial(), f"{place}, defaults")]
+            found = [settings_point(space, plan.base, f"{place}, defaults")]
         elif entry == "portfolio":
-            room = max(settings.n_trials() - len(points), 0)
-            found = portfolio_points(space, settings.base_trial(), place)[:room]
+            room = max(plan.n_trials - len(points), 0)
+            found = portfolio_points(space, plan.base, place)[:room]
         elif "file" in entry:
             found = [settings_point(space, load_trial(entry["file"]), f"{place}, {entry['file']}")]
         else:
-            found = _best(settings, space, entry["best"], place)
+            found = _best(plan, entry["best"], place)
         points += [point for point in found if point not in points]
     return points
 
 
-def _best(
-    settings: StudySettings, space: Space, best: Mapping[str, Any], place: str
-) -> list[dict[str, Any]]:
+def _best(plan: StudyPlan, best: Mapping[str, Any], place: str) -> list[dict[str, Any]]:
     """Return the points of the best k trials of a study, or of the studies of an experiment."""
-    studies = read_studies(best["study"], settings, place)
+    studies = read_studies(best["study"], plan.settings, place)
     if len(studies) > 1:
-        studies = _comparable(studies, settings.sweep.metric, best["study"], place)
+        studies = _comparable(studies, plan.settings.sweep.metric, best["study"], place)
     finished = [(study, trial) for study in studies for trial in study.finished()]
     if not finished:
         raise SpaceError(f"{place}: no trial of {best['study']} came to its end")
     finished.sort(key=lambda each: -(each[1].value or 0.0))  # stable: the earlier study first
     return [
-        settings_point(space, with_values(study.settings.base_trial(), trial.values), place)
+        settings_point(plan.space, with_values(study.plan.base, trial.values), place)
         for study, trial in finished[: best.get("k", 1)]
     ]
 
 
-def _known(name: str, settings: StudySettings, space: Space) -> list[EarlierTrial]:
+def _known(name: str, plan: StudyPlan) -> list[EarlierTrial]:
     """Return the finished trials of earlier studies that the space could have made itself.
 
     The others are counted, and left out with the reason.
     """
     place = "start_from"
-    studies = read_studies(name, settings, place)
+    studies = read_studies(name, plan.settings, place)
     taken, n_finished = [], 0
     reasons: Counter[str] = Counter()
-    for study in _comparable(studies, settings.sweep.metric, name, place):
+    for study in _comparable(studies, plan.settings.sweep.metric, name, place):
         for trial in study.finished():
             n_finished += 1
-            values, reason = _point(study.settings, trial, settings, space)
+            values, reason = _point(study.plan, trial, plan)
             if reason is None:
                 taken.append(EarlierTrial(study.name, values, float(trial.value or 0.0)))
             else:
@@ -157,27 +156,27 @@ def _comparable(
     Raises:
         ConfigError: There is none.
     """
-    fitting = [study for study in studies if study.settings.sweep.metric == metric]
+    fitting = [study for study in studies if study.plan.settings.sweep.metric == metric]
     if not fitting:
-        others = ", ".join(sorted({study.settings.sweep.metric for study in studies}))
+        others = ", ".join(sorted({study.plan.settings.sweep.metric for study in studies}))
         raise ConfigError(f"{place}: {name} compares {others}, this study {metric}")
     for study in studies:
         if study not in fitting:
-            other = study.settings.sweep.metric
+            other = study.plan.settings.sweep.metric
             logger.warning("%s: %s is left out: it compares %s", place, study.name, other)
     return fitting
 
 
 def _point(
-    then: StudySettings, trial: TrialRecord, now: StudySettings, space: Space
+    then: StudyPlan, trial: TrialRecord, now: StudyPlan
 ) -> tuple[dict[str, Any], str | None]:
     """Return an earlier trial's values as a point of the space, or why it is none.
 
     Every searched setting must be in its dimension, and every setting that only the earlier study
     searched must be as it is now.
     """
-    base = now.base_trial()
-    had = with_values(then.base_trial(), trial.values)
+    base, space = now.base, now.space
+    had = with_values(then.base, trial.values)
     whole = {d.key: value_in(had, d) for d in space.dimensions}
     wanted = space.active(whole)
     values = space.inside(wanted)

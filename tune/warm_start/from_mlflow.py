@@ -20,7 +20,7 @@ from hbpr.settings.stored import FORMAT_KEY, up_to_date
 from hbpr.tracking.records import Parent, TrialRecord
 from hbpr.tracking.run_log import as_text
 from hbpr.tracking.store import mask_uri, open_client, tracking_error
-from tune.settings import StudySettings
+from tune.settings import StudyPlan, StudySettings, make_plan
 from tune.space import Space
 from tune.space.dimensions import Dimension, nearest
 from tune.tracking.runs import STATUS_OF, find_runs
@@ -42,12 +42,12 @@ class EarlierStudy:
 
     Attributes:
         name: Its folder, or its reference in MLflow.
-        settings: What it searched.
+        plan: What it searched.
         trials: Its trials by number; read from MLflow, they have values and states but no reports.
     """
 
     name: str
-    settings: StudySettings
+    plan: StudyPlan
     trials: Sequence[TrialRecord]
 
     def finished(self) -> list[TrialRecord]:
@@ -136,13 +136,13 @@ def _study(client: "MlflowClient", name: str, runs: "Sequence[Run]") -> EarlierS
         raise ValueError(str(error)) from error
     except ValidationError as error:
         raise ValueError(f"its settings are not those of today: {error}") from error
-    space = settings.search_space()
+    plan = make_plan(settings)
     trials = [
-        _trial(run, space, settings.sweep.metric)
+        _trial(run, plan.space, settings.sweep.metric)
         for run in runs
         if run.data.tags.get("hbpr.kind") == "trial"
     ]
-    return EarlierStudy(name, settings, sorted(trials, key=lambda trial: trial.number))
+    return EarlierStudy(name, plan, sorted(trials, key=lambda trial: trial.number))
 
 
 def _settings_text(client: "MlflowClient", run: "Run") -> str:

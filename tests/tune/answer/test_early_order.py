@@ -13,8 +13,14 @@ from hbpr.data import load_data
 from hbpr.settings.load import with_values
 from hbpr.training.trainer import Trainer
 from tune.answer.early_order import RankCorrelation, rank_correlations, unrestricted, warning_of
-from tune.schedulers.halving import decision_epochs, make_scheduler
-from tune.settings import SchedulerSettings
+from tune.schedulers import (
+    AshaSettings,
+    HyperbandSettings,
+    MedianSettings,
+    NoneSettings,
+    SchedulerContext,
+)
+from tune.settings import make_plan
 from tune.study import run_study
 
 values = st.lists(st.integers(0, 8), min_size=3, max_size=12)
@@ -94,16 +100,16 @@ def test_a_warning_needs_enough_trials():
 
 @pytest.mark.parametrize(("grace", "factor", "last"), [(5, 3, 60), (5, 2.5, 100), (4, 3, 30)])
 def test_epochs_are_the_rungs_of_the_scheduler(grace, factor, last):
-    settings = SchedulerSettings(kind="hyperband", grace_period=grace, reduction_factor=factor)
-    scheduler = make_scheduler(settings, metric="v", max_epochs=last, num_trials=30)
+    settings = HyperbandSettings(grace_period=grace, reduction_factor=float(factor))
+    _, scheduler = settings.make(SchedulerContext(metric="v", max_epochs=last, n_trials=30))
     rungs = {math.ceil(rung[0]) for bracket in scheduler.rule._brackets for rung in bracket._rungs}
-    assert set(decision_epochs(settings, last)) == {rung for rung in rungs if rung < last}
+    assert set(settings.decision_epochs(last)) == {rung for rung in rungs if rung < last}
 
 
 def test_epochs_of_the_other_rules():
-    assert decision_epochs(SchedulerSettings(kind="none"), 100) == []
-    assert decision_epochs(SchedulerSettings(kind="median", grace_period=10), 50) == [10, 20, 40]
-    assert decision_epochs(SchedulerSettings(kind="asha", grace_period=10), 10) == []
+    assert NoneSettings().decision_epochs(100) == []
+    assert MedianSettings(grace_period=10).decision_epochs(50) == [10, 20, 40]
+    assert AshaSettings(grace_period=10).decision_epochs(10) == []
 
 
 class TestShareOfTheData:
@@ -122,22 +128,26 @@ class TestShareOfTheData:
 
     def test_shares_grow_at_the_rungs(self, small_study):
         settings = small_study(self.SWEEP, training=self.TRAINING)
-        growth = settings.base_trial().training.growth
-        rungs = decision_epochs(settings.sweep.scheduler, 12)
+        growth = make_plan(settings).base.training.growth
+        rungs = settings.sweep.scheduler.decision_epochs(12)
         assert rungs == [2, 4, 8]
         assert [growth.at(epoch) for epoch in rungs] == [0.125, 0.25, 0.5]
         assert [growth.at(epoch + 1) for epoch in rungs] == [0.25, 0.5, 1.0]
         assert growth.at(12) == 1.0
-        assert settings.base_trial().training.growth == growth
+        assert make_plan(settings).base.training.growth == growth
 
     def test_fewer_epochs_than_the_grace_period(self, small_study):
         settings = small_study(self.SWEEP, training={"n_iter": 2})
-        assert settings.base_trial().training.growth is None
+        assert make_plan(settings).base.training.growth is None
 
     @pytest.mark.parametrize(
         ("scheduler", "training", "message"),
         [
-            ({"kind": "median"}, {}, "where asha or hyperband halve the trials, got kind median"),
+            (
+                {"kind": "median"},
+                {},
+                "median has no such setting.* fidelity belongs to kind asha and hyperband",
+            ),
             ({}, {"growth": {"share": 0.1, "epochs": 2, "factor": 2.0}}, "training.growth, which"),
         ],
     )
@@ -174,7 +184,7 @@ class TestShareOfTheData:
         summary = json.loads((result.folder / "summary.json").read_text())
         assert [each["data_share"] for each in summary["early"]] == [0.125, 0.25, 0.5]
 
-        settings = with_values(settings.base_trial(), result.best.values)
+        settings = with_values(make_plan(settings).base, result.best.values)
         reports = list(Trainer(load_data(settings.data), settings))
         alone = max(r.metrics[result.metric] for r in reports if r.metrics)
         assert alone == result.best.value

@@ -6,8 +6,10 @@ from hbpr.data import load_data
 from hbpr.errors import ConfigError
 from hbpr.settings.load import with_values
 from tune.forecast.estimate import Estimate, Measured, _largest, _short_trial, estimate, mean_epochs
+from tune.settings import make_plan
 
 MEASURED = Measured(10, train_s=0.2, eval_s=0.5, start_s=0.25, memory_bytes=300 * 2**20)
+
 ESTIMATE = Estimate(
     values={"model.n_latent": 64},
     measured=MEASURED,
@@ -48,12 +50,13 @@ def test_finalists_and_the_last_training_are_reckoned_apart() -> None:
 def test_halving_shortens_the_mean_trial(small_study) -> None:
     # The first of four goes on, and each later one with a chance of one half: 2.5 of four.
     asha = {"kind": "asha", "grace_period": 5, "reduction_factor": 2.0}
-    assert mean_epochs(small_study({"scheduler": asha}), 10) == pytest.approx(
-        5 + 5 * 0.625, rel=0.02
-    )
-    alone = small_study({"scheduler": asha, "num_trials": 1})
-    assert mean_epochs(alone, 10) == 10
-    assert mean_epochs(small_study(), 30) == 30
+
+    def mean(n_iter: int, **sweep) -> float:
+        return mean_epochs(make_plan(small_study(sweep, training={"n_iter": n_iter})))
+
+    assert mean(10, scheduler=asha) == pytest.approx(5 + 5 * 0.625, rel=0.02)
+    assert mean(10, scheduler=asha, num_trials=1) == 10
+    assert mean(30) == 30
 
 
 @pytest.mark.parametrize(
@@ -65,25 +68,26 @@ def test_the_mean_trial_is_that_of_real_searches(
     small_study, kind: str, n_trials: int, seen: float
 ) -> None:
     scheduler = {"kind": kind, "grace_period": 2, "reduction_factor": 4.0}
-    found = mean_epochs(small_study({"scheduler": scheduler, "num_trials": n_trials}), 60)
+    sweep = {"scheduler": scheduler, "num_trials": n_trials}
+    found = mean_epochs(make_plan(small_study(sweep, training={"n_iter": 60})))
     assert found == pytest.approx(seen, rel=0.3)
 
 
 def test_the_largest_model_is_tried(small_study) -> None:
-    settings = small_study()
-    values = _largest(settings.search_space(), settings.base_trial())
+    plan = make_plan(small_study())
+    values = _largest(plan.space, plan.base)
     assert values["model.n_latent"] == 8
-    assert _largest(settings.search_space(), settings.base_trial()) == values
+    assert _largest(plan.space, plan.base) == values
     negatives = {f"training.negatives.{key}": [1, 2, 4] for key in ("per_positive", "hardest_of")}
-    settings = small_study({"space": {"model.n_latent": [4, 8]} | negatives})
-    values = _largest(settings.search_space(), settings.base_trial())
+    plan = make_plan(small_study({"space": {"model.n_latent": [4, 8]} | negatives}))
+    values = _largest(plan.space, plan.base)
     assert list(values.values()) == [8, 4, 4]
 
 
 @pytest.mark.parametrize("n_iter", [2, 3, 8])
 def test_a_short_trial(small_study, n_iter: int) -> None:
     pytest.importorskip("ray")  # brings psutil
-    settings = with_values(small_study().base_trial(), {"training.n_iter": n_iter})
+    settings = with_values(make_plan(small_study()).base, {"training.n_iter": n_iter})
     found = _short_trial(settings, load_data(settings.data), 1)
     assert 1 <= found.epochs <= n_iter
     assert found.train_s > 0
@@ -94,7 +98,7 @@ def test_a_short_trial(small_study, n_iter: int) -> None:
 @pytest.mark.ray
 @pytest.mark.usefixtures("shared_ray")
 def test_nothing_is_recorded(small_study, tmp_path) -> None:
-    found = estimate(small_study({"max_concurrent": None}))
+    found = estimate(make_plan(small_study({"max_concurrent": None})))
     assert found.by_cpu == 2
     assert found.by_memory >= 1
     assert found.n_trials == 4
@@ -105,4 +109,4 @@ def test_nothing_is_recorded(small_study, tmp_path) -> None:
 
 def test_what_a_study_would_refuse_at_its_start_is_refused(small_study) -> None:
     with pytest.raises(ConfigError, match=r"start_from: .*nowhere: there is no such folder"):
-        estimate(small_study({"start_from": ["nowhere"]}))
+        estimate(make_plan(small_study({"start_from": ["nowhere"]})))

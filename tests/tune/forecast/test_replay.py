@@ -10,14 +10,15 @@ from hbpr.cli.main import cli, run
 from hbpr.errors import ConfigError
 from tune.forecast.curves import Curve, Curves, read_curves
 from tune.forecast.replay import Strategy, compare, replay
+from tune.schedulers import AshaSettings, NoneSettings
 from tune.search.searcher import OptunaSearcher
-from tune.settings import SchedulerSettings, StudySettings
+from tune.settings import StudySettings, make_plan
 from tune.space import Space
 from tune.space.dimensions import Dimension, FloatRange
 from tune.storage.folder import create
 
-NONE = SchedulerSettings(kind="none")
-ASHA = SchedulerSettings(kind="asha", grace_period=5, reduction_factor=3)
+NONE = NoneSettings()
+ASHA = AshaSettings(grace_period=5, reduction_factor=3.0)
 SPACE = Space(
     (
         Dimension("optimizer.lr", FloatRange(0.001, 1.0, log=True)),
@@ -162,7 +163,7 @@ class TestFiles:
         settings = StudySettings.model_validate({"sweep": {**raw, "num_trials": 5}})
         folder = create(settings, {}).path
         searcher = OptunaSearcher(
-            settings.search_space(), folder=folder, study_id="s", metric="val/x", num_trials=5
+            make_plan(settings).space, folder=folder, study_id="s", metric="val/x", num_trials=5
         )
         for i in range(5):
             searcher.suggest(f"ray{i}")

@@ -15,10 +15,10 @@ from tune.answer.finalists import repeat_trial
 from tune.answer.lineage import lineage, schedule_of
 from tune.commands.simulate import simulate
 from tune.forecast.curves import read_curves
-from tune.schedulers.halving import make_scheduler
-from tune.schedulers.pbt import PopulationScheduler, PopulationSearcher
+from tune.schedulers import PbtSettings, SchedulerContext
 from tune.schedulers.population import CHANGEABLE
-from tune.settings import SchedulerSettings
+from tune.schedulers.ray_pbt import PopulationScheduler, PopulationSearcher
+from tune.settings import make_plan
 from tune.storage.folder import read_settings
 from tune.storage.journal import read_journal
 from tune.study import run_study
@@ -89,7 +89,7 @@ def test_the_worst_end_and_copies_of_the_best_begin(undisturbed):
 
 
 def _space(result):
-    return read_settings(result.folder)[0].search_space()
+    return make_plan(read_settings(result.folder)[0]).space
 
 
 def test_records(undisturbed):
@@ -101,7 +101,9 @@ def test_records(undisturbed):
         runs = dict(database.execute("select name, status from runs"))
     parents = {name: value for name, key, value in rows if key == "hbpr.parent"}
     assert parents == {
-        f"trial-{t.number:03d}": str(t.parent) for t in undisturbed.trials if t.parent is not None
+        f"trial-{t.number:03d}": str(t.parent.trial)
+        for t in undisturbed.trials
+        if t.parent is not None
     }
     schedules = [value for _, key, value in rows if key == "hbpr.schedule"]
     assert len(runs) == 11
@@ -177,7 +179,8 @@ def test_a_driver_that_dies_while_it_decides(population, undisturbed, monkeypatc
 
 def test_a_copy_is_what_its_repeat_is(population, undisturbed):
     """With the search's own seed the replayed schedule is the trial, bit for bit."""
-    base, journal = population().base_trial(), read_journal(undisturbed.folder, _space(undisturbed))
+    base = make_plan(population()).base
+    journal = read_journal(undisturbed.folder, _space(undisturbed))
     data, n_compared = load_data(base.data), 0
     for trial in undisturbed.trials:
         if trial.state != "COMPLETE" or trial.parent is None:
@@ -197,7 +200,8 @@ def test_trials_of_other_lengths(population):
     result = run_study(population(sweep), progress=False)
     n_iter = {t.number: t.values["training.n_iter"] for t in result.trials}
     assert all(t.epochs == n_iter[t.number] for t in result.trials if t.state == "COMPLETE")
-    assert all(n_iter[t.parent] == n_iter[t.number] for t in result.trials if t.parent is not None)
+    copies = [trial for trial in result.trials if trial.parent is not None]
+    assert all(n_iter[copy.parent.trial] == n_iter[copy.number] for copy in copies)
 
 
 def test_failing_trials_leave_the_population(population):
@@ -236,8 +240,8 @@ class TestRefusals:
         assert str(found.exception).startswith("--scheduler pbt: its trials change settings")
 
     def test_a_scheduler_alone(self):
-        with pytest.raises(ValueError, match=r"tune\.pbt"):
-            make_scheduler(SchedulerSettings(kind="pbt"), metric="v", max_epochs=20, num_trials=8)
+        with pytest.raises(ValueError, match=r"needs searcher, space and copy_checkpoint"):
+            PbtSettings().make(SchedulerContext(metric="v", max_epochs=20, n_trials=8))
 
 
 def undisturbed_sweep(result):

@@ -2,6 +2,7 @@
 
 import itertools
 import random
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -10,13 +11,12 @@ from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
 from hbpr.settings.models import TrialSettings
-from tune.schedulers.pbt import PopulationScheduler, PopulationSearcher
+from tune.schedulers import PbtSettings, SchedulerContext
 from tune.search.searcher import OptunaSearcher
-from tune.settings import SchedulerSettings
 from tune.space import Space
 from tune.space.check import check_space
 from tune.storage.journal import read_journal
-from tune.trial.trainable import checkpoint_at, trial_folder
+from tune.trial.trainable import checkpoint_at, copy_checkpoint, trial_folder
 
 METRIC = "val/ndcg_at_10"
 SPACE = check_space(
@@ -44,18 +44,18 @@ class Driver:
         inner = OptunaSearcher(
             SPACE, folder=folder, study_id="s", metric=METRIC, algorithm="random", num_trials=SIZE
         )
-        self.searcher = PopulationSearcher(inner, METRIC)
-        self.scheduler = PopulationScheduler(
-            SchedulerSettings(kind="pbt", interval=INTERVAL, quantile=0.25),
-            self.searcher,
+        context = SchedulerContext(
             metric=METRIC,
-            space=SPACE,
-            seed=0,
-            size=SIZE,
-            slots=slots,
-            checkpoints=folder / "checkpoints",
+            max_epochs=N_ITER,
+            n_trials=SIZE,
             before=before,
+            searcher=inner,
+            space=SPACE,
+            slots=slots,
+            copy_checkpoint=partial(copy_checkpoint, folder / "checkpoints"),
         )
+        rule = PbtSettings(interval=INTERVAL, quantile=0.25)
+        self.searcher, self.scheduler = rule.make(context)
         self.slots = slots
         self.trials, self.state, self.ids = [], {}, itertools.count(len(before))
         self.order = random.Random(seed)

@@ -6,7 +6,7 @@ from hbpr.errors import SpaceError
 from hbpr.settings.models import TrialSettings
 from hbpr.tracking.records import Parent, TrialRecord
 from tune.schedulers.population import CHANGEABLE, decide, explore
-from tune.settings import StudySettings
+from tune.settings import StudySettings, make_plan
 from tune.space import Space
 from tune.space.check import check_space
 
@@ -148,10 +148,10 @@ def study(sweep=None, **training):
 
 
 def test_numbers_of_trials():
-    assert study().n_trials() == 8
-    assert study().most_copies() == 3 * 2
-    assert study(n_iter=41).most_copies() == 4 * 2
-    assert study({"scheduler": {"kind": "asha"}}).most_copies() == 0
+    assert make_plan(study()).n_trials == 8
+    assert make_plan(study()).most_copies == 3 * 2
+    assert make_plan(study(n_iter=41)).most_copies == 4 * 2
+    assert make_plan(study({"scheduler": {"kind": "asha"}})).most_copies == 0
 
 
 WHEN = {"low": 0.0, "high": 0.1, "when": {"optimizer.reg_bias": 0.1}}
@@ -176,4 +176,4 @@ WHEN = {"low": 0.0, "high": 0.1, "when": {"optimizer.reg_bias": 0.1}}
 )  # fmt: skip
 def test_settings_that_no_population_can_have(sweep, training, message):
     with pytest.raises(SpaceError, match=message):
-        study(sweep, **training).search_space()
+        make_plan(study(sweep, **training))

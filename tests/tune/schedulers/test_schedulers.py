@@ -10,15 +10,25 @@ from ray.tune.schedulers import TrialScheduler
 
 from hbpr.settings.models import TrialSettings
 from hbpr.tracking.records import TrialRecord
-from tune.schedulers.halving import bracket_of, make_scheduler
+from tune.schedulers import SCHEDULERS, HyperbandSettings, SchedulerContext
+from tune.schedulers.ray_halving import bracket_of
 from tune.search.searcher import OptunaSearcher
-from tune.settings import SchedulerSettings
 from tune.space import Space
 from tune.space.check import check_space
 from tune.storage.journal import read_journal
 
 METRIC = "val/ndcg_at_10"
 PERIOD = 5
+
+
+def made(kind, *, max_epochs, n_trials, given=False, before=(), **fields):
+    """The scheduler of a kind, in whose file a grace period may stand or not."""
+    class_ = SCHEDULERS.class_of({"kind": kind})
+    own = {name: value for name, value in fields.items() if name in class_.model_fields}
+    context = SchedulerContext(
+        metric=METRIC, max_epochs=max_epochs, n_trials=n_trials, given=given, before=before
+    )
+    return class_(**own).make(context)[1]
 
 
 @dataclass(frozen=True)
@@ -38,14 +48,13 @@ class Clock:
     """Runs trials side by side, one evaluation period at a time, without Ray."""
 
     def __init__(self, kind, *, max_epochs=45, num_trials=3, given=False, before=(), **options):
-        settings = SchedulerSettings(kind=kind, **{"grace_period": 5, **options})
-        self.scheduler = make_scheduler(
-            settings,
-            metric=METRIC,
+        self.scheduler = made(
+            kind,
             max_epochs=max_epochs,
-            num_trials=num_trials,
+            n_trials=num_trials,
             given=given,
             before=before,
+            **{"grace_period": 5, **options},
         )
         self.max_epochs, self.first = max_epochs, len(before)
         self.lived = {}
@@ -136,8 +145,9 @@ class TestFakeClock:
 
     @pytest.mark.parametrize(("max_epochs", "factor"), [(243, 3.0), (1000, 10.0)])
     def test_a_last_bracket_without_a_rung_stops_nothing(self, max_epochs, factor):
-        rule = SchedulerSettings(kind="hyperband", grace_period=1, reduction_factor=factor)
-        scheduler = make_scheduler(rule, metric=METRIC, max_epochs=max_epochs, num_trials=400)
+        rule = HyperbandSettings(grace_period=1, reduction_factor=factor)
+        context = SchedulerContext(metric=METRIC, max_epochs=max_epochs, n_trials=400)
+        _, scheduler = rule.make(context)
         last = len(scheduler.rule._brackets) - 1
         number = next(n for n in range(400) if bracket_of(n, last + 1, factor) == last)
         trial = FakeTrial(number)
@@ -164,7 +174,7 @@ class Driver:
 
     def __init__(self, kind, curves):
         self.curves = curves
-        self.settings = SchedulerSettings(kind=kind, grace_period=5, reduction_factor=3)
+        self.kind = kind
         self.trials = {
             number: TrialRecord(number, {}, "RUNNING", None, {}, None)
             for number in range(len(curves))
@@ -173,13 +183,14 @@ class Driver:
 
     def start(self, checkpoints):
         """Begin a sitting, in which every unfinished trial goes on from its checkpoint."""
-        self.scheduler = make_scheduler(
-            self.settings,
-            metric=METRIC,
+        self.scheduler = made(
+            self.kind,
             max_epochs=self.EPOCHS,
-            num_trials=len(self.trials),
+            n_trials=len(self.trials),
             given=True,
             before=list(self.trials.values()),
+            grace_period=5,
+            reduction_factor=3.0,
         )
         self.at = dict.fromkeys(self.trials, 0) | checkpoints
 
@@ -301,14 +312,19 @@ def test_in_ray(tmp_path, kind):
     searcher = OptunaSearcher(
         space, folder=tmp_path / "study", study_id="s", metric=METRIC, algorithm="grid"
     )
-    settings = SchedulerSettings(kind=kind, grace_period=5, reduction_factor=3)
+    scheduler = made(
+        kind,
+        max_epochs=30,
+        n_trials=len(heights),
+        given=True,
+        grace_period=5,
+        reduction_factor=3.0,
+    )
     ray_tune.run(
         Curve,
         num_samples=len(heights),
         search_alg=searcher,
-        scheduler=make_scheduler(
-            settings, metric=METRIC, max_epochs=30, num_trials=len(heights), given=True
-        ),
+        scheduler=scheduler,
         max_concurrent_trials=2,
         resources_per_trial={"cpu": 1},
         reuse_actors=True,

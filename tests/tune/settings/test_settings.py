@@ -3,7 +3,7 @@ from pydantic import ValidationError
 
 from hbpr.errors import ConfigError, SpaceError
 from hbpr.settings.models import TrialSettings
-from tune.settings import StudySettings, SweepSettings, load_study
+from tune.settings import StudySettings, SweepSettings, load_study, make_plan
 
 LR = {"low": 1e-3, "high": 0.3, "log": True}
 
@@ -36,14 +36,15 @@ sweep:
   resources: {cpu: 1, gpu: 0}
 """,
     )
-    settings = load_study(path, ["training.n_iter=7"])
-    assert settings.n_trials() == 12
-    assert settings.max_epochs() == 7
+    plan = load_study(path, ["training.n_iter=7"])
+    settings = plan.settings
+    assert plan.n_trials == 12
+    assert plan.max_epochs == 7
     assert settings.sweep.search.seed == 3
-    assert [d.key for d in settings.search_space().dimensions] == ["model.n_latent", "optimizer.lr"]
+    assert [d.key for d in plan.space.dimensions] == ["model.n_latent", "optimizer.lr"]
     assert settings.mlflow.tracking_uri.startswith("sqlite:////")
-    assert type(settings.base_trial()) is TrialSettings
-    assert settings.base_trial().model.n_latent == 16
+    assert type(plan.base) is TrialSettings
+    assert plan.base.model.n_latent == 16
 
 
 def test_short_form_is_a_grid_that_runs_to_its_end():
@@ -52,7 +53,7 @@ def test_short_form_is_a_grid_that_runs_to_its_end():
     )
     assert settings.sweep.search.algorithm == "grid"
     assert settings.sweep.scheduler.kind == "none"
-    assert settings.n_trials() == 4
+    assert make_plan(settings).n_trials == 4
 
 
 def test_the_default_scheduler_of_a_long_grid_is_none_too():
@@ -78,7 +79,7 @@ def test_the_default_scheduler_of_a_long_grid_is_none_too():
 def test_trials_watch_the_metric_of_the_study(sweep, monitor, expected):
     training = {"monitor": monitor} if monitor else {}
     settings = StudySettings.model_validate({"training": training, "sweep": sweep})
-    assert settings.sweep.metric == settings.base_trial().training.monitor == expected
+    assert settings.sweep.metric == make_plan(settings).base.training.monitor == expected
 
 
 def test_the_metric_replaces_a_default_monitor_that_top_k_would_refuse():
@@ -88,7 +89,7 @@ def test_the_metric_replaces_a_default_monitor_that_top_k_would_refuse():
             "sweep": {"metric": "val/ndcg_at_5", "space": {"optimizer.lr": LR}},
         }
     )
-    assert settings.base_trial().training.monitor == "val/ndcg_at_5"
+    assert make_plan(settings).base.training.monitor == "val/ndcg_at_5"
 
 
 def test_settings_survive_a_round_trip():
@@ -124,7 +125,7 @@ def test_a_study_needs_a_sweep(tmp_path):
 
 def test_a_sweep_may_come_from_an_override(tmp_path):
     path = study(tmp_path, "model: {n_latent: 16}\n")
-    settings = load_study(path, ["sweep.space.optimizer.lr=[0.1, 0.2]"])
+    settings = load_study(path, ["sweep.space.optimizer.lr=[0.1, 0.2]"]).settings
     assert settings.sweep.space == {"optimizer.lr": [0.1, 0.2]}
 
 

@@ -28,10 +28,9 @@ def refusal(raw, base):
 
 @pytest.mark.parametrize("path", CONFIGS, ids=[path.stem for path in CONFIGS])
 def test_every_trial_of_the_shipped_studies_is_valid(path):
-    settings = load_study(path)
-    space, base = settings.search_space(), settings.base_trial()
-    for values in space.allowed_points(random.Random(0), 64):
-        assert with_values(base, values)
+    plan = load_study(path)
+    for values in plan.space.allowed_points(random.Random(0), 64):
+        assert with_values(plan.base, values)
 
 
 @pytest.mark.parametrize("base", [UNIFORM, MIXED])

@@ -15,9 +15,10 @@ from tune.answer.importance import importance
 from tune.forecast.curves import Curve, Curves
 from tune.forecast.replay import Strategy, replay
 from tune.report.page import as_cell
+from tune.schedulers import NoneSettings
 from tune.search.draw import draw_allowed
 from tune.search.samplers import Samplers
-from tune.settings import SchedulerSettings, StudySettings
+from tune.settings import StudySettings, make_plan
 from tune.settings.goals import Goals, Objective
 from tune.space import Space
 from tune.space.check import check_space, data_settings, largest
@@ -204,7 +205,7 @@ class TestSearching:
         shares = importance(told, space, Goals((Objective("val/auc", "max"),)))["val/auc"]
         assert 0.0 < shares[KEY] < 1.0
         curves = [Curve(each.values, ((1, each.value, 1.0),)) for each in told]
-        none = SchedulerSettings(kind="none")
+        none = NoneSettings()
         found = replay(Curves(space, tuple(curves), none), Strategy("tpe", none), seed=0)
         assert found.n_finished == 40
 
@@ -225,18 +226,19 @@ class TestStarting:
             settings_point(space, with_values(BASE, {f"{KEY}.kind": "adaptive"}), "x")
 
     def test_trials_of_earlier_studies(self):
-        now, space = study(), study().search_space()
-        assert _point(now, trial(0, {KEY: MIXED}), now, space) == ({KEY: MIXED}, None)
+        now = make_plan(study())
+        assert _point(now, trial(0, {KEY: MIXED}), now) == ({KEY: MIXED}, None)
         observed = {"choices": [0.3], "when": {f"{KEY}.kind": "mixed"}}
-        then = study(space={f"{KEY}.kind": ["mixed", "adaptive"], f"{KEY}.observed": observed})
+        space = {f"{KEY}.kind": ["mixed", "adaptive"], f"{KEY}.observed": observed}
+        then = make_plan(study(space=space))
         had = {f"{KEY}.kind": "mixed", f"{KEY}.observed": 0.3}
-        assert _point(then, trial(0, had), now, space) == ({KEY: MIXED}, None)
+        assert _point(then, trial(0, had), now) == ({KEY: MIXED}, None)
         had = {f"{KEY}.kind": "adaptive"}
-        assert "outside of its dimension" in _point(then, trial(0, had), now, space)[1]
+        assert "outside of its dimension" in _point(then, trial(0, had), now)[1]
         # the other way round: one setting is searched now, the rest of the section must be as now
-        assert _point(now, trial(0, {KEY: MIXED}), then, then.search_space())[1] is None
-        other = study(space={f"{KEY}.kind": ["mixed", "uniform"]})
-        reason = _point(now, trial(0, {KEY: MIXED}), other, other.search_space())[1]
+        assert _point(now, trial(0, {KEY: MIXED}), then)[1] is None
+        other = make_plan(study(space={f"{KEY}.kind": ["mixed", "uniform"]}))
+        reason = _point(now, trial(0, {KEY: MIXED}), other)[1]
         assert reason == f"{KEY}.observed is not searched now and had another value"
 
 

@@ -7,6 +7,8 @@ import pytest
 from hbpr.errors import ConfigError, StudyError
 from hbpr.settings.models import MfSettings, MixedNegatives, NeuMFSettings
 from hbpr.settings.stored import FORMAT, FORMAT_KEY
+from tune.schedulers import AshaSettings
+from tune.settings import make_plan
 from tune.storage import folder as folders
 from tune.storage.folder import check_is_study, read_settings, reopen, with_overrides
 
@@ -107,7 +109,7 @@ class TestStoredBefore:
         settings, fingerprints = read_settings(path)
         assert settings.model == MfSettings(n_latent=4)
         assert settings.training.negatives == MixedNegatives(observed=0.3)
-        assert len(settings.search_space().dimensions) == 3
+        assert len(make_plan(settings).space.dimensions) == 3
         check_is_study(path)
         before = (path / "settings.json").read_text()
         assert reopen(path, settings, fingerprints).path == path
@@ -137,3 +139,21 @@ class TestStoredBefore:
             with pytest.raises(StudyError, match=f"settings are of format {FORMAT + 1}") as error:
                 read()
             assert error.value.exit_code == 2
+
+    @pytest.mark.parametrize("name", ["finished", "unfinished"])
+    def test_the_scheduler_keeps_the_fields_of_its_kind(self, tmp_path: Path, name: str) -> None:
+        path = tmp_path / "study"
+        shutil.copytree(BEFORE / name, path)
+        stored = path / "settings.json"
+        stored.write_text(stored.read_text().replace("@FOLDER@", str(tmp_path)))
+        before = stored.read_text()
+        assert "quantile" in before
+        settings, fingerprints = read_settings(path)
+        assert settings.sweep.scheduler == AshaSettings(grace_period=2, reduction_factor=3.0)
+        assert make_plan(settings).n_trials == settings.sweep.num_trials
+        if name == "unfinished":  # what its kind does not have is no change
+            assert reopen(path, settings, fingerprints).path == path
+            assert stored.read_text() == before
+        other = with_overrides(settings, ["sweep.scheduler.kind=median"])
+        with pytest.raises(StudyError, match=r'scheduler\.kind: was "asha", is now "median"'):
+            reopen(path, other, fingerprints)

@@ -79,7 +79,7 @@ def _has_ended_a_trial(above: Path) -> bool:
 
 def _states(above: Path) -> Counter[str]:
     """How many trials are in each state, by the journal."""
-    space = load_study(above / "config.yaml").search_space()
+    space = load_study(above / "config.yaml").space
     folders = [path.parent for path in above.glob("studies/stopped/*/journal.log")]
     return Counter(trial.state for each in folders for trial in read_journal(each, space))
 

@@ -16,6 +16,7 @@ from click.testing import CliRunner
 
 from hbpr.tracking.records import TrialRecord
 from tune.commands import study as study_commands
+from tune.settings import make_plan
 from tune.storage.folder import read_settings
 from tune.storage.journal import read_journal
 
@@ -55,7 +56,7 @@ def n_events(above: Path) -> int:
 
 
 def journal(folder: Path) -> list[TrialRecord]:
-    return read_journal(folder, read_settings(folder)[0].search_space())
+    return read_journal(folder, make_plan(read_settings(folder)[0]).space)
 
 
 def told(trials: list[TrialRecord]) -> list[Any]:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from cluster.serving.command import load
+from tune.settings import make_plan
 from tune.storage.folder import read_settings
 from tune.storage.journal import read_journal
 
@@ -39,7 +40,7 @@ def copied(name: str, above: Path) -> Path:
 
 
 def trials_of(folder: Path) -> list[dict[str, Any]]:
-    trials = read_journal(folder, read_settings(folder)[0].search_space())
+    trials = read_journal(folder, make_plan(read_settings(folder)[0]).space)
     return [
         {
             "number": trial.number,

@@ -174,7 +174,8 @@ class TestStudy:
 
         monkeypatch.setattr(ForgetEnded, "on_step_end", look)
         size = 4 if kind == "pbt" else 10  # a population waits for all its trials
-        sweep = {"scheduler": {"kind": kind, "interval": 2}, "num_trials": size}
+        interval = {"interval": 2} if kind == "pbt" else {}
+        sweep = {"scheduler": {"kind": kind} | interval, "num_trials": size}
         sweep["space"] = {"optimizer.lr": {"low": 0.01, "high": 0.5, "log": True}}
         result = run_study(small_study(sweep), progress=False)
         assert held[-1] == 1

@@ -7,7 +7,7 @@ import pytest
 from hbpr.errors import ConfigError, SpaceError
 from hbpr.settings.models import TrialSettings
 from tune.search.searcher import OptunaSearcher
-from tune.settings import StudySettings
+from tune.settings import StudySettings, make_plan
 from tune.space import Space
 from tune.space.check import check_space
 from tune.space.points import check_point
@@ -99,7 +99,7 @@ class TestAlgorithms:
     def test_cmaes_needs_two_ranges(self):
         raw = {"search": {"algorithm": "cmaes"}, "space": {"optimizer.lr": RAW["optimizer.lr"]}}
         with pytest.raises(SpaceError, match=r"cmaes needs two or more ranges"):
-            StudySettings.model_validate({"sweep": raw}).search_space()
+            make_plan(StudySettings.model_validate({"sweep": raw}))
 
 
 class TestStartWith:
@@ -131,7 +131,7 @@ class TestStartWith:
         constraints = ["optimizer.lr < 0.4"]
         raw = {"space": RAW, "start_with": [point], "constraints": constraints}
         with pytest.raises(SpaceError) as caught:
-            StudySettings.model_validate({"sweep": raw}).search_space()
+            make_plan(StudySettings.model_validate({"sweep": raw}))
         assert str(caught.value).startswith("start_with: entry 1: ")
         assert words in str(caught.value)
 
@@ -143,9 +143,9 @@ class TestStartWith:
     @pytest.mark.parametrize("entry", ["default", {}, {"file": 3}, {"best": {"k": 1}}])
     def test_wrong_entries_are_refused(self, entry):
         with pytest.raises(ValueError, match="start_with"):
-            StudySettings.model_validate(
-                {"sweep": {"space": RAW, "start_with": [entry]}}
-            ).search_space()
+            make_plan(
+                StudySettings.model_validate({"sweep": {"space": RAW, "start_with": [entry]}})
+            )
 
     def test_a_grid_takes_none(self):
         raw = {"search": {"algorithm": "grid"}, "space": {"model.n_latent": [8]}}
@@ -162,7 +162,7 @@ def earlier(tmp_path):
         settings = StudySettings.model_validate({"sweep": sweep, **sections})
         folder = create(settings, {})
         searcher = OptunaSearcher(
-            settings.search_space(),
+            make_plan(settings).space,
             folder=folder.path,
             study_id="s",
             metric=METRIC,
@@ -170,7 +170,7 @@ def earlier(tmp_path):
             algorithm="random",
         )
         run(searcher, count)
-        return folder.path, read_journal(folder.path, settings.search_space())
+        return folder.path, read_journal(folder.path, make_plan(settings).space)
 
     return build
 
@@ -178,7 +178,7 @@ def earlier(tmp_path):
 def study(**sweep):
     sections = {"model": {"n_latent": 8}, "sweep": {"space": RAW, **sweep}}
     settings = StudySettings.model_validate(sections)
-    return settings, settings.search_space()
+    return make_plan(settings)
 
 
 class TestEarlierStudies:
@@ -186,38 +186,38 @@ class TestEarlierStudies:
         folder, trials = earlier("old")
         best = sorted((t for t in trials if t.state == "COMPLETE"), key=lambda t: -t.value)[:2]
         entries = ["defaults", {"best": {"study": str(folder), "k": 2}}, {"optimizer.lr": 0.5}]
-        points = read_beginning(*study(start_with=entries)).points
+        points = read_beginning(study(start_with=entries)).points
         defaults = {"optimizer.lr": 0.05, "optimizer.reg_user": 0.01, "model.n_latent": 8}
         assert points == (defaults, *(trial.values for trial in best), {"optimizer.lr": 0.5})
 
     def test_a_file(self, tmp_path):
         path = tmp_path / "x.yaml"
         path.write_text("optimizer: {lr: 0.2}\nmodel: {n_latent: 12}\n")
-        points = read_beginning(*study(start_with=[{"file": str(path)}])).points
+        points = read_beginning(study(start_with=[{"file": str(path)}])).points
         assert points == ({"optimizer.lr": 0.2, "optimizer.reg_user": 0.01},)
 
     def test_more_points_than_trials_are_refused(self):
         with pytest.raises(SpaceError, match="2 points for 1 trials"):
             read_beginning(
-                *study(start_with=[{"optimizer.lr": lr} for lr in (0.1, 0.2)], num_trials=1)
+                study(start_with=[{"optimizer.lr": lr} for lr in (0.1, 0.2)], num_trials=1)
             )
 
     def test_finished_trials_are_known_and_do_not_count(self, earlier, tmp_path):
         folder, trials = earlier("old", count=30)
-        settings, space = study(start_from=[str(folder)])
-        beginning = read_beginning(settings, space)
+        plan = study(start_from=[str(folder)])
+        beginning = read_beginning(plan)
         complete = [trial for trial in trials if trial.state == "COMPLETE"]
         assert [t.value for t in beginning.earlier] == sorted(t.value for t in complete)
         known = make(tmp_path / "new", beginning=beginning, num_trials=6)
         blind = make(tmp_path / "blind", num_trials=6)
         assert sum(map(loss, run(known, 6))) < sum(map(loss, run(blind, 6)))
-        own = read_journal(tmp_path / "new", space)
+        own = read_journal(tmp_path / "new", plan.space)
         assert [trial.number for trial in own] == list(range(6))
         assert own[0].seconds == 0.5
 
     def test_a_driver_killed_while_it_learns_learns_the_rest(self, earlier, tmp_path):
         folder, _ = earlier("old")
-        beginning = read_beginning(*study(start_from=[str(folder)]))
+        beginning = read_beginning(study(start_from=[str(folder)]))
         whole = run(make(tmp_path / "a", beginning=beginning), 3)
         make(tmp_path / "b", beginning=beginning)._open()
         path = tmp_path / "b" / "journal.log"
@@ -231,7 +231,7 @@ class TestEarlierStudies:
             "optimizer.lr": RAW["optimizer.lr"],
             "optimizer.reg_user": RAW["optimizer.reg_user"],
         }
-        beginning = read_beginning(*study(space=small, start_from=[str(folder)]))
+        beginning = read_beginning(study(space=small, start_from=[str(folder)]))
         eights = [t for t in trials if t.state == "COMPLETE" and t.values["model.n_latent"] == 8]
         assert len(beginning.earlier) == len(eights)
         assert all(isinstance(t, EarlierTrial) for t in beginning.earlier)
@@ -239,8 +239,8 @@ class TestEarlierStudies:
     def test_what_cannot_be_learnt_from_is_refused(self, earlier, tmp_path):
         folder, _ = earlier("old", data={"name": "ml-1m"})
         with pytest.raises(SpaceError, match="is a point of this space on these data"):
-            read_beginning(*study(start_from=[str(folder)]))
+            read_beginning(study(start_from=[str(folder)]))
         with pytest.raises(ConfigError, match=f"compares {METRIC}, this study val/mrr"):
-            read_beginning(*study(start_from=[str(folder)], metric="val/mrr"))
+            read_beginning(study(start_from=[str(folder)], metric="val/mrr"))
         with pytest.raises(ConfigError, match="is not the folder of a study"):
-            read_beginning(*study(start_from=[str(tmp_path)]))
+            read_beginning(study(start_from=[str(tmp_path)]))

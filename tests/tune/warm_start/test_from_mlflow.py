@@ -12,7 +12,7 @@ import pytest
 from hbpr.errors import ConfigError, SpaceError, TrackingError
 from hbpr.tracking.records import TrialRecord
 from tune.search.searcher import OptunaSearcher
-from tune.settings import StudySettings
+from tune.settings import StudySettings, make_plan
 from tune.storage.folder import create
 from tune.storage.journal import read_journal
 from tune.tracking.recorder import MlflowRecorder
@@ -35,7 +35,7 @@ def recorded(tmp_path: Path, tracking_uri: str) -> Callable[..., tuple[str, list
 
     def build(count: int = 9, seed: int = 0, **sections: Any) -> tuple[str, list[TrialRecord]]:
         settings = study(tracking_uri, tmp_path, seed=seed, **sections)
-        space = settings.search_space()
+        space = make_plan(settings).space
         folder = create(settings, {})
         searcher = OptunaSearcher(
             space,
@@ -82,7 +82,7 @@ def test_records_are_read_as_the_journal_would_be(recorded, tracking_uri: str) -
     told = [(t.number, t.values, t.state, t.value) for t in found.trials]
     assert told == [(t.number, t.values, t.state, t.value) for t in trials]
     assert {t.state for t in found.trials} == {"COMPLETE", "PRUNED"}
-    assert found.settings.sweep.space.keys() == SPACE.keys()
+    assert found.plan.settings.sweep.space.keys() == SPACE.keys()
 
 
 def test_the_best_of_an_experiment_and_all_finished_ones(
@@ -94,16 +94,16 @@ def test_the_best_of_an_experiment_and_all_finished_ones(
     settings = study(
         tracking_uri, tmp_path, sweep={"start_with": [best], "start_from": ["mlflow:films"]}
     )
-    beginning = read_beginning(settings, settings.search_space())
+    beginning = read_beginning(make_plan(settings))
     wanted = sorted(complete, key=lambda trial: -trial.value)[:3]
     assert list(beginning.points) == [trial.values for trial in wanted]
     assert [t.value for t in beginning.earlier] == sorted(t.value for t in complete)
     assert {t.study for t in beginning.earlier} == {f"mlflow:films/{name}" for name, _ in both}
     one = study(tracking_uri, tmp_path, sweep={"start_from": [f"mlflow:films/{both[0][0]}"]})
-    earlier = read_beginning(one, one.search_space()).earlier
+    earlier = read_beginning(make_plan(one)).earlier
     assert len(earlier) == sum(t.state == "COMPLETE" for t in both[0][1])
     searcher = OptunaSearcher(
-        settings.search_space(),
+        make_plan(settings).space,
         folder=tmp_path / "new",
         study_id="new",
         metric=METRIC,
@@ -122,7 +122,7 @@ def test_trials_that_do_not_fit_are_counted_with_the_reason(
     sweep = {"space": narrow, "start_from": ["mlflow:films"]}
     settings = study(tracking_uri, tmp_path, sweep=sweep)
     with caplog.at_level(logging.INFO):
-        earlier = read_beginning(settings, settings.search_space()).earlier
+        earlier = read_beginning(make_plan(settings)).earlier
     inside = [t for t in complete if 0.01 <= t.values["optimizer.lr"] <= 0.3]
     assert 0 < len(earlier) == len(inside) < len(complete)
     n_out = len(complete) - len(inside)
@@ -132,12 +132,12 @@ def test_trials_that_do_not_fit_are_counted_with_the_reason(
     fixed = {key: value for key, value in SPACE.items() if key != "training.loss_function"}
     settings = study(tracking_uri, tmp_path, sweep={"space": fixed, "start_from": ["mlflow:films"]})
     caplog.clear()
-    assert read_beginning(settings, settings.search_space()).earlier
+    assert read_beginning(make_plan(settings)).earlier
     assert "training.loss_function is not searched now and had another value" in caplog.text
 
     other = study(tracking_uri, tmp_path, data={"name": "ml-1m"}, sweep=sweep)
     with pytest.raises(SpaceError, match=r"other data.*Start with its best settings instead"):
-        read_beginning(other, other.search_space())
+        read_beginning(make_plan(other))
 
 
 def test_studies_of_another_metric_are_left_out(
@@ -146,11 +146,11 @@ def test_studies_of_another_metric_are_left_out(
     recorded(seed=1, count=3)
     other, _ = recorded(seed=2, count=3, sweep={"metric": "val/mrr"})
     settings = study(tracking_uri, tmp_path, sweep={"start_from": ["mlflow:films"]})
-    assert len(read_beginning(settings, settings.search_space()).earlier) == 2
+    assert len(read_beginning(make_plan(settings)).earlier) == 2
     assert f"mlflow:films/{other} is left out: it compares val/mrr" in caplog.text
     settings = study(tracking_uri, tmp_path, sweep={"start_from": [f"mlflow:films/{other}"]})
     with pytest.raises(ConfigError, match=r"compares val/mrr, this study val/ndcg_at_10"):
-        read_beginning(settings, settings.search_space())
+        read_beginning(make_plan(settings))
 
 
 @pytest.mark.parametrize(
@@ -188,13 +188,13 @@ def test_records_made_before_the_format_had_a_number(
     (run,) = client.search_runs(
         [client.get_experiment_by_name("films").experiment_id], "tags.`hbpr.kind` = 'study'"
     )
-    before = now.settings.model_dump(mode="json")
+    before = now.plan.settings.model_dump(mode="json")
     before["training"]["negatives"] |= {"observed": 0.5, "alpha": 0.75}
     client.set_tag(run.info.run_id, "hbpr.settings", json.dumps(before))
     if tag is None:
         client.delete_tag(run.info.run_id, "hbpr.settings_format")
         (found,) = read_recorded(reference, tracking_uri, "start_from")
-        assert found.settings == now.settings
+        assert found.plan == now.plan
     else:
         client.set_tag(run.info.run_id, "hbpr.settings_format", "99")
         with pytest.raises(ConfigError, match="settings are of format 99"):

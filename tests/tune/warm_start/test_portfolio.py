@@ -6,7 +6,7 @@ import pytest
 
 from hbpr.settings.load import with_values
 from hbpr.settings.models import TrialSettings
-from tune.settings import StudySettings, load_study
+from tune.settings import StudySettings, load_study, make_plan
 from tune.space import Space
 from tune.space.check import check_space
 from tune.warm_start.earlier import read_beginning
@@ -117,17 +117,17 @@ def test_constraints_leave_points_out():
 def test_no_more_points_than_trials():
     sweep = {"space": RAW, "num_trials": 2, "start_with": [{"optimizer.lr": 0.3}, "portfolio"]}
     settings = StudySettings.model_validate({"data": {"source": "synthetic"}, "sweep": sweep})
-    first, second = read_beginning(settings, settings.search_space()).points
+    first, second = read_beginning(make_plan(settings)).points
     assert first == {"optimizer.lr": 0.3}
     assert second == points()[0]
 
 
 @pytest.mark.parametrize("name", ["ml-100k", "ml-1m"])
 def test_shipped_studies_start_with_what_was_found_elsewhere(name):
-    settings = load_study(CONFIGS / f"{name}.yaml")
-    found = read_beginning(settings, settings.search_space()).points
+    plan = load_study(CONFIGS / f"{name}.yaml")
+    found = read_beginning(plan).points
     others = [each for each in POINTS if each.data != name]
     assert [point["optimizer.lr"] for point in found] == [
         each.values["optimizer.lr"] for each in others
     ]
-    assert all(point["data.item_feature"] == settings.data.item_feature for point in found)
+    assert all(point["data.item_feature"] == plan.base.data.item_feature for point in found)
