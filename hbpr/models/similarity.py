@@ -14,7 +14,7 @@ from hbpr.errors import DataError
 Similarity = Literal["dot", "cosine"]
 
 #: Temperature of cosine scores where none is named, see decision 0026.
-COSINE_TEMPERATURE: Final = 0.15
+COSINE_TEMPERATURE: Final = 0.2
 
 
 def unit_rows(vectors: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """Choosing the engine: the fastest that covers the settings, and the reason in words."""
 
-import logging
+from typing import Final
 
 from hbpr.data.interactions import Interactions
 from hbpr.errors import EngineError
@@ -21,7 +21,8 @@ from hbpr.training.engine import Engine
 from hbpr.training.fused import FusedEngine, why_not_fused
 from hbpr.training.listwise import ListwiseEngine, memory_mib, why_not_listwise
 
-_log = logging.getLogger(__name__)
+#: How often observed negatives count where they stay candidates, see decision 0026.
+_OBSERVED_WEIGHT: Final = 3.0
 
 
 def make_engine(
@@ -77,21 +78,22 @@ def negatives_for(model: Recommender, data: Interactions, settings: TrialSetting
     """Return the negatives that training uses: those of the settings, or what ``auto`` stands for.
 
     For `softmax_loss` of matrix factorization that is every item, or where a block of that takes
-    more memory than by default allowed, a sample that the block shares; observed negatives count as
-    any other item. For what trains triple by triple it is a mix of observed and uniform negatives
-    where there are observed ones, else uniform.
+    more memory than by default allowed, a sample that the block shares. Observed negatives count
+    three times, or, where they are no candidates, as any other item. For what trains triple by
+    triple it is a mix of observed and uniform ones where there are observed ones, else uniform.
     """
     training = settings.training
     auto = training.negatives
     if not isinstance(auto, AutoNegatives):
         return auto
-    every = AllNegatives()
+    weight = 1.0 if data.unseen else _OBSERVED_WEIGHT
+    every = AllNegatives(observed_weight=weight)
     wanted = training.model_copy(update={"negatives": every})
     gap = why_not_listwise(model, settings.model_copy(update={"training": wanted}))
     listwise = training.loss_function == "softmax_loss" or training.engine == "listwise"
     if gap is None and listwise and training.engine in ("auto", "listwise"):
         if memory_mib(data, settings.model.n_latent) > every.block_mib:
-            return SharedNegatives()
+            return SharedNegatives(observed_weight=weight)
         return every
     drawn = auto.model_dump(exclude={"kind"})
     return (MixedNegatives if data.train_negatives.n_pairs else UniformNegatives)(**drawn)
@@ -103,7 +105,7 @@ def unused_negatives(negatives: AnyNegatives, data: Interactions) -> str | None:
     if n_observed == 0:
         return None
     if isinstance(negatives, BlockNegatives):
-        if negatives.observed_weight != 1.0:
+        if negatives.observed_weight != 1.0 or data.unseen:
             return None
         return (
             f"{data.name}: {n_observed:,} observed negatives count as any other item; "
