@@ -13,13 +13,13 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from dashboards.records import Records
+from hbpr.names import METRICS
 
 BEST: Final = "#D55E00"
 STOPPED: Final = "#9AA0A6"
 FAILED: Final = "#000000"
 STUDIES: Final = ("#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _LOG_FROM: Final = 20.0
-_SHORT: Final = {"ndcg": "NDCG", "hr": "HR", "map": "MAP", "auc": "AUC", "mrr": "MRR"}
 _PARTS: Final = {"val": "validation", "test": "test", "train": "training", "time": "time"}
 
 
@@ -34,7 +34,8 @@ def metric_label(name: str) -> str:
     metric, at, k = rest.partition("_at_")
     if name.startswith("time/"):
         return f"{metric.removesuffix('_s')} seconds an epoch"
-    label = _SHORT.get(metric, metric)
+    known = METRICS.get(metric)
+    label = known.label if known else metric
     return f"{_PARTS.get(part, part)} {label}{f'@{k}' if at else ''}"
 
 

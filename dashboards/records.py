@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from hbpr.errors import ConfigError, TrackingError
 from hbpr.names import best_name
+from hbpr.tracking import tags as tag
 from hbpr.tracking.store import find_experiment, open_client, tracking_error
 
 if TYPE_CHECKING:
@@ -135,11 +136,11 @@ def _all_runs(client: "MlflowClient", experiment: "Experiment") -> list["Run"]:
 
 
 def _select(runs: list["Run"], experiment: str, study: str | None) -> list["Run"]:
-    chosen = [run for run in runs if run.data.tags.get("hbpr.kind") not in _NO_TRIALS]
+    chosen = [run for run in runs if run.data.tags.get(tag.KIND) not in _NO_TRIALS]
     if study is None:
         return chosen
-    names = {run.data.tags.get("hbpr.study") for run in chosen} - {None}
-    keys = ("hbpr.study", "hbpr.study_id")
+    names = {run.data.tags.get(tag.STUDY) for run in chosen} - {None}
+    keys = (tag.STUDY, tag.STUDY_ID)
     chosen = [run for run in chosen if study in [run.data.tags.get(key) for key in keys]]
     if not chosen:
         raise ConfigError(
@@ -166,9 +167,9 @@ def _tabulate(experiment: str, metric: str, runs: list["Run"], curves: dict[str,
         row: dict[str, Any] = {
             "run_id": run.info.run_id,
             "run": run.info.run_name,
-            "kind": tags.get("hbpr.kind", "run"),
-            "study": tags.get("hbpr.study", ""),
-            "trial": int(tags["hbpr.trial"]) if "hbpr.trial" in tags else None,
+            "kind": tags.get(tag.KIND, "run"),
+            "study": tags.get(tag.STUDY, ""),
+            "trial": int(tags[tag.TRIAL]) if tag.TRIAL in tags else None,
             "state": STATES.get(run.info.status, run.info.status),
             "started": pd.Timestamp(run.info.start_time, unit="ms"),
             "duration_s": _duration(run),

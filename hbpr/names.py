@@ -3,22 +3,67 @@
 A name is ``part/metric`` or ``part/metric_at_k``, such as ``val/ndcg_at_10``: MLflow refuses ``@``.
 """
 
-import difflib
 import re
-from collections.abc import Sequence
-from typing import Final, Literal, NamedTuple, get_args
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal, NamedTuple, get_args
 
 from hbpr.errors import ConfigError
+from hbpr.tables import Table, load
+from hbpr.words import near_words
 
 Part = Literal["val", "test"]
 
-#: Metrics that judge the first k items of each user's list.
-AT_K: Final = ("ndcg", "precision", "recall", "hr", "map")
-#: Metrics of the whole ranking.
-WHOLE: Final = ("auc", "mrr")
-#: Shares of an item's k neighbours that are on its pages; less is better, and no search goes by it.
-PAGE_SHARE: Final = "page_share"
-MERE_PAGE_SHARE: Final = "mere_page_share"
+
+@dataclass(frozen=True)
+class Metric:
+    """What is known of a metric without computing it.
+
+    Attributes:
+        label: Its name for people.
+        function: It, or where it is, as ``module:attribute``. Of ranks: from
+            `hbpr.evaluation.Ranks`, and k where it takes one, to (n,) float64 values of the users.
+            Of neighbours: from `hbpr.evaluation.page_shares.Neighbours` to one value, or None
+            where it has no meaning.
+        takes_k: Whether it judges the first k of a list; its full name then ends in ``_at_k``.
+        higher_is_better: Only such a metric can pick the best epoch and be maximised by a study.
+        of: What it is a function of: the ranks of the held-out items, which every evaluation has,
+            or the neighbours of items.
+    """
+
+    label: str
+    function: str | Callable[..., Any]
+    takes_k: bool = True
+    higher_is_better: bool = True
+    of: Literal["ranks", "neighbours"] = "ranks"
+
+    def __call__(self, found: Any, k: int | None = None) -> Any:
+        """Compute it; `k` is looked at by a metric of ranks that takes one."""
+        function = load(self.function) if isinstance(self.function, str) else self.function
+        return function(found, k) if self.takes_k and self.of == "ranks" else function(found)
+
+
+_WHOLE: Final = "hbpr.evaluation.metrics.whole"
+_LISTS: Final = "hbpr.evaluation.metrics.lists"
+_PAGES: Final = "hbpr.evaluation.page_shares"
+#: The metrics by the names that are reported: small letters, digits and ``_``.
+METRICS: Final[Table[Metric]] = Table(
+    {
+        "auc": Metric("AUC", f"{_WHOLE}:auc", takes_k=False),
+        "mrr": Metric("MRR", f"{_WHOLE}:mrr", takes_k=False),
+        "ndcg": Metric("NDCG", f"{_LISTS}:ndcg_at_k"),
+        "precision": Metric("precision", f"{_LISTS}:precision_at_k"),
+        "recall": Metric("recall", f"{_LISTS}:recall_at_k"),
+        "hr": Metric("HR", f"{_LISTS}:hr_at_k"),
+        "map": Metric("MAP", f"{_LISTS}:map_at_k"),
+        "page_share": Metric(
+            "page share", f"{_PAGES}:page_share", higher_is_better=False, of="neighbours"
+        ),
+        "mere_page_share": Metric(
+            "mere page share", f"{_PAGES}:mere_page_share", higher_is_better=False, of="neighbours"
+        ),
+    }
+)
 
 #: Per-epoch values that are not metrics of a ranking.
 LOSS: Final = "train/loss"
@@ -33,7 +78,7 @@ ITEM_VECTOR_BYTES: Final = "item_vector_bytes"
 SCORE_CPU_MS: Final = "score_cpu_ms"
 COSTS: Final = (ITEM_VECTOR_BYTES, SCORE_CPU_MS)
 
-_PATTERN: Final = re.compile(r"(val|test)/([a-z]+)(?:_at_([1-9][0-9]*))?")
+_PATTERN: Final = re.compile(r"(val|test)/([a-z][a-z0-9_]*?)(?:_at_([1-9][0-9]*))?")
 
 
 class MetricName(NamedTuple):
@@ -55,7 +100,7 @@ def metric_name(part: Part, metric: str, k: int | None = None) -> str:
 
 
 def parse_metric_name(name: str, others: Sequence[str] = ()) -> MetricName:
-    """Take a metric name apart.
+    """Take the name of a metric that every evaluation reports apart.
 
     Args:
         name: The name.
@@ -71,29 +116,55 @@ def parse_metric_name(name: str, others: Sequence[str] = ()) -> MetricName:
     match = _PATTERN.fullmatch(name)
     if match is not None:
         part, metric, k = match.groups()
-        if (metric in AT_K and k is not None) or (metric in WHOLE and k is None):
+        known_metric = METRICS.get(metric)
+        if (
+            known_metric is not None
+            and known_metric.of == "ranks"
+            and known_metric.takes_k == (k is not None)
+        ):
             return MetricName(part, metric, int(k) if k else None)
     digits = re.search(r"[1-9][0-9]*", name)
-    heads = [f"{m}_at_{digits[0] if digits else 10}" for m in AT_K]
-    known = [f"{part}/{metric}" for part in get_args(Part) for metric in (*heads, *WHOLE)]
+    reported = {m: each for m, each in METRICS.items() if each.of == "ranks"}
+    at_k = [m for m, each in reported.items() if each.takes_k]
+    whole = [m for m, each in reported.items() if not each.takes_k]
+    heads = [f"{m}_at_{digits[0] if digits else 10}" for m in at_k]
+    known = [f"{part}/{metric}" for part in get_args(Part) for metric in (*heads, *whole)]
     written = name.lower().replace("@", "_at_")
-    near = difflib.get_close_matches(written, [*known, *others], n=1, cutoff=0.5)
+    near = near_words(written, [*known, *others], likeness=0.5)
     raise ConfigError(
-        f"a metric is val/ or test/ followed by one of {', '.join(f'{m}_at_K' for m in AT_K)}, "
-        f"{', '.join(WHOLE)}{', or ' if others else ''}{' or '.join(others)}, got {name!r}. "
+        f"a metric is val/ or test/ followed by one of {', '.join(f'{m}_at_K' for m in at_k)}, "
+        f"{', '.join(whole)}{', or ' if others else ''}{' or '.join(others)}, got {name!r}. "
         + (f"Did you mean {near[0]}?" if near else f"For example {known[0]}")
     )
 
 
 def check_validation_metric(name: str) -> str:
-    """Return the name of a metric of the validation part as it is.
+    """Return the name of a metric of the validation part that is to be high, as it is.
 
     Raises:
         ConfigError: It is none.
     """
     if parse_metric_name(name).part != "val":
         raise ConfigError(f"must be a validation metric (val/...), got {name!r}")
+    if lower_is_better(name):
+        able = [m for m, each in METRICS.items() if each.of == "ranks" and each.higher_is_better]
+        raise ConfigError(
+            "must be a metric that is better when higher, since the highest value is taken as the "
+            f"best, got {name!r}, which is better when lower. Take one of {', '.join(able)}"
+        )
     return name
+
+
+def lower_is_better(name: str) -> bool:
+    """Whether less of a metric or a cost is better; names that are not known are not.
+
+    Example:
+        >>> lower_is_better("val/ndcg_at_10"), lower_is_better(ITEM_VECTOR_BYTES)
+        (False, True)
+    """
+    match = _PATTERN.fullmatch(name)
+    metric = METRICS.get(match[2]) if match else None
+    return name in COSTS or (metric is not None and not metric.higher_is_better)
 
 
 def best_name(metric: str) -> str:

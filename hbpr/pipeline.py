@@ -15,6 +15,7 @@ from hbpr.settings.models import TrialSettings
 from hbpr.settings.problems import describe
 from hbpr.settings.start import good_start
 from hbpr.tracking import run_log as mlflow_runs
+from hbpr.tracking import tags as tag
 from hbpr.training import EpochReport, Trainer
 
 if TYPE_CHECKING:
@@ -89,8 +90,8 @@ class TrainingPipeline:
             run_name=interactions.name,
             params=mlflow_runs.flatten_settings(self.settings),
             tags={
-                "hbpr.kind": "train",
-                "hbpr.data": interactions.name,
+                tag.KIND: "train",
+                tag.DATA: interactions.name,
                 "hbpr.split": interactions.split,
                 "hbpr.fingerprint": interactions.fingerprint,
                 "hbpr.engine": trainer.engine_name,

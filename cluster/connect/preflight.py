@@ -110,7 +110,6 @@ def _marker(storage: Path) -> Iterator[_Marker]:
 def _ask_nodes(nodes: list[dict[str, Any]], marker: _Marker, timeout_s: float) -> list[str]:
     """Run the question on each node; return one line for each node with a problem."""
     import ray
-    from ray.exceptions import RayError
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     def look(path: str, content: str, own: str) -> str:
@@ -147,15 +146,24 @@ def _ask_nodes(nodes: list[dict[str, Any]], marker: _Marker, timeout_s: float) -
             ray.cancel(reference, force=True)
             problems.append(f"{host}: no answer in {timeout_s:g} s. See: ray status")
             continue
-        try:
-            problem = ray.get(reference)
-        except RayError as error:
-            problem = f"the check failed: {str(error).strip().splitlines()[-1]}"
-        if not problem and not Path(own).is_file():
-            problem = f"what it writes to {own} does not appear here"
+        problem = _answer_of(reference, own)
         if problem:
             problems.append(f"{host}: {problem}. {_next_step(problem)}")
     return problems
+
+
+def _answer_of(reference: Any, own: str) -> str:
+    """Return what is wrong on a node, or with the file that it wrote; empty where nothing is."""
+    import ray
+    from ray.exceptions import RayError
+
+    try:
+        problem = str(ray.get(reference))
+    except RayError as error:
+        return f"the check failed: {str(error).strip().splitlines()[-1]}"
+    if not problem and not Path(own).is_file():
+        return f"what it writes to {own} does not appear here"
+    return problem
 
 
 def _next_step(problem: str) -> str:

@@ -4,7 +4,6 @@ A private Ray listens on loopback only, asks for a token of its own, keeps its f
 its own and is gone afterwards; it never finds an address that another process left behind.
 """
 
-import fcntl
 import logging
 import os
 import secrets
@@ -18,6 +17,7 @@ from pathlib import Path
 
 from cluster.connect.orphans import sweep_orphans
 from hbpr.errors import ClusterError
+from hbpr.files import Lock
 
 logger = logging.getLogger(__name__)
 
@@ -135,8 +135,8 @@ def _private(cpus: int | None, data_bytes: int) -> Iterator[Runtime]:
     base = base if len(base) <= _LONGEST_TEMP_PATH else "/tmp"
     _sweep(base)
     folder = tempfile.mkdtemp(prefix=_PREFIX, dir=base)
-    guard = os.open(os.path.join(folder, _LOCK), os.O_RDWR | os.O_CREAT, 0o600)
-    fcntl.flock(guard, fcntl.LOCK_EX)
+    lock = Lock(Path(folder) / _LOCK)
+    lock.acquire(wait=True)
     environment = dict(_PRIVATE_ENV)
     if "RAY_AUTH_MODE" not in os.environ:
         token_file = os.path.join(folder, "token")
@@ -156,7 +156,7 @@ def _private(cpus: int | None, data_bytes: int) -> Iterator[Runtime]:
                 ray.shutdown()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-        os.close(guard)
+        lock.release()
 
 
 def _sweep(base: str) -> None:
@@ -165,17 +165,14 @@ def _sweep(base: str) -> None:
         try:
             if folder.stat().st_uid != os.getuid():
                 continue
-            guard = os.open(folder / _LOCK, os.O_RDWR)
+            lock = Lock(folder / _LOCK, create=False)
+            is_free = lock.acquire(wait=False)
         except OSError:
             continue  # not one of these, or just being made or removed
-        try:
-            fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if is_free:
             shutil.rmtree(folder, ignore_errors=True)
+            lock.release()
             logger.info("removed %s, left by a driver that was killed", folder)
-        except BlockingIOError:
-            logger.debug("%s is in use", folder)
-        finally:
-            os.close(guard)
 
 
 def _start(folder: str, cpus: int | None, data_bytes: int) -> None:
@@ -195,11 +192,13 @@ def _start(folder: str, cpus: int | None, data_bytes: int) -> None:
             if last:
                 raise ClusterError(
                     f"a private Ray did not start on this machine, in two tries: {error} "
-                    f"{_burden()}. Most often the machine is too busy or has too little free "
-                    "memory: wait for other work or end it, then start again; or join a cluster "
-                    "with --address HOST:PORT"
+                    f"{_load_and_memory()}. Most often the machine is too busy or has too little "
+                    "free memory: wait for other work or end it, then start again; or join a "
+                    "cluster with --address HOST:PORT"
                 ) from error
-            logger.warning("a private Ray did not start: %s %s: trying again", error, _burden())
+            logger.warning(
+                "a private Ray did not start: %s %s: trying again", error, _load_and_memory()
+            )
         else:
             return
 
@@ -230,7 +229,7 @@ def _end_processes(folder: str) -> None:
             logger.debug("process %d ended by itself", process.pid)
 
 
-def _burden() -> str:
+def _load_and_memory() -> str:
     """Return how busy the machine is."""
     import psutil
 

@@ -45,7 +45,7 @@ def check(config: Path, overrides: tuple[str, ...]) -> None:
         settings = load_trial(config, overrides)
         what = "one training run"
     data = settings.data
-    source = f"{data.source} {data.name}" if data.source == "movielens" else data.source
+    source = data.source if data.name == data.source else f"{data.source} {data.name}"
     click.echo(f"{config}: ok, {what} on {source}, experiment {settings.mlflow.experiment_name}")
 
 

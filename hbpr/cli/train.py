@@ -112,7 +112,8 @@ class _Epochs:
 
 def _popularity(data: "Interactions", settings: "TrialSettings") -> dict[str, float]:
     """Return the metrics of a ranking by popularity, which every model must beat."""
-    from hbpr.evaluation import Popularity, evaluate_part
+    from hbpr.baselines import Popularity
+    from hbpr.evaluation import evaluate_part
 
     parts: list[Part] = ["val"] if data.validation.n_pairs else []
     parts += ["test"] if data.test.n_pairs else []

@@ -10,7 +10,6 @@ import os
 import re
 import shutil
 import sys
-import tempfile
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
@@ -18,6 +17,7 @@ from typing import Final
 
 from hbpr.data.fetch import FetchError, fetch, read_text
 from hbpr.errors import DataError, DatasetMissingError
+from hbpr.files import fresh_file
 
 _log = logging.getLogger(__name__)
 
@@ -107,14 +107,12 @@ def unpack(archive: Path, target: Path) -> None:
                     continue
                 place = target.joinpath(*(path.parts[1:] or path.parts))
                 place.parent.mkdir(parents=True, exist_ok=True)
-                handle, part = tempfile.mkstemp(prefix=".unpacking-", dir=place.parent)
-                try:
-                    with contents.open(entry) as source, os.fdopen(handle, "wb") as sink:
-                        shutil.copyfileobj(source, sink, 1 << 20)
-                    os.chmod(part, 0o644)
-                    os.replace(part, place)
-                finally:
-                    Path(part).unlink(missing_ok=True)
+                with (
+                    fresh_file(place) as partial,
+                    contents.open(entry) as source,
+                    partial.open("wb") as sink,
+                ):
+                    shutil.copyfileobj(source, sink, 1 << 20)
     except zipfile.BadZipFile as error:
         raise DataError(f"{archive}: not a complete zip file ({error}). Remove it.") from error
 

@@ -1,8 +1,6 @@
 """A dataset in one file: an npz archive of plain arrays with a JSON text inside, never a pickle."""
 
 import json
-import os
-import tempfile
 import zipfile
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +11,7 @@ from numpy.typing import NDArray
 from hbpr.data.assemble import Assembled
 from hbpr.data.interactions import Exposures, Features, UserItems
 from hbpr.errors import DataError, DatasetMissingError
+from hbpr.files import fresh_file
 from hbpr.settings.models import SplitSettings
 
 _FORMAT: Final = "hbpr.user_item/1"
@@ -24,17 +23,39 @@ def write(path: Path, name: str, whole: Assembled, split: SplitSettings | None) 
     Raises:
         DataError: Ids or feature labels are not integers, strings or floats.
     """
-    arrays: dict[str, Any] = {"user_ids": whole.user_ids, "item_ids": whole.item_ids}
-    if whole.page_ids is not None:
-        arrays["page_ids"] = whole.page_ids
-    for side, labels in (("user", whole.user_labels), ("item", whole.item_labels)):
-        arrays |= {f"{side}_labels_{k}": group for k, group in enumerate(labels)}
-    for what, array in arrays.items():
+    named = _names(whole)
+    for what, array in named.items():
         if array.dtype.kind == "O":
             raise DataError(
                 f"{name}: save: {what} must be integers, strings or floats, "
                 f"got {type(array[0]).__name__} ({array[0]!r}). Convert them first."
             )
+    about = {
+        "format": _FORMAT,
+        "name": name,
+        "split": None if split is None else split.model_dump(),
+        "n_user_labels": len(whole.user_labels),
+        "n_item_labels": len(whole.item_labels),
+    }
+    text = np.frombuffer(json.dumps(about).encode(), np.uint8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with fresh_file(path) as partial, partial.open("wb") as file:
+        np.savez(file, about=text, **named, **_numbers(whole))
+
+
+def _names(whole: Assembled) -> dict[str, Any]:
+    """Return the ids and the labels of features: what may be of a kind that npz has not."""
+    arrays: dict[str, Any] = {"user_ids": whole.user_ids, "item_ids": whole.item_ids}
+    if whole.page_ids is not None:
+        arrays["page_ids"] = whole.page_ids
+    for side, labels in (("user", whole.user_labels), ("item", whole.item_labels)):
+        arrays |= {f"{side}_labels_{k}": group for k, group in enumerate(labels)}
+    return arrays
+
+
+def _numbers(whole: Assembled) -> dict[str, Any]:
+    """Return all other arrays."""
+    arrays: dict[str, Any] = {}
     for part, pairs in (("positives", whole.positives), ("negatives", whole.negatives)):
         arrays |= {f"{part}_indptr": pairs.indptr, f"{part}_items": pairs.items}
         if pairs.weights is not None:
@@ -55,23 +76,7 @@ def write(path: Path, name: str, whole: Assembled, split: SplitSettings | None) 
             f"{side}_features_indices": features.indices,
             f"{side}_features_values": features.values,
         }
-    about = {
-        "format": _FORMAT,
-        "name": name,
-        "split": None if split is None else split.model_dump(),
-        "n_user_labels": len(whole.user_labels),
-        "n_item_labels": len(whole.item_labels),
-    }
-    text = np.frombuffer(json.dumps(about).encode(), np.uint8)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, part_file = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez(file, about=text, **arrays)
-        os.chmod(part_file, 0o644)
-        os.replace(part_file, path)
-    finally:
-        Path(part_file).unlink(missing_ok=True)
+    return arrays
 
 
 def read(path: Path) -> tuple[str, Assembled, SplitSettings | None]:

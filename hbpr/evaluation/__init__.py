@@ -1,16 +1,12 @@
-"""Ranking metrics over the whole catalogue or listed candidates, and the baseline to beat."""
+"""Ranking metrics over the whole catalogue or listed candidates."""
 
-from hbpr.evaluation.baselines import Popularity
-from hbpr.evaluation.ease import Ease
 from hbpr.evaluation.evaluate import Evaluation, PairScorer, Scorer, evaluate, evaluate_part
 from hbpr.evaluation.listed import ScorePairs, listed_ranks
 from hbpr.evaluation.ranks import Ranks, ScoreBlock, held_out_ranks
 
 __all__ = [
-    "Ease",
     "Evaluation",
     "PairScorer",
-    "Popularity",
     "Ranks",
     "ScoreBlock",
     "ScorePairs",

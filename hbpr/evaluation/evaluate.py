@@ -8,9 +8,8 @@ from typing import Literal, Protocol, runtime_checkable
 from hbpr.data.interactions import Interactions, UserItems
 from hbpr.errors import ConfigError, DataError
 from hbpr.evaluation.listed import ScorePairs, listed_ranks, pairs_from_blocks
-from hbpr.evaluation.metrics import AT_K_METRICS, WHOLE_METRICS
 from hbpr.evaluation.ranks import Ranks, ScoreBlock, held_out_ranks
-from hbpr.names import Part, metric_name
+from hbpr.names import METRICS, Part, metric_name
 
 logger = logging.getLogger(__name__)
 
@@ -121,12 +120,7 @@ def evaluate(
         )
     if n_unopposed:
         ranks = ranks.of(opposed)
-    metrics = {}
-    for name, whole in WHOLE_METRICS.items():
-        metrics[metric_name(part, name)] = float(whole(ranks).mean())
-    for k in dict.fromkeys(top_k):
-        for name, at_k in AT_K_METRICS.items():
-            metrics[metric_name(part, name, k)] = float(at_k(ranks, k).mean())
+    metrics = _means(ranks, part, top_k)
     logger.debug(
         "%s: %d users evaluated, %d with nothing held out, %d without another candidate",
         part,
@@ -136,6 +130,21 @@ def evaluate(
     )
     kind: Literal["all", "listed"] = "all" if candidates is None else "listed"
     return Evaluation(metrics, ranks.n_users, n_skipped, n_unopposed, ranks, kind)
+
+
+def _means(ranks: Ranks, part: Part, top_k: Sequence[int]) -> dict[str, float]:
+    """Mean over the users of every metric of ranks, those of the whole ranking first."""
+    of_ranks = {name: metric for name, metric in METRICS.items() if metric.of == "ranks"}
+    means = {
+        metric_name(part, name): float(metric(ranks).mean())
+        for name, metric in of_ranks.items()
+        if not metric.takes_k
+    }
+    for k in dict.fromkeys(top_k):
+        for name, metric in of_ranks.items():
+            if metric.takes_k:
+                means[metric_name(part, name, k)] = float(metric(ranks, k).mean())
+    return means
 
 
 def evaluate_part(

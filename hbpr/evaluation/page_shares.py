@@ -4,7 +4,7 @@ Shapes: I items, n neighbours in question; a page is one list of items shown tog
 """
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -12,10 +12,26 @@ from numpy.typing import ArrayLike, NDArray
 
 from hbpr.data.interactions import UserItems
 from hbpr.errors import DataError
-from hbpr.names import MERE_PAGE_SHARE, PAGE_SHARE, Part, metric_name
+from hbpr.names import METRICS, Part, metric_name
 
 #: Entries of the item x page matrix that are compared at a time.
 _ENTRIES: Final = 1 << 22
+
+
+class Neighbours(NamedTuple):
+    """Lists of neighbours, and the pages that showed the items: what a metric of them is given.
+
+    Attributes:
+        items: (n,) item indices.
+        neighbours: (n,) index of a neighbour of each.
+        shown: (n_pages, I) items shown on each page or in each session.
+        chosen: (n_pages, I) those of them that were chosen.
+    """
+
+    items: NDArray[np.int64]
+    neighbours: NDArray[np.int64]
+    shown: UserItems
+    chosen: UserItems
 
 
 def page_shares(
@@ -40,18 +56,31 @@ def page_shares(
         top_k: Numbers of neighbours of an item.
 
     Returns:
-        For every k ``page_share_at_k`` (`share_on_same_page`) and, unless everything that was shown
-        was chosen, ``mere_page_share_at_k`` (`share_of_page_neighbours`), by full name.
+        The metrics of neighbours in `hbpr.names.METRICS` that have a meaning, for every k, by full
+        name.
     """
     metrics = {}
     for k in dict.fromkeys(top_k):
-        pairs = items[ranks <= k], neighbours[ranks <= k]
-        metrics[metric_name(part, PAGE_SHARE, k)] = share_on_same_page(*pairs, shown=shown)
-        if chosen.n_pairs < shown.n_pairs:
-            metrics[metric_name(part, MERE_PAGE_SHARE, k)] = share_of_page_neighbours(
-                *pairs, shown=shown, chosen=chosen
-            )
+        found = Neighbours(items[ranks <= k], neighbours[ranks <= k], shown, chosen)
+        for name, metric in METRICS.items():
+            value = metric(found) if metric.of == "neighbours" else None
+            if value is not None:
+                metrics[metric_name(part, name, k)] = value
     return metrics
+
+
+def page_share(found: Neighbours) -> float:
+    """See `share_on_same_page`."""
+    return share_on_same_page(found.items, found.neighbours, shown=found.shown)
+
+
+def mere_page_share(found: Neighbours) -> float | None:
+    """See `share_of_page_neighbours`; None where everything that was shown was chosen."""
+    if found.chosen.n_pairs == found.shown.n_pairs:
+        return None
+    return share_of_page_neighbours(
+        found.items, found.neighbours, shown=found.shown, chosen=found.chosen
+    )
 
 
 def share_on_same_page(items: ArrayLike, neighbours: ArrayLike, *, shown: UserItems) -> float:

@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy as np
 from hbpr.data.ids import encode
 from hbpr.data.interactions import Features, Interactions, UserItems
 from hbpr.errors import DataError
+from hbpr.words import near_words
 
 #: Features of one user or item: their names, or names with weights.
 Labels = Iterable[Any] | Mapping[Any, float]
@@ -44,7 +44,7 @@ def features_of(place: str, rows: Sequence[Labels], names: Sequence[str]) -> Fea
         for label, weight in weights.items():
             column = columns.get(str(label))
             if column is None:
-                near = get_close_matches(str(label), names, n=1)
+                near = near_words(label, names)
                 hint = f"did you mean {near[0]!r}?" if near else f"names look like {names[-1]!r}"
                 raise DataError(f"{place}: {label!r} is not a feature of the data; {hint}")
             if not np.isfinite(weight):

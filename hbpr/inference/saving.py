@@ -5,9 +5,6 @@ interactions, settings. ``system.json`` lists every array with its type and shap
 """
 
 import json
-import os
-import shutil
-import tempfile
 import zipfile
 from collections.abc import Mapping
 from dataclasses import fields
@@ -21,6 +18,7 @@ from pydantic import ValidationError
 
 from hbpr.data.interactions import Exposures, Features, Interactions, UserItems
 from hbpr.errors import DataError, FormatError
+from hbpr.files import fresh_folder
 from hbpr.models import Recommender, build_model
 from hbpr.models.base import load_arrays, parameters_as_arrays
 from hbpr.settings.models import TrialSettings
@@ -103,27 +101,12 @@ def write_folder(folder: Path, arrays: Arrays, about: dict[str, Any]) -> None:
     names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
     if folder.is_file() or not names <= {_ARRAYS, _ABOUT}:
         raise DataError(f"{folder}: save needs a new folder, or a saved recommender to replace")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    # The permissions of a new folder, not those of a private temporary one.
-    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    fresh, old = temporary / "new", temporary / "old"
-    try:
-        fresh.mkdir()
+    with fresh_folder(folder) as fresh:
         with (fresh / _ARRAYS).open("wb") as file:
             np.savez(file, allow_pickle=False, **arrays)
         listed = {name: [array.dtype.str, list(array.shape)] for name, array in arrays.items()}
         text = json.dumps({"format": VERSION, **about, "arrays": listed}, indent=1)
         (fresh / _ABOUT).write_text(text, encoding="utf-8")
-        if folder.is_dir():
-            os.rename(folder, old)
-        try:
-            os.rename(fresh, folder)
-        except OSError:
-            if old.is_dir():
-                os.rename(old, folder)
-            raise
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def user_id_type(folder: Path) -> np.dtype[Any]:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 #: A table with this many times more rows than a batch meets gets a sparse gradient, if it may.
 _SPARSE_FROM: Final = 8
-#: See `hbpr.training.fused.gradients.FAST`: sums may use vector registers, NaN stays NaN.
+#: See `hbpr.training.losses.compiled.FAST`: sums may use vector registers, NaN stays NaN.
 _FAST: Final = frozenset({"reassoc", "contract", "nsz", "arcp"})
 
 

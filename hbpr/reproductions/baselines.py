@@ -1,18 +1,18 @@
 """What stands beside our models in most rows: EASE, chosen on validation, and popularity."""
 
 from collections.abc import Sequence
-from statistics import fmean
 from typing import Final
 
+from hbpr.baselines import BASELINES, Ease, Popularity
+from hbpr.baselines.choose import choose_values
 from hbpr.data.interactions import Interactions
-from hbpr.evaluation import Ease, Popularity
 from hbpr.reproductions.row import Figures, Say
-from hbpr.reproductions.seeds import score_test, score_validation
+from hbpr.reproductions.seeds import score_test
 from hbpr.settings.models import TrainingSettings
 
-EASE: Final = "EASE"
-POPULARITY: Final = "popularity"
-#: What validation chooses from, unless a row says otherwise.
+EASE: Final = BASELINES["ease"].label
+POPULARITY: Final = BASELINES["popularity"].label
+#: What validation chooses from, unless a row says otherwise: finer than what a study has time for.
 REGULARISATIONS: Final = (30.0, 100.0, 200.0, 400.0, 800.0, 1600.0)
 
 
@@ -28,16 +28,8 @@ def best_regularisation(
         training: Its `monitor` judges, its `top_k` are the lengths of lists.
         regularisations: What is tried.
     """
-
-    def value(regularisation: float) -> float:
-        return fmean(
-            score_validation(
-                Ease(split.train, regularisation=regularisation), split, training.top_k
-            )[training.monitor]
-            for split in splits
-        )
-
-    return max(regularisations, key=value)
+    grid = [{"regularisation": regularisation} for regularisation in regularisations]
+    return float(choose_values(BASELINES["ease"], splits, training, grid)["regularisation"])
 
 
 def fit_ease(

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from statistics import fmean
 from typing import Final
 
+from hbpr.baselines import Ease, Popularity
 from hbpr.data import Interactions, load_data
-from hbpr.evaluation import Ease, Evaluation, Popularity, Ranks, Scorer
+from hbpr.evaluation import Evaluation, Ranks, Scorer
 from hbpr.evaluation.metrics import PerUser, ndcg_at_k
 from hbpr.reproductions.baselines import EASE, POPULARITY, best_regularisation
 from hbpr.reproductions.paired import paired_difference

@@ -6,8 +6,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from hbpr.baselines import Popularity
 from hbpr.data import Interactions, UserItems, load_data
-from hbpr.evaluation import Evaluation, Popularity, Ranks, ScoreBlock, Scorer
+from hbpr.evaluation import Evaluation, Ranks, ScoreBlock, Scorer
 from hbpr.evaluation.metrics import PerUser, precision_at_k
 from hbpr.reproductions.baselines import EASE, POPULARITY, fit_ease
 from hbpr.reproductions.paired import paired_difference

@@ -1,7 +1,6 @@
 """Which rows there are, and the settings each was given."""
 
 import importlib
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
 
@@ -9,6 +8,7 @@ from hbpr.errors import ConfigError
 from hbpr.reproductions.row import Row
 from hbpr.settings.load import load_trial
 from hbpr.settings.models import TrialSettings
+from hbpr.words import did_you_mean
 
 #: Module of each row, in the order of the report.
 ROWS: Final = {
@@ -31,9 +31,8 @@ def load_row(name: str) -> Row:
         ConfigError: There is none of that name.
     """
     if name not in ROWS:
-        near = get_close_matches(name, ROWS, n=1)
-        hint = f"Did you mean {near[0]}?" if near else f"Rows: {', '.join(ROWS)}"
-        raise ConfigError(f"reproduce: no row is called {name!r}. {hint}")
+        hint = did_you_mean(name, ROWS, f" Rows: {', '.join(ROWS)}")
+        raise ConfigError(f"reproduce: no row is called {name!r}.{hint}")
     row: Row = importlib.import_module(ROWS[name]).ROW
     return row
 

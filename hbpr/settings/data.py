@@ -1,9 +1,10 @@
 """Settings of the data: where they come from, and how they are parted."""
 
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from hbpr.data.sources import SOURCES, rules
 from hbpr.settings.base import Seed, Settings
 
 Candidates = Literal["all", "unseen", "observed", "fixed"]
@@ -141,9 +142,7 @@ class TableSettings(Settings):
 class DataSettings(Settings):
     """Where interactions and features come from, and how they are parted."""
 
-    source: Literal["movielens", "ncf", "online_retail", "coat", "table", "synthetic"] = Field(
-        "movielens", description="Kind of source."
-    )
+    source: Annotated[str, SOURCES] = Field("movielens", description="Kind of source.")
     name: str = Field(
         "ml-100k",
         min_length=1,
@@ -177,66 +176,9 @@ class DataSettings(Settings):
     @model_validator(mode="before")
     @classmethod
     def _defaults_of_the_source(cls, values: Any) -> Any:
-        if isinstance(values, dict):
-            return {**_DEFAULTS.get(str(values.get("source")), {}), **values}
-        return values
+        return rules.with_defaults(values)
 
     @model_validator(mode="after")
-    def _features_fit_the_source(self) -> "DataSettings":
-        if self.item_feature == "genome" and (
-            self.source != "movielens"
-            or self.name.lower().removeprefix("ml-") not in ("20m", "25m")
-        ):
-            raise ValueError(
-                "item_feature genome is published with movielens ml-20m and ml-25m only, got "
-                f"{self.source} {self.name}; use indicator, metadata or both"
-            )
+    def _fit_the_source(self) -> "DataSettings":
+        rules.check(self)
         return self
-
-    @model_validator(mode="after")
-    def _split_fits_the_source(self) -> "DataSettings":
-        kind = self.split.kind
-        if (self.table is None) == (self.source == "table"):
-            raise ValueError(
-                f"table goes with source table, got source {self.source} "
-                f"{'without' if self.table is None else 'with'} table"
-            )
-        timeless = self.source in _TIMELESS or (self.table and self.table.time is None)
-        if kind in ("leave_one_out", "temporal") and timeless:
-            raise ValueError(
-                f"split.kind {kind} needs times, which this {self.source} does not have; "
-                f"{'name the column table.time, or ' if self.table else ''}use another kind"
-            )
-        if self.source == "coat" and (kind != "fixed" or self.split.name is not None):
-            raise ValueError(
-                "split: coat comes with its test part: use kind fixed without name, got "
-                f"kind {kind}, name {self.split.name!r}"
-            )
-        if kind == "fixed" and self.source != "coat":
-            if self.source != "movielens" or self.name.lower() not in ("ml-100k", "100k"):
-                raise ValueError(
-                    f"split.kind fixed: {self.source} {self.name} has no published test part; "
-                    "movielens ml-100k and coat have"
-                )
-            if self.split.name not in _FOLDS:
-                raise ValueError(
-                    f"split.name: expected one of {', '.join(_FOLDS)}, got {self.split.name!r}"
-                )
-        if self.candidates == "fixed" and (self.source, kind) != ("ncf", "leave_one_out"):
-            raise ValueError(
-                "candidates: fixed lists are published for ncf with leave_one_out only, got "
-                f"{self.source} with {kind}; use all, unseen or observed"
-            )
-        return self
-
-
-#: Folds that ml-100k is published with.
-_FOLDS: Final = ("u1", "u2", "u3", "u4", "u5", "ua", "ub")
-#: Sources without times.
-_TIMELESS: Final = ("coat", "synthetic")
-#: What a source means where it is left out.
-_DEFAULTS: Final[dict[str, dict[str, Any]]] = {
-    "ncf": {"name": "ml-1m", "split": {"kind": "leave_one_out"}, "candidates": "fixed"},
-    "coat": {"name": "coat", "split": {"kind": "fixed"}},
-    **{source: {"name": source} for source in ("online_retail", "table", "synthetic")},
-}

@@ -4,7 +4,6 @@ Each problem names the place, the rule, the value received and, where one is nea
 Passwords in addresses are masked.
 """
 
-import difflib
 import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
@@ -12,6 +11,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ValidationError
 
 from hbpr.settings.kinds import NOT_OF_KIND, sections_of, until_a_kind_is_added
+from hbpr.words import did_you_mean, near_words
 
 _SHOWN_LENGTH: Final = 80
 _USERINFO: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)[^/\s'\"]*@")
@@ -103,7 +103,8 @@ def _sentence(problem: Any, model_class: type[BaseModel], loc: Sequence[int | st
     if kind == "literal_error":
         expected = problem["ctx"]["expected"].replace("'", "")
         names = re.split(r", | or ", expected)
-        return f"must be {expected}, got {_shown(value)}{_did_you_mean(str(value), names, '.')}"
+        near = did_you_mean(value, names)
+        return f"must be {expected}, got {_shown(value)}{near and f'.{near}'}"
     rule = _RULES.get(kind) or re.sub(r"^[A-Z]\w* should\b", "must", problem["msg"])
     advice = ". Quote it." if kind == "string_type" and isinstance(value, int | float) else ""
     return f"{rule}, got {_shown(value)}{advice}"
@@ -131,17 +132,12 @@ def _near_key(model_class: type[BaseModel], loc: Sequence[int | str]) -> str:
 
 def _near(word: str, known: Iterable[str], model_class: type[BaseModel]) -> str:
     """Name the nearest key of a section, or else one of the schema that is very near."""
-    near = _did_you_mean(word, known)
+    near = did_you_mean(word, known)
     if near:
         return near
     by_name = {key.rpartition(".")[2]: key for key in known_keys(model_class) if "." in key}
-    found = difflib.get_close_matches(word, by_name, n=1, cutoff=0.8)
+    found = near_words(word, by_name, likeness=0.8)
     return f" Did you mean {by_name[found[0]]}?" if found else ""
-
-
-def _did_you_mean(word: str, known: Iterable[str], before: str = "") -> str:
-    near = difflib.get_close_matches(word, list(known), n=1)
-    return f"{before} Did you mean {near[0]}?" if near else ""
 
 
 def _shown(value: object) -> str:

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field, model_validator
 from hbpr.names import check_validation_metric, parse_metric_name
 from hbpr.settings.base import Seed, Settings
 from hbpr.settings.negatives import NEGATIVES, AnyNegatives, UniformNegatives
+from hbpr.training.losses import LOSSES
 
 #: Full name of a metric of the validation part.
 ValidationMetric = Annotated[str, AfterValidator(check_validation_metric)]
@@ -61,9 +62,7 @@ class TrainingSettings(Settings):
     engine: Literal["auto", "fused", "autograd", "listwise"] = Field(
         "auto", description="auto: the fastest that fits."
     )
-    loss_function: Literal["bpr_loss", "bpr_loss_v2", "hinge_loss", "warp_loss", "softmax_loss"] = (
-        Field("bpr_loss", description="Loss of a triple.")
-    )
+    loss_function: Annotated[str, LOSSES] = Field("bpr_loss", description="Loss of a triple.")
     negatives: Annotated[AnyNegatives, NEGATIVES] = Field(
         default_factory=UniformNegatives, description="Sampling of negative items."
     )

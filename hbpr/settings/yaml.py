@@ -3,7 +3,6 @@
 PyYAML alone keeps the last of two equal keys without a word, and reads ``1e-3`` as text.
 """
 
-import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Any, Final
 import yaml
 
 from hbpr.errors import ConfigError
+from hbpr.words import near_words
 
 _MERGE: Final = "tag:yaml.org,2002:merge"
 #: A float with an exponent as YAML 1.2 reads it: the sign and the point may be left out.
@@ -179,5 +179,5 @@ def _similar_file(path: Path) -> str:
     if not path.parent.is_dir():
         return ""
     names = [p.name for p in path.parent.iterdir() if p.suffix in {".yaml", ".yml"}]
-    near = difflib.get_close_matches(path.name, names, n=1)
+    near = near_words(path.name, names)
     return f" Did you mean {path.parent / near[0]}?" if near else ""

@@ -35,6 +35,9 @@ class TrialRecord:
         measured: Epoch -> value of each metric that the study looks at, in a study of several
             objectives or with limits; else empty.
         parent: Where its first weights come from; None for a trial from new weights.
+        metrics: All validation metrics of the best epoch of a trial that ended; empty where the
+            journal does not have them: one written before it kept them, or a trial that went on
+            from a checkpoint after a driver was killed, and was best before.
         run_id: MLflow run; None where the tracking server has not taken it yet.
     """
 
@@ -46,6 +49,7 @@ class TrialRecord:
     seconds: float | None = None
     measured: dict[int, dict[str, float]] = field(default_factory=dict)
     parent: Parent | None = None
+    metrics: dict[str, float] = field(default_factory=dict)
     run_id: str | None = None
 
     @property

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from hbpr.errors import DataError, TrackingError
+from hbpr.tracking import tags as tag
 from hbpr.tracking.store import default_tracking_uri, first_line, mask_uri, open_client
 
 if TYPE_CHECKING:
@@ -211,7 +212,7 @@ def register_model(
         client.create_registered_model(name)
     model_id = model_uri.split("/")[-1]
     for found in client.search_model_versions(f"name = '{name}'"):
-        if found.tags.get("hbpr.model") == model_uri:
+        if found.tags.get(tag.MODEL) == model_uri:
             version = found
             break
     else:
@@ -223,7 +224,7 @@ def register_model(
             name,
             source=source,
             run_id=run_id,
-            tags=dict(tags) | {"hbpr.model": model_uri},
+            tags=dict(tags) | {tag.MODEL: model_uri},
             model_id=model_id,
             await_creation_for=0,  # a client that waits says so on the terminal
         )
@@ -238,8 +239,8 @@ def register_model(
 
 
 def _is_better(champion: Mapping[str, str], other: Mapping[str, str]) -> bool:
-    same = all(champion.get(key) == other.get(key) for key in ("hbpr.metric", "hbpr.data"))
-    return same and float(champion.get("hbpr.value", "-inf")) > float(other["hbpr.value"])
+    same = all(champion.get(key) == other.get(key) for key in (tag.METRIC, tag.DATA))
+    return same and float(champion.get(tag.VALUE, "-inf")) > float(other[tag.VALUE])
 
 
 def content_key(folder: Path) -> str:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
+from hbpr.settings.load import dotted
+from hbpr.tracking import tags as tag
 from hbpr.tracking.registry import log_system
 from hbpr.tracking.store import ensure_experiment, mask_uri, open_client, tracking_error
 
@@ -23,26 +25,9 @@ MAX_PARAM: Final = 6000
 MAX_TAG: Final = 8000
 
 
-def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return nested settings under dotted names.
-
-    Example:
-        >>> flatten({"model": {"n_latent": 8}, "top_k": [10]})
-        {'model.n_latent': 8, 'top_k': [10]}
-    """
-    flat: dict[str, Any] = {}
-    for key, value in settings.items():
-        name = f"{prefix}{key}"
-        if isinstance(value, Mapping):
-            flat |= flatten(value, f"{name}.")
-        else:
-            flat[name] = value
-    return flat
-
-
 def flatten_settings(settings: "TrialSettings") -> dict[str, Any]:
     """Return what decides a run's result under dotted names; where it is recorded is left out."""
-    return flatten(settings.model_dump(mode="json", exclude={"mlflow"}))
+    return dotted(settings.model_dump(mode="json", exclude={"mlflow"}))
 
 
 def as_text(value: Any, limit: int = MAX_PARAM) -> str:
@@ -101,7 +86,7 @@ class RunLog:
         """Log a trained system as the run's model, and its URI as the tag ``hbpr.model``."""
 
         def log() -> None:
-            self.set_tags({"hbpr.model": log_system(self.client, self.run_id, system)})
+            self.set_tags({tag.MODEL: log_system(self.client, self.run_id, system)})
 
         self._try(log)
 
@@ -148,7 +133,7 @@ class RunLog:
         if kind is None:
             self.finish("FINISHED")
         elif issubclass(kind, Exception):
-            self.set_tags({"hbpr.error": as_text(f"{kind.__name__}: {error}", 500)})
+            self.set_tags({tag.ERROR: as_text(f"{kind.__name__}: {error}", 500)})
             self.finish("FAILED")
         else:
             self.finish("KILLED")
@@ -179,7 +164,7 @@ def start_run(
     experiment_id = ensure_experiment(client, experiment_name, tracking_uri)
     run = client.create_run(
         experiment_id,
-        tags={"hbpr.kind": "train", "mlflow.source.name": "hbpr train"}
+        tags={tag.KIND: "train", tag.SOURCE: "hbpr train"}
         | {key: as_text(value, MAX_TAG) for key, value in (tags or {}).items()},
         run_name=run_name,
     )

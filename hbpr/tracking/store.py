@@ -5,20 +5,21 @@ experiment cannot change where records go. MLflow is imported when a function he
 """
 
 import contextlib
-import fcntl
 import logging
 import os
 import re
 import socket
 import sqlite3
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from hbpr.errors import ConfigError, TrackingError
+from hbpr.files import Lock
+from hbpr.tracking.sqlite import build, switch_to_wal, tables_without_experiment
+from hbpr.words import near_words
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -30,7 +31,7 @@ _PERMANENT: Final = frozenset(
     {"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS"}
 )
 #: Seconds to wait for a connection to a server.
-_KNOCK_S: Final = 5.0
+_CONNECT_S: Final = 5.0
 _QUIET: Final = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
@@ -125,13 +126,11 @@ def find_experiment(client: "MlflowClient", name: str, tracking_uri: str) -> "Ex
     Raises:
         ConfigError: There is none of that name; the nearest names are given.
     """
-    import difflib
-
     found = client.get_experiment_by_name(name)
     if found is not None:
         return found
     names = [experiment.name for experiment in client.search_experiments(max_results=1000)]
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.4) or sorted(names)[:5]
+    near = near_words(name, names, most=3, likeness=0.4) or sorted(names)[:5]
     raise ConfigError(
         f"experiment {name!r}: not in MLflow at {mask_uri(tracking_uri)}. "
         f"Did you mean {', '.join(map(repr, near))}?"
@@ -198,7 +197,7 @@ def _import_client() -> "type[MlflowClient]":
 
 
 def _open_server(uri: str) -> "MlflowClient":
-    _knock(uri)
+    _check_somebody_listens(uri)
     client_class = _import_client()
     from mlflow.exceptions import MlflowException
 
@@ -218,7 +217,7 @@ def _open_server(uri: str) -> "MlflowClient":
     return client
 
 
-def _knock(uri: str) -> None:
+def _check_somebody_listens(uri: str) -> None:
     """Make sure that somebody listens, before MLflow is imported and tries again and again.
 
     Behind a proxy only the proxy can tell.
@@ -239,7 +238,7 @@ def _knock(uri: str) -> None:
     if parts.scheme in getproxies() and not proxy_bypass(host):
         return
     try:
-        socket.create_connection((host, port), timeout=_KNOCK_S).close()
+        socket.create_connection((host, port), timeout=_CONNECT_S).close()
     except OSError as error:
         raise TrackingError(
             f"MLflow at {mask_uri(uri)} cannot be used: it does not answer "
@@ -265,14 +264,14 @@ def _open_sqlite(uri: str, create: bool) -> "MlflowClient":
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
-        with _locked_folder(path.parent):
+        with Lock(path.parent):  # one process at a time creates a database: four at once break it
             if not path.exists():
-                _build(path)
-            _open_by_hand(path)
+                build(path)
+            switch_to_wal(path)
             client = client_class(tracking_uri=uri, registry_uri=uri)
             client.search_experiments(max_results=1)
     except (MlflowException, SQLAlchemyError, sqlite3.Error, OSError) as error:
-        n_tables = _tables_without_experiment(path)
+        n_tables = tables_without_experiment(path)
         if n_tables:
             raise TrackingError(
                 f"{path}: a database of MLflow that was never finished: it has {n_tables} tables "
@@ -289,63 +288,9 @@ def _open_sqlite(uri: str, create: bool) -> "MlflowClient":
     return client
 
 
-def _build(path: Path) -> None:
-    """Build an empty database beside, and move it into place.
-
-    MLflow goes through dozens of migrations, each a transaction of its own, and cannot go on with
-    a file where it was killed between two of them.
-    """
-    from mlflow.store.db import utils
-
-    partial = path.with_name(f"{path.name}.partial")
-    for end in ("", "-journal", "-wal", "-shm"):
-        Path(f"{partial}{end}").unlink(missing_ok=True)  # of a process that was killed here
-    _open_by_hand(partial)
-    engine = utils.create_sqlalchemy_engine(f"sqlite:///{partial}")
-    try:
-        utils._initialize_tables(engine)
-    finally:
-        engine.dispose()  # the last to close it moves the log into the file
-    os.replace(partial, path)
-
-
-def _tables_without_experiment(path: Path) -> int:
-    """Return how many tables a file has in which MLflow has not yet made its first experiment.
-
-    MLflow makes that when all tables are there; 0 where there is one, or nothing can be read.
-    """
-    try:
-        with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
-            found = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-            names = [name for (name,) in found]
-            some = "experiments" in names and database.execute("SELECT 1 FROM experiments LIMIT 1")
-            return 0 if some and some.fetchone() else len(names)
-    except sqlite3.Error:
-        return 0
-
-
-def _open_by_hand(path: Path) -> None:
-    """Switch a file to write-ahead logging, which fails where MLflow would try for minutes."""
-    with contextlib.closing(sqlite3.connect(path, timeout=20)) as database:
-        database.execute("PRAGMA journal_mode=WAL")
-        database.execute("BEGIN IMMEDIATE")
-        database.rollback()
-
-
 def _check_folder(path: Path, uri: str) -> None:
     if not path.parent.is_dir():
         raise TrackingError(f"mlflow.tracking_uri {uri}: there is no folder {path.parent}")
-
-
-@contextlib.contextmanager
-def _locked_folder(folder: Path) -> Iterator[None]:
-    """Let one process at a time create a database in the folder: four at once break it."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
 
 
 def _artifact_location(uri: str, name: str) -> str | None:

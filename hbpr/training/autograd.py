@@ -16,7 +16,8 @@ from hbpr.models import MatrixFactorization, Recommender
 from hbpr.models.gathered import L2
 from hbpr.settings.models import NegativeSettings, OptimizerSettings, TrainingSettings
 from hbpr.training.engine import Engine, State
-from hbpr.training.losses import LOSSES, harmonic_numbers, warp_loss
+from hbpr.training.losses import LOSSES
+from hbpr.training.losses.warp import harmonic_numbers
 from hbpr.training.negatives import NegativeSampler
 from hbpr.training.visits import visits
 
@@ -61,6 +62,7 @@ class AutogradEngine(Engine):
         self._device = pick_device(training.device)
         self.model = model.to(self._device).eval()
         self._settings = training
+        self._loss_kind = LOSSES[training.loss_function]
         negatives = [optimizer.reg_negative] * drawn.per_positive
         weights_M = torch.tensor([optimizer.reg_positive, *negatives], device=self._device)
         self._l2 = L2(optimizer.reg_user, weights_M, optimizer.reg_bias)
@@ -131,17 +133,17 @@ class AutogradEngine(Engine):
         return visited[shuffled]
 
     def _negatives(self, users_B: Tensor, items_B: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Draw (B, N) negatives, and with WARP the weights of their estimated ranks."""
+        """Draw (B, N) negatives, and the weights of the loss where it is rank-weighted."""
         wanted = self._drawn
-        warp = self._settings.loss_function == "warp_loss"
-        n, h = wanted.per_positive, wanted.warp_draws if warp else wanted.hardest_of
+        ranked = self._loss_kind.rank_weighted
+        n, h = wanted.per_positive, wanted.warp_draws if ranked else wanted.hardest_of
         drawn = self._sampler.draw(users_B.unsqueeze(1).expand(-1, n * h), self._generator)
-        if h == 1 and not warp:
+        if h == 1 and not ranked:
             return drawn, None
         with torch.no_grad():
             none = L2(0.0, torch.zeros(n * h, device=self._device), 0.0)
             scores_BNH = self.model.batch_scores(users_B, drawn, none).view(-1, n, h)
-            if not warp:
+            if not ranked:
                 chosen = scores_BNH.argmax(2, keepdim=True)
                 return drawn.view(-1, n, h).gather(2, chosen).squeeze(2), None
             positive = self.model(users_B, items_B).view(-1, 1, 1)
@@ -162,11 +164,8 @@ class AutogradEngine(Engine):
             scores = model.batch_scores(users_B, items, self._l2).float()
         model.eval()
         positive_B, negative_BN = scores[:, 0], scores[:, 1:]
-        if weights_BN is None:
-            loss_B = LOSSES[self._settings.loss_function](positive_B, negative_BN)
-        else:
-            loss_B = warp_loss(positive_B, negative_BN, weights_BN)
-        return loss_B.sum()
+        weights = () if weights_BN is None else (weights_BN,)
+        return self._loss_kind.function(positive_B, negative_BN, *weights).sum()
 
     def state(self) -> State:
         """Optimizer tensors and the generator's state, as arrays."""

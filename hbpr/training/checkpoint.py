@@ -1,7 +1,6 @@
 """A trainer's state on disk: one npz of arrays and one JSON of numbers, no pickled objects."""
 
 import json
-import os
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from hbpr.errors import HbprError
+from hbpr.files import fresh_file, write_text
 from hbpr.training.engine import State
 
 _VERSION = 1
@@ -17,9 +17,9 @@ _VERSION = 1
 def write(folder: Path, arrays: State, numbers: dict[str, Any]) -> None:
     """Write a checkpoint into a folder; the JSON comes last and makes it whole."""
     folder.mkdir(parents=True, exist_ok=True)
-    _replace(folder / "state.npz", lambda path: _save_arrays(path, arrays))
-    text = json.dumps({"version": _VERSION, **numbers}, indent=1)
-    _replace(folder / "state.json", lambda path: path.write_text(text))
+    with fresh_file(folder / "state.npz") as partial, partial.open("wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)
+    write_text(folder / "state.json", json.dumps({"version": _VERSION, **numbers}, indent=1))
 
 
 def read(folder: Path) -> tuple[State, dict[str, Any]]:
@@ -39,14 +39,3 @@ def read(folder: Path) -> tuple[State, dict[str, Any]]:
             f"{folder}: checkpoint version must be {_VERSION}, got {numbers.get('version')}"
         )
     return arrays, numbers
-
-
-def _save_arrays(path: Path, arrays: State) -> None:
-    with path.open("wb") as file:
-        np.savez(file, allow_pickle=False, **arrays)
-
-
-def _replace(path: Path, write_to: Any) -> None:
-    partial = path.with_name(path.name + ".part")
-    write_to(partial)
-    os.replace(partial, path)

@@ -22,7 +22,7 @@ import harness
 
 from tune.settings import make_plan
 from tune.storage.folder import read_settings
-from tune.storage.journal import read_journal
+from tune.storage.trials import read_journal
 
 CONFIG = """
 data: {{source: synthetic, synthetic: {{n_users: 200, n_items: 100, n_shown: 40}}}}

@@ -4,9 +4,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hbpr.baselines import Popularity
 from hbpr.data import load_data, load_ncf
 from hbpr.errors import DataError, DatasetMissingError
-from hbpr.evaluation import Popularity, evaluate
+from hbpr.evaluation import evaluate
 from hbpr.settings.models import DataSettings, SplitSettings
 
 _SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"

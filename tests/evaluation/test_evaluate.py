@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 
+from hbpr.baselines import Popularity
 from hbpr.data.interactions import UserItems
 from hbpr.errors import ConfigError, DataError
-from hbpr.evaluation import Popularity, evaluate
+from hbpr.evaluation import evaluate
 from hbpr.evaluation.metrics import ndcg_at_k
 from hbpr.names import parse_metric_name
 

@@ -4,21 +4,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import ndcg_score, roc_auc_score
 
-from hbpr import names
 from hbpr.data.interactions import UserItems
 from hbpr.evaluation import Ranks, held_out_ranks
-from hbpr.evaluation.metrics import AT_K_METRICS, WHOLE_METRICS, auc, map_at_k, ndcg_at_k
+from hbpr.evaluation.metrics import auc, map_at_k, ndcg_at_k
+from hbpr.names import METRICS
 
 
 def all_metrics(scores, held_out, exclude, k):
     ranks = held_out_ranks(lambda users: scores[users], held_out, exclude)
-    values = {name: metric(ranks) for name, metric in WHOLE_METRICS.items()}
-    return ranks, values | {name: metric(ranks, k) for name, metric in AT_K_METRICS.items()}
-
-
-def test_every_name_has_its_metric():
-    assert set(AT_K_METRICS) == set(names.AT_K)
-    assert set(WHOLE_METRICS) == set(names.WHOLE)
+    return ranks, {n: each(ranks, k) for n, each in METRICS.items() if each.of == "ranks"}
 
 
 @pytest.mark.parametrize("levels", [None, 3])

@@ -12,7 +12,7 @@ from hbpr.errors import ConfigError
 from hbpr.settings.kinds import _KEPT
 from tune.schedulers import SCHEDULERS
 from tune.settings import StudySettings, load_study, make_plan
-from tune.storage.journal import read_journal
+from tune.storage.trials import read_journal
 from tune.study import run_study
 
 HERE = Path(__file__).parent

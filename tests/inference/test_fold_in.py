@@ -7,9 +7,10 @@ import pytest
 import scipy.optimize
 import torch
 
+from hbpr.baselines import Popularity
 from hbpr.data import load_data
 from hbpr.data.interactions import Features
-from hbpr.evaluation import Popularity, evaluate
+from hbpr.evaluation import evaluate
 from hbpr.inference.fold_in import fold_in
 from hbpr.models import MatrixFactorization, NeuMF
 from hbpr.settings.models import DataSettings, SyntheticSettings, TrialSettings

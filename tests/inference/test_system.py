@@ -7,10 +7,11 @@ import pandas as pd
 import pytest
 import torch
 
+from hbpr.baselines import Popularity
 from hbpr.data import UserItemData
 from hbpr.data.interactions import UserItems
 from hbpr.errors import ConfigError, DataError, DivergedError
-from hbpr.evaluation import Popularity, evaluate
+from hbpr.evaluation import evaluate
 from hbpr.evaluation.page_shares import share_of_page_neighbours, share_on_same_page
 from hbpr.inference.system import RecommendationSystem
 from hbpr.models import MatrixFactorization, build_model

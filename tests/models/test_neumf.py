@@ -5,15 +5,17 @@ import pytest
 import scipy.sparse as sp
 import torch
 
+from hbpr.baselines import Popularity
 from hbpr.data import load_data
 from hbpr.data.interactions import Features
-from hbpr.evaluation import Popularity, evaluate
+from hbpr.evaluation import evaluate
 from hbpr.inference.system import RecommendationSystem
 from hbpr.models import MatrixFactorization, NeuMF, build_model
 from hbpr.models import neumf as neumf_module
 from hbpr.models.base import load_arrays, parameters_as_arrays
 from hbpr.settings.models import DataSettings, SyntheticSettings, TrialSettings
 from hbpr.training import Trainer
+from hbpr.training.losses import LOSSES
 
 N_USERS, N_ITEMS = 23, 17
 SIZES = {
@@ -151,9 +153,7 @@ def _settings(model: dict[str, object], **training: object) -> TrialSettings:
     return TrialSettings.model_validate({"model": shape | model, "training": loop | training})
 
 
-@pytest.mark.parametrize(
-    "loss", ["bpr_loss", "bpr_loss_v2", "hinge_loss", "warp_loss", "softmax_loss"]
-)
+@pytest.mark.parametrize("loss", list(LOSSES))
 def test_every_loss_trains_it_above_popularity(loss: str) -> None:
     data = load_data(DATA)
     trainer = Trainer(data, _settings({}, loss_function=loss))

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from hbpr.baselines import Ease
 from hbpr.data import Interactions, UserItems, load_data
-from hbpr.evaluation import Ease, Ranks, evaluate
+from hbpr.evaluation import Ranks, evaluate
 from hbpr.evaluation.metrics import ndcg_at_k, precision_at_k
 from hbpr.reproductions.baselines import best_regularisation
 from hbpr.reproductions.online_retail import PerfectOrder, RandomOrder

@@ -16,8 +16,9 @@ from hbpr.settings.models import TrialSettings
 from hbpr.training.engine import Engine
 from hbpr.training.engines import make_engine
 from hbpr.training.fused import copies
+from hbpr.training.losses import LOSSES as KINDS
 
-LOSSES = ["bpr_loss", "bpr_loss_v2", "hinge_loss", "softmax_loss", "warp_loss"]
+LOSSES = [name for name, loss in KINDS.items() if loss.gradient is not None]
 #: Engine, optimizer and a learning rate that suits it.
 RULES = [
     ("fused", "sgd", 0.05),

@@ -5,38 +5,67 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numba import njit
 
 from hbpr.settings.models import TrainingSettings
-from hbpr.training.fused.gradients import CODES, slopes
-from hbpr.training.losses import LOSSES, bpr_loss, harmonic_numbers, softmax_loss, warp_loss
+from hbpr.training.fused.gradients import BY_ADDRESS, address_of, call_at, code_of, slopes
+from hbpr.training.losses import LOSSES
+from hbpr.training.losses.bpr import bpr_loss
+from hbpr.training.losses.softmax import softmax_loss
+from hbpr.training.losses.warp import harmonic_numbers, warp_loss
 
-NAMES = [*LOSSES, "warp_loss"]
+NAMES = list(LOSSES)
+COMPILED = [name for name in NAMES if LOSSES[name].gradient is not None]
 
 
 def _loss(name: str, positive: torch.Tensor, negative: torch.Tensor) -> torch.Tensor:
-    """The loss by its name; WARP with weights that differ from draw to draw."""
-    if name == "warp_loss":
-        return warp_loss(positive, negative, _weights(negative.shape))
-    return LOSSES[name](positive, negative)
+    """The loss by its name; with weights that differ from draw to draw where it takes them."""
+    weights = [_weights(negative.shape)] if LOSSES[name].rank_weighted else []
+    return LOSSES[name].function(positive, negative, *weights)
 
 
 def _weights(shape: tuple[int, ...]) -> torch.Tensor:
     return 0.5 + torch.arange(int(np.prod(shape)), dtype=torch.float32).reshape(shape) % 3
 
 
+@njit
+def _slopes_at(address, positive, negatives, falls, weights):
+    rises = np.full(1, np.nan, np.float32)
+    arrays = (negatives.ctypes.data, falls.ctypes.data, weights.ctypes.data, rises.ctypes.data)
+    loss = call_at(address, positive, len(negatives), arrays)
+    return rises[0], loss
+
+
 def _compiled(
-    name: str, positive: float, negatives: np.ndarray, weights: np.ndarray
+    name: str,
+    positive: float,
+    negatives: np.ndarray,
+    weights: np.ndarray,
+    *,
+    by_address: bool = False,
 ) -> tuple[float, np.ndarray, float]:
+    """Rise, falls and loss, as the compiled loops get them in one of two ways."""
+    gradient = LOSSES[name].gradient
     falls = np.full(len(negatives), np.nan, np.float32)
-    rise, loss = slopes(
-        CODES[name], np.float32(positive), negatives.astype(np.float32), falls, weights
-    )
+    scores = np.float32(positive), negatives.astype(np.float32), falls, weights
+    code, _ = code_of(gradient)
+    if by_address or code == BY_ADDRESS:
+        rise, loss = _slopes_at(address_of(gradient), *scores)
+    else:
+        rise, loss = slopes(code, *scores)
     return float(rise), falls, float(loss)
 
 
-def test_every_loss_that_settings_name_exists_in_both_engines() -> None:
-    named = TrainingSettings.model_fields["loss_function"].annotation.__args__
-    assert set(named) == set(NAMES) == set(CODES)
+def test_settings_take_every_loss_of_the_table() -> None:
+    for name in LOSSES:
+        assert TrainingSettings(loss_function=name).loss_function == name
+    schema = TrainingSettings.model_json_schema()["properties"]["loss_function"]
+    assert schema["enum"] == NAMES
+
+
+def test_a_code_that_is_none_is_no_loss() -> None:
+    arrays = [np.zeros(1, np.float32) for _ in range(3)]
+    assert np.isnan(slopes(BY_ADDRESS, np.float32(0.0), *arrays)[1])
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -67,11 +96,6 @@ class TestContract:
             assert loss.item() > 50.0
             assert positive.grad.item() - negative.grad.item() < -0.4
 
-    @pytest.mark.parametrize("gap", [-1e4, -120.0, 120.0, 1e4])
-    def test_far_scores_stay_finite_in_the_compiled_loops(self, name: str, gap: float) -> None:
-        rise, falls, loss = _compiled(name, gap, np.zeros(2), np.ones(2, np.float32))
-        assert np.isfinite([rise, *falls, loss]).all()
-
     @settings(max_examples=30)
     @given(
         positive=st.floats(-20, 20, width=32),
@@ -88,8 +112,21 @@ class TestContract:
         if positive < min(0.0, *negatives):
             assert high < low
 
+    def test_a_score_that_is_no_number_shows(self, name: str) -> None:
+        for scores in ([np.nan, 0.0], [0.0, np.nan]):
+            assert _loss(name, torch.tensor(scores[:1]), torch.tensor([scores[1:]])).isnan().all()
+
+
+@pytest.mark.parametrize("name", COMPILED)
+class TestCompiled:
+    @pytest.mark.parametrize("gap", [-1e4, -120.0, 120.0, 1e4])
+    def test_far_scores_stay_finite(self, name: str, gap: float) -> None:
+        rise, falls, loss = _compiled(name, gap, np.zeros(2), np.ones(2, np.float32))
+        assert np.isfinite([rise, *falls, loss]).all()
+
     @pytest.mark.parametrize("n", [1, 3, 8])
-    def test_compiled_slopes_are_the_gradient(self, name: str, n: int) -> None:
+    @pytest.mark.parametrize("by_address", [False, True])
+    def test_slopes_are_the_gradient(self, name: str, n: int, by_address: bool) -> None:
         rng = np.random.default_rng(n)
         for scale in (0.1, 1.0, 10.0):
             positive = (scale * rng.standard_normal(6)).astype(np.float32)
@@ -98,9 +135,13 @@ class TestContract:
             q = torch.from_numpy(negative).requires_grad_()
             expected = _loss(name, p, q)
             expected.sum().backward()
-            weights = _weights((6, n)).numpy() if name == "warp_loss" else np.ones((6, n), "f4")
+            weights = np.ones((6, n), "f4")
+            if LOSSES[name].rank_weighted:
+                weights = _weights((6, n)).numpy()
             for row in range(6):
-                rise, falls, loss = _compiled(name, positive[row], negative[row], weights[row])
+                rise, falls, loss = _compiled(
+                    name, positive[row], negative[row], weights[row], by_address=by_address
+                )
                 assert loss == pytest.approx(expected[row].item(), rel=1e-4, abs=1e-5)
                 assert rise == pytest.approx(-p.grad[row].item(), rel=1e-4, abs=1e-6)
                 np.testing.assert_allclose(falls, q.grad[row], rtol=1e-4, atol=1e-6)
@@ -109,7 +150,6 @@ class TestContract:
         for scores in ([np.nan, 0.0], [0.0, np.nan]):
             *_, loss = _compiled(name, scores[0], np.array(scores[1:]), np.ones(1, np.float32))
             assert np.isnan(loss)
-            assert _loss(name, torch.tensor(scores[:1]), torch.tensor([scores[1:]])).isnan().all()
 
 
 @pytest.mark.parametrize(
@@ -149,8 +189,8 @@ def test_a_margin_of_one_is_enough(name: str) -> None:
 def test_only_score_differences_count(name: str) -> None:
     rng = torch.Generator().manual_seed(1)
     positive, negative = torch.randn(4, generator=rng), torch.randn(4, 3, generator=rng)
-    moved = LOSSES[name](positive + 3.0, negative + 3.0)
-    torch.testing.assert_close(LOSSES[name](positive, negative), moved)
+    moved = _loss(name, positive + 3.0, negative + 3.0)
+    torch.testing.assert_close(_loss(name, positive, negative), moved)
 
 
 def test_softmax_is_the_cross_entropy_of_torch() -> None:

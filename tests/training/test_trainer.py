@@ -16,6 +16,7 @@ from hbpr.models.base import parameters_as_arrays
 from hbpr.settings.models import OptimizerSettings
 from hbpr.training import EpochReport, Trainer
 from hbpr.training.engine import learning_rate
+from hbpr.training.losses import LOSSES
 
 both_engines = pytest.mark.parametrize("engine", ["fused", "autograd"])
 
@@ -350,9 +351,7 @@ class TestCheckpoints:
 class TestDivergence:
     @both_engines
     @pytest.mark.parametrize("features", ["indicator", "both"])
-    @pytest.mark.parametrize(
-        "loss", ["bpr_loss", "bpr_loss_v2", "hinge_loss", "softmax_loss", "warp_loss"]
-    )
+    @pytest.mark.parametrize("loss", list(LOSSES))
     @pytest.mark.parametrize("negatives", [{}, {"kind": "adaptive", "hardest_of": 2}], ids=str)
     def test_is_told_with_epoch_and_learning_rate(
         self, synthetic, settings_of, engine: str, features: str, loss: str, negatives: dict

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hbpr.baselines.choose import choose_baselines
 from hbpr.data.interactions import Interactions
 from hbpr.errors import StudyError
-from hbpr.evaluation import Ease, Popularity, Scorer
 from hbpr.settings.load import with_values
 from hbpr.tracking.records import TrialRecord
 from tune.answer.finalists import (
@@ -21,7 +21,7 @@ from tune.answer.finalists import (
     summarize,
 )
 from tune.answer.lineage import Stage, lineage, schedule_of
-from tune.answer.refit import Final, best_ease, train_winner
+from tune.answer.refit import Final, train_winner
 from tune.answer.rerun import Repeats, run_repeats
 from tune.report.progress import Count
 from tune.settings import StudyPlan
@@ -42,7 +42,7 @@ class Answer:
         final: It, trained for the last time and scored on the test part.
         finalists: The trials that were repeated, best mean first; empty where none were.
         repeats: Their repeats, and those of trials of which one failed.
-        comparisons: The winner against the runner-up, popularity and EASE.
+        comparisons: The winner against the runner-up and the baselines.
         stages: Settings that the winner's weights went through; only a copy has several.
     """
 
@@ -74,7 +74,8 @@ def find_answer(
         plan: The study's.
         trials: All of its trials.
         datasets: Data by data key.
-        metrics_at: Recorded validation metrics of a trial's number at an epoch.
+        metrics_at: Recorded validation metrics of a trial's number at an epoch, for a winner whose
+            metrics the journal does not have.
         folder: The study's; repeats of finalists are kept in it.
         slots: Trials at a time.
         failure: Why the first failed trial did so, for the message if there is no winner.
@@ -120,18 +121,16 @@ def find_answer(
             found = compare(own, by_user(repeats.whole[other.number]), f"trial {other.number}")
             comparisons += [found] if found else []
     else:
-        validation = metrics_at(winner.number, best_epoch) or {sweep.metric: value}
+        validation = winner.metrics or metrics_at(winner.number, best_epoch)
+        validation = validation or {sweep.metric: value}
     stages = lineage(trials, winner.number)
     trial_settings = with_values(base, winner.values)
     data = data_of(trial_settings, datasets)
-    ease = best_ease(data, trial_settings)
-    if finalists:
-        baselines: dict[str, Scorer] = {"popularity": Popularity(data.train)}
-        if ease is not None:
-            baselines["EASE"] = Ease(data.train, regularisation=ease)
-        for name, scorer in baselines.items():
-            found = compare(own, judge(scorer, data, trial_settings)[:2], name)
-            comparisons += [found] if found else []
+    baselines = choose_baselines(data, trial_settings.training)
+    for baseline in baselines if finalists else ():
+        judged = judge(baseline.fit(data.train), data, trial_settings)
+        found = compare(own, judged[:2], baseline.label)
+        comparisons += [found] if found else []
     final = train_winner(
         trial_settings,
         data,
@@ -139,7 +138,7 @@ def find_answer(
         validation=validation,
         refit=sweep.final.refit == "train+validation",
         threads=sweep.resources.cpu,
-        ease=ease,
+        baselines=baselines,
         schedule=schedule_of(stages, base),
     )
     return Answer(

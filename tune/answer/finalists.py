@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from hbpr.data.interactions import Interactions
 from hbpr.evaluation import Evaluation, Scorer, evaluate_part
-from hbpr.evaluation.metrics import AT_K_METRICS, WHOLE_METRICS
-from hbpr.names import LOSS, parse_metric_name
+from hbpr.names import LOSS, METRICS, parse_metric_name
 from hbpr.settings.models import TrialSettings
 from tune.answer.lineage import Schedule, ScheduledTrainer
 from tune.storage.repeat import Repeat
@@ -113,9 +112,7 @@ def judge(
 
 def _per_user(evaluation: Evaluation, metric: str) -> NDArray[np.float64]:
     name = parse_metric_name(metric)
-    if name.k is None:
-        return np.asarray(WHOLE_METRICS[name.metric](evaluation.ranks), np.float64)
-    return np.asarray(AT_K_METRICS[name.metric](evaluation.ranks, name.k), np.float64)
+    return np.asarray(METRICS[name.metric](evaluation.ranks, name.k), np.float64)
 
 
 def summarize(number: int, repeats: Sequence[Repeat], metric: str) -> Finalist:

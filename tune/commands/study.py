@@ -52,17 +52,18 @@ def list_(storage: Path) -> None:
     from rich.table import Table
 
     from hbpr.errors import HbprError, StudyFolderError
-    from tune.storage.folder import StudyFolder
+    from tune.storage.folder import studies_in
+    from tune.storage.names import SETTINGS
 
     if not storage.is_dir():
         raise StudyFolderError(
             f"--storage {storage}: there is no folder {storage.absolute()}; name the folder that "
             "sweep.storage names"
         )
-    found = [StudyFolder(path.parent) for path in storage.glob("*/*/settings.json")]
+    found = [study for experiment in storage.iterdir() for study in studies_in(experiment)]
     if not found:
         click.echo(
-            f"no studies in {storage.absolute()}: no EXPERIMENT/STUDY/settings.json is there; "
+            f"no studies in {storage.absolute()}: no EXPERIMENT/STUDY/{SETTINGS} is there; "
             "name the folder that sweep.storage names with --storage"
         )
         return
@@ -133,7 +134,8 @@ def resume(
     from hbpr.errors import StudyFolderError
     from tune.commands.tune import run_and_show
     from tune.settings import make_plan
-    from tune.storage.folder import read_settings, with_overrides
+    from tune.storage.folder import read_settings
+    from tune.storage.resume import with_overrides
 
     settings, data = read_settings(folder)
     if set(data) == {""}:
@@ -168,14 +170,15 @@ def sync(folder: Path, tracking_uri: str | None) -> None:
     """Send to MLflow what of the study in FOLDER has not arrived there."""
     from hbpr.errors import TrackingError
     from tune.storage.folder import StudyFolder
-    from tune.tracking.delivery import sync as send
+    from tune.storage.names import OUTBOX, SET_ASIDE
+    from tune.tracking.sync import sync as send
 
     counts = send(folder, tracking_uri=tracking_uri)
     if counts["left"]:
         raise TrackingError(
             f"{counts['sent']} records were sent, {counts['left']} still wait in {folder}; "
             "call it again when MLflow answers. What it answers to and still cannot take is in "
-            "outbox/aside.jsonl"
+            f"{OUTBOX}/{SET_ASIDE}"
         )
     StudyFolder(folder).tell_records_arrived()
     click.echo(f"{counts['sent']} records were sent; MLflow has everything of this study")
@@ -186,7 +189,7 @@ def _front_so_far(folder: "StudyFolder") -> list[str]:
     from tune.report.front import front_head, front_row
     from tune.settings import make_plan
     from tune.storage.folder import read_settings
-    from tune.storage.journal import read_journal
+    from tune.storage.trials import read_journal
 
     if folder.finished:
         return []
@@ -205,14 +208,14 @@ def _row(folder: "StudyFolder") -> tuple[str, str, str]:
     """
     from tune.settings import make_plan
     from tune.storage.folder import read_settings
-    from tune.storage.journal import read_journal
-    from tune.tracking.outbox import is_held
+    from tune.storage.trials import read_journal
+    from tune.tracking.outbox import is_in_use
 
     if folder.finished:
         summary = json.loads(folder.summary.read_text())
         best = summary["best"]["value"]
         return "finished", str(sum(summary["states"].values())), f"{best:.4f}"
-    state = "running" if is_held(folder.path / "outbox" / "lock") else "unfinished"
+    state = "running" if is_in_use(folder.path) else "unfinished"
     plan = make_plan(read_settings(folder.path)[0])
     trials = read_journal(folder.path, plan.space)
     n_trials = plan.n_trials + plan.most_copies

@@ -73,7 +73,7 @@ def tune(
     test part, scored on it once beside a popularity baseline, and saved for serving.
     """
     from tune.settings import load_study
-    from tune.storage.folder import newest_unfinished
+    from tune.storage.resume import newest_unfinished
 
     if config is None:
         raise click.UsageError(_without_config(resume))

@@ -6,6 +6,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from hbpr.tracking import tags as tag
 from hbpr.tracking.records import TrialRecord
 from hbpr.tracking.store import mask_uri
 from tune.answer.early_order import RankCorrelation
@@ -145,7 +146,7 @@ def finalist_rows(result: StudyResult) -> list[tuple[str, ...]]:
 
 def repeats_line(result: StudyResult) -> str:
     """Return how MLflow finds the runs behind mean and deviation."""
-    query = f'tags.hbpr.kind = "repeat" and tags.hbpr.study_id = "{result.study_id}"'
+    query = f'tags.{tag.KIND} = "repeat" and tags.{tag.STUDY_ID} = "{result.study_id}"'
     return f"Each seed is a run in MLflow: {query}"
 
 

@@ -15,9 +15,9 @@ from rich.table import Table
 from rich.text import Text
 
 from hbpr.tracking.records import TrialRecord
-from tune.settings.goals import Goals, best_of
+from tune.settings.goals import Goals
 from tune.space.dimensions import as_words
-from tune.trial.messages import FAILED
+from tune.trial.messages import VALUES, Result, best_of, failure_of, is_finished
 
 logger = logging.getLogger(__name__)
 
@@ -86,20 +86,18 @@ class Progress(ray_tune.Callback):
         self._running.add(trial.trial_id)
 
     def on_trial_result(
-        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+        self, iteration: int, trials: list[Any], trial: Any, result: Result, **info: Any
     ) -> None:
         """Keep the best value."""
         value = best_of(result, self._goals)
         if value is not None and (self._best is None or value > self._best[0]):
-            self._best = (value, trial.config["values"])
+            self._best = (value, trial.config[VALUES])
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Count a trial that ended in order."""
-        result = trial.last_result or {}
-        self._end(
-            trial,
-            "failed" if FAILED in result else "finished" if result.get("finished") else "pruned",
-        )
+        result = trial.last_result
+        ended = "finished" if is_finished(result) else "pruned"
+        self._end(trial, ended if failure_of(result) is None else "failed")
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Count a trial that crashed once too often."""
@@ -171,12 +169,6 @@ class Progress(ray_tune.Callback):
         value, settings = self._best
         text = f"best {self._metric} {value:.4f}: {as_words(settings)}"
         return Group(head, Text(text, no_wrap=True, overflow="ellipsis"))
-
-    def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_live": None, "_console": None}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state | {"_console": Console()})
 
 
 class Count:

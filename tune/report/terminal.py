@@ -27,6 +27,7 @@ from tune.report.page import (
     winner_title,
 )
 from tune.report.progress import STATES, duration
+from tune.storage.names import SUMMARY_PAGE
 
 
 def show(result: StudyResult, console: Console) -> None:
@@ -58,7 +59,7 @@ def show(result: StudyResult, console: Console) -> None:
             f"Time     {time_line(result)}",
             f"Records  MLflow {mask_uri(result.tracking_uri)}, experiment {result.experiment}",
             *([f"Model    {_model(registered)}"] if registered else []),
-            f"Folder   {near(result.folder)} (summary.html has this page)",
+            f"Folder   {near(result.folder)} ({SUMMARY_PAGE} has this page)",
             "",
             "Next",
             *(f"  {what:7}{command}" for what, command in next_commands(result)),

@@ -48,10 +48,7 @@ class CopyingSearcher(Protocol):
         """Note the end of a trial."""
 
     def save(self, checkpoint_path: str) -> None:
-        """Write a snapshot."""
-
-    def restore(self, checkpoint_path: str) -> None:
-        """Read a snapshot."""
+        """Accept that Tune asks for a snapshot."""
 
 
 class PopulationSearcher(Searcher):
@@ -98,12 +95,8 @@ class PopulationSearcher(Searcher):
         self.inner.on_trial_complete(trial_id, result, error)
 
     def save(self, checkpoint_path: str) -> None:
-        """Let the searcher inside write its snapshot."""
+        """Let the searcher inside answer."""
         self.inner.save(checkpoint_path)
-
-    def restore(self, checkpoint_path: str) -> None:
-        """Let the searcher inside read its snapshot."""
-        self.inner.restore(checkpoint_path)
 
 
 class PopulationScheduler(FIFOScheduler):

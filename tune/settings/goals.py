@@ -6,7 +6,7 @@ objective, which is the model that is kept.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from hbpr.names import COSTS
 
@@ -127,19 +127,6 @@ class Goals:
             if not any(_beats(other, losses) for other, _ in kept):
                 kept.append((losses, trial))
         return [trial for _, trial in kept]
-
-
-def best_of(result: Mapping[str, Any], goals: Goals) -> float | None:
-    """Return the best value so far that a trial's result names, if the trial can win with it.
-
-    With limits, only the report of the best epoch itself tells whether it is inside of them.
-    """
-    value: float | None = result.get("best_value")
-    if goals.limits and not (
-        result.get("epoch") == result.get("best_epoch") and goals.feasible(result)
-    ):
-        return None
-    return value
 
 
 def _beats(one: Sequence[float], other: Sequence[float]) -> bool:

@@ -6,7 +6,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from hbpr.errors import ConfigError
-from hbpr.names import COSTS, parse_metric_name
+from hbpr.names import COSTS, lower_is_better, parse_metric_name
 from hbpr.settings.base import Seed, Settings
 
 
@@ -45,19 +45,21 @@ class ObjectiveSettings(Settings):
 
     metric: str = Field(description="Validation metric, item_vector_bytes or score_cpu_ms.")
     mode: Literal["max", "min"] = Field(
-        description="What is better; left out: max of a validation metric, min of a cost."
+        description="What is better; left out: min of what is better when lower."
     )
 
     @model_validator(mode="before")
     @classmethod
     def _usual_mode(cls, raw: Any) -> Any:
         if isinstance(raw, Mapping) and "metric" in raw and "mode" not in raw:
-            return {**raw, "mode": "min" if raw["metric"] in COSTS else "max"}
+            return {**raw, "mode": "min" if lower_is_better(str(raw["metric"])) else "max"}
         return raw
 
     @model_validator(mode="after")
     def _metric_is_recorded(self) -> Self:
         check_recorded(self.metric)
+        if self.mode == "max" and lower_is_better(self.metric):
+            raise ValueError(f"mode must be min: {self.metric} is better when lower, got max")
         return self
 
 

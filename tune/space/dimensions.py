@@ -1,6 +1,5 @@
 """The dimensions of a search space: choices and ranges, read from YAML and checked one by one."""
 
-import difflib
 import json
 import math
 from collections.abc import Iterable, Mapping
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from hbpr.errors import SpaceError
 from hbpr.settings.load import dotted
+from hbpr.words import did_you_mean
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -324,8 +324,7 @@ def refuse(key: str, text: str) -> SpaceError:
 
 def nearest(word: object, known: Iterable[str]) -> str:
     """Return ``. Did you mean X?``, or a full stop where nothing is near."""
-    close = difflib.get_close_matches(str(word), list(known), n=1, cutoff=0.6)
-    return f". Did you mean {close[0]}?" if close else "."
+    return f".{did_you_mean(word, known)}"
 
 
 def as_words(settings: Mapping[str, Any]) -> str:

@@ -4,11 +4,7 @@ Each line is one event (a trial made, a value drawn, a result reported, a trial 
 driver loses nothing that it had written.
 """
 
-import errno
-import json
-import logging
-import os
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,23 +14,8 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
-from hbpr.tracking.records import Parent, TrialRecord
-from tune.space import Space
-
-logger = logging.getLogger(__name__)
-
-JOURNAL = "journal.log"
-#: Attribute of an Optuna trial: the id of the Ray trial that runs it.
-RAY_TRIAL = "ray_trial"
-#: Attribute of an Optuna trial that was run by an earlier study: that study's folder.
-EARLIER = "earlier_study"
-#: Attribute of an Optuna trial: seconds of training and evaluation.
-SECONDS = "seconds"
-#: Attribute of an Optuna trial that went on from another's weights: its `Parent`.
-PARENT = "parent"
-#: Prefix of attributes of an Optuna trial, with the epoch behind it: all that a report said of
-#: several objectives or limits, the first objective first. Optuna keeps no steps of such a trial.
-MEASURED = "epoch:"
+from hbpr.files import JsonLines, json_line
+from tune.storage.names import JOURNAL
 
 
 class DriverJournal(JournalFileBackend):
@@ -47,9 +28,8 @@ class DriverJournal(JournalFileBackend):
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _mend(path)
+        self._lines = JsonLines(path)
         super().__init__(str(path))
-        self._path = path
         self._held: list[dict[str, Any]] | None = None
 
     @contextmanager
@@ -70,20 +50,11 @@ class DriverJournal(JournalFileBackend):
         if self._held is not None:
             self._held += logs
             return
-        data = "".join(f"{json.dumps(log, separators=(',', ':'))}\n" for log in logs).encode()
-        with open(self._path, "ab", buffering=0) as file:
-            size = os.fstat(file.fileno()).st_size
-            try:
-                if file.write(data) < len(data):
-                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path))
-            except OSError:
-                file.truncate(size)  # half a line would swallow the next one
-                raise
+        self._lines.append(b"".join(map(json_line, logs)))
 
     def sync(self) -> None:
         """Bring everything that was written to the disk."""
-        with open(self._path, "rb") as file:
-            os.fsync(file.fileno())
+        self._lines.sync()
 
 
 class DriverStorage(JournalStorage):
@@ -109,31 +80,6 @@ def quiet_optuna() -> None:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
-def read_journal(folder: Path, space: Space, mode: str = "max") -> list[TrialRecord]:
-    """Read the trials of a study, also while its driver writes.
-
-    Args:
-        folder: The study's folder.
-        space: The study's space, which knows how values are written.
-        mode: ``max`` or ``min``, for the best value.
-
-    Returns:
-        The study's own trials by number, not those it learnt from; empty where there is no journal
-        yet.
-    """
-    path = Path(folder) / JOURNAL
-    if not path.exists():
-        return []
-    storage = JournalStorage(JournalFileBackend(str(path)))
-    trials = [
-        trial
-        for study in storage.get_all_studies()
-        for trial in storage.get_all_trials(study._study_id, deepcopy=False)
-    ]
-    own = [trial for trial in trials if EARLIER not in trial.user_attrs]
-    return [journal_trial(number, trial, space, mode) for number, trial in enumerate(own)]
-
-
 def prune_running(folder: Path) -> int:
     """End as PRUNED what nobody will run any more, in a study whose driver has stopped searching.
 
@@ -152,68 +98,3 @@ def prune_running(folder: Path) -> int:
         storage.set_trial_state_values(trial._trial_id, TrialState.PRUNED)
     journal.sync()
     return len(running)
-
-
-def best_report(values: Sequence[float], mode: str) -> float:
-    """Return the best of some values; NaN counts as nothing unless there is nothing else."""
-    known = [value for value in values if value == value]
-    if not known:
-        return float("nan")
-    return max(known) if mode == "max" else min(known)
-
-
-def measured_of(attributes: Mapping[str, Any]) -> dict[int, dict[str, float]]:
-    """Return what the attributes of an Optuna trial say under `MEASURED`, by epoch."""
-    return {
-        int(key.removeprefix(MEASURED)): value
-        for key, value in attributes.items()
-        if key.startswith(MEASURED)
-    }
-
-
-def reports_of(trial: FrozenTrial) -> dict[int, float]:
-    """Return epoch -> value of the first objective."""
-    several = measured_of(trial.user_attrs)
-    return dict(trial.intermediate_values) or {
-        epoch: next(iter(values.values())) for epoch, values in several.items()
-    }
-
-
-def parent_of(trial: FrozenTrial) -> Parent | None:
-    """Return where the first weights of an Optuna trial come from."""
-    raw = trial.user_attrs.get(PARENT)
-    return None if raw is None else Parent(**raw)
-
-
-def journal_trial(number: int, trial: FrozenTrial, space: Space, mode: str) -> TrialRecord:
-    """Return what an Optuna trial of the study says.
-
-    Args:
-        number: Its number among the study's own trials.
-        trial: The Optuna trial.
-        space: The study's space, which knows how values are written.
-        mode: ``max`` or ``min``, for the best value.
-    """
-    reports = reports_of(trial)
-    return TrialRecord(
-        number=number,
-        values=space.decode(trial.params),
-        state=trial.state.name,
-        value=best_report(list(reports.values()), mode) if reports else None,
-        reports=reports,
-        seconds=trial.user_attrs.get(SECONDS),
-        measured=measured_of(trial.user_attrs),
-        parent=parent_of(trial),
-    )
-
-
-def _mend(path: Path) -> None:
-    """Cut off a last line that a crash or a full disk left unfinished."""
-    if not path.exists():
-        return
-    with open(path, "rb+") as file:
-        data = file.read()
-        end = data.rfind(b"\n") + 1
-        if end < len(data):
-            logger.warning("%s: cut off an unfinished last line of %d bytes", path, len(data) - end)
-            file.truncate(end)

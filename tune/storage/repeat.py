@@ -8,6 +8,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from hbpr.files import fresh_file
+
 
 @dataclass(frozen=True)
 class Repeat:
@@ -43,10 +45,8 @@ class Repeat:
             "began_at": self.began_at,
             "ended_at": self.ended_at,
         }
-        partial = path.with_suffix(".partial")
-        with partial.open("wb") as file:
+        with fresh_file(path) as partial, partial.open("wb") as file:
             np.savez(file, about=np.array(json.dumps(about)), users=self.users, values=self.values)
-        partial.replace(path)
 
     @classmethod
     def load(cls, path: Path) -> Self:

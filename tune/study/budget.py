@@ -8,11 +8,11 @@ from typing import Any
 
 from ray import tune as ray_tune
 
-from hbpr.names import EVAL_S, TRAIN_S
+from hbpr.files import write_json
 from hbpr.tracking.records import TrialRecord
 from tune.settings import BudgetSettings
-from tune.settings.goals import Goals, best_of
-from tune.storage.folder import write_json
+from tune.settings.goals import Goals
+from tune.trial.messages import Result, best_of, number_of, seconds_of
 
 #: Seconds of which a killed driver may forget that they were spent.
 _SAVE_EVERY_S = 10.0
@@ -39,6 +39,7 @@ class Budget(ray_tune.Callback, ray_tune.Stopper):
     ) -> None:
         self._settings, self._path, self._goals = settings, path, goals
         self._wall_s, self._train_s = _read(path)
+        self._train_s_before = self._train_s
         self._since: float | None = None
         self._saved = time.monotonic()
         self._best: float | None = None
@@ -55,6 +56,11 @@ class Budget(ray_tune.Callback, ray_tune.Stopper):
     def wall_s(self) -> float:
         """Seconds in which trials ran, those of earlier sittings included."""
         return self._wall_s + (0.0 if self._since is None else time.monotonic() - self._since)
+
+    @property
+    def sitting_train_s(self) -> float:
+        """Seconds of training and evaluation of all trials in this sitting."""
+        return self._train_s - self._train_s_before
 
     @property
     def reached(self) -> str | None:
@@ -99,19 +105,19 @@ class Budget(ray_tune.Callback, ray_tune.Stopper):
             self._since = time.monotonic()
 
     def on_trial_result(
-        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+        self, iteration: int, trials: list[Any], trial: Any, result: Result, **info: Any
     ) -> None:
         """Add up the time and keep the best value."""
-        self._train_s += result.get(TRAIN_S, 0.0) + result.get(EVAL_S, 0.0)
+        self._train_s += seconds_of(result)
         value = best_of(result, self._goals)
         if value is not None:
-            self._note_value(int(trial.config["trial"]), value)
+            self._note_value(number_of(trial), value)
         if time.monotonic() - self._saved >= _SAVE_EVERY_S:
             self.save()
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Count a trial that ended."""
-        self._note_end(int(trial.config["trial"]))
+        self._note_end(number_of(trial))
         self.save()
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:

@@ -1,31 +1,25 @@
-"""What the driver notes while trials run, beside the search and the records."""
+"""What the driver does on the side while trials run: their time, their leftovers, Tune's memory."""
 
 import shutil
 import time
+from collections import deque
 from typing import Any
 
 from ray import tune as ray_tune
 
-from hbpr.names import EVAL_S, TRAIN_S
+from tune.storage.checkpoints import trial_folder
 from tune.storage.folder import StudyFolder
-from tune.trial.messages import FAILED
-from tune.trial.trainable import trial_folder
+from tune.trial.messages import Result, number_of
 
 
-class Watch(ray_tune.Callback):
-    """Note the time that trials took, and drop what those that ended leave behind.
+class Housekeeping(ray_tune.Callback):
+    """Notes for how long trials run, and drops what those that ended leave behind.
 
     Args:
         folder: The study's folder.
-        cpus: CPUs of one trial.
-
-    Attributes:
-        busy_cpu_s: CPU seconds that trials spent on training and evaluation.
     """
 
-    def __init__(self, folder: StudyFolder, *, cpus: int) -> None:
-        self.busy_cpu_s = 0.0
-        self._cpus = cpus
+    def __init__(self, folder: StudyFolder) -> None:
         self._folder = folder
         self._first = self._last = 0.0
 
@@ -39,19 +33,54 @@ class Watch(ray_tune.Callback):
         self._first = self._first or time.monotonic()
 
     def on_trial_result(
-        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+        self, iteration: int, trials: list[Any], trial: Any, result: Result, **info: Any
     ) -> None:
-        """Add up the time."""
+        """Note when a trial was heard of last."""
         self._last = time.monotonic()
-        if FAILED in result:
-            return
-        self.busy_cpu_s += self._cpus * (result[TRAIN_S] + result[EVAL_S])
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Drop what a trial left behind to go on from."""
-        number = int(trial.config["trial"])
-        shutil.rmtree(trial_folder(self._folder.checkpoints, number), ignore_errors=True)
+        folder = trial_folder(self._folder.checkpoints, number_of(trial))
+        shutil.rmtree(folder, ignore_errors=True)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Note when a trial that failed came to its end."""
         self._last = time.monotonic()
+
+
+class ForgetEnded(ray_tune.Callback):
+    """Takes trials that have ended off Tune's list: the thousandth is then as cheap as the first.
+
+    Tune walks through that list at every step, and keeps the last ten values of every number that
+    each trial ever reported. A study needs none of it: what a trial did is in the journal and in
+    the records by then. So it has to come after all callbacks that read how a trial ended.
+
+    A trial that Tune stopped without telling how it ended stays, and so does the last one that did:
+    with an empty list Tune would read its own snapshot back at the end.
+    """
+
+    def __init__(self) -> None:
+        self._ended: deque[Any] = deque()
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Note a trial that ended; Tune still works on it."""
+        self._ended.append(trial)
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Note a trial that crashed once too often."""
+        self._ended.append(trial)
+
+    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        """Forget all trials that have ended but the last one.
+
+        Args:
+            iteration: Steps so far.
+            trials: Tune's own list, not a copy of it.
+            **info: What Tune may tell besides.
+        """
+        while len(self._ended) > 1:
+            trial = self._ended.popleft()
+            if trial.is_finished() and trial in trials:  # else Tune tries it again
+                trials.remove(trial)
+                trial.run_metadata.metric_analysis = {}
+                trial.run_metadata.metric_n_steps = {}

@@ -26,15 +26,18 @@ from tune.schedulers import SchedulerContext
 from tune.search.searcher import OptunaSearcher
 from tune.settings import StudyPlan
 from tune.storage.beginning import Beginning
+from tune.storage.checkpoints import copy_checkpoint
 from tune.storage.folder import StudyFolder
 from tune.storage.journal import quiet_optuna
 from tune.study.budget import Budget
-from tune.study.faults import DiskGuard, HangGuard, disk_problem
-from tune.study.forget import ForgetEnded
-from tune.study.housekeeping import Watch
+from tune.study.disk import DiskGuard, disk_problem
+from tune.study.hangs import HangGuard
+from tune.study.housekeeping import ForgetEnded, Housekeeping
 from tune.study.interrupt import StopRequest
+from tune.tracking.callback import RecordTrials
 from tune.tracking.recorder import MlflowRecorder
-from tune.trial.trainable import HbprTrainable, TrialContext, copy_checkpoint
+from tune.trial.messages import number_of
+from tune.trial.trainable import HbprTrainable, TrialContext
 
 
 @dataclass(frozen=True)
@@ -69,13 +72,13 @@ class Watchers:
         stop: Whether somebody asked the study to stop.
         budget: Whether it has spent enough.
         recorder: Records the trials.
-        watch: Notes what happens beside.
+        housekeeping: Notes what happens beside.
     """
 
     stop: StopRequest
     budget: Budget
     recorder: MlflowRecorder
-    watch: Watch
+    housekeeping: Housekeeping
 
 
 def run_trials(plan: StudyPlan, sitting: Sitting, watchers: Watchers, *, progress: bool) -> None:
@@ -97,11 +100,18 @@ def run_trials(plan: StudyPlan, sitting: Sitting, watchers: Watchers, *, progres
     shown = None
     if progress:
         shown = Progress(plan.n_trials + plan.most_copies, plan.goals, before=sitting.before)
-    search_alg, scheduler = _decisions(plan, sitting)
     # The guard says why before others read it; what they read is forgotten after them.
-    callbacks = [hang, watchers.recorder, watchers.watch, watchers.budget, shown, ForgetEnded()]
+    callbacks = [
+        hang,
+        RecordTrials(watchers.recorder),
+        watchers.housekeeping,
+        watchers.budget,
+        shown,
+        ForgetEnded(),
+    ]
     try:
         with stop.polled(), _quiet():
+            search_alg, scheduler = _decisions(plan, sitting)
             ray_tune.run(
                 HbprTrainable.of(_trial_context(plan, sitting)),
                 name=time.strftime("%Y%m%d-%H%M%S"),
@@ -148,9 +158,7 @@ def _decisions(plan: StudyPlan, sitting: Sitting) -> tuple[Searcher, TrialSchedu
     sweep, folder = plan.settings.sweep, sitting.folder
     searcher = OptunaSearcher(
         plan.space,
-        folder=folder.path,
-        study_id=folder.study_id,
-        metric=sweep.metric,
+        folder.path,
         goals=plan.goals,
         algorithm=sweep.search.algorithm,
         seed=sweep.search.seed,
@@ -206,4 +214,4 @@ def _is_no_disk_problem(record: logging.LogRecord) -> bool:
 
 
 def _trial_name(trial: Any) -> str:
-    return f"trial-{trial.config['trial']:05d}"
+    return f"trial-{number_of(trial):05d}"

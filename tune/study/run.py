@@ -15,6 +15,8 @@ from pathlib import Path
 from cluster.connect.ray import Runtime, ray_runtime
 from hbpr.data.interactions import Interactions
 from hbpr.errors import StudyError
+from hbpr.files import write_json
+from hbpr.tracking import tags as tag
 from hbpr.tracking.records import TrialRecord
 from hbpr.tracking.store import check_store, open_client
 from tune.answer.answer import Answer, find_answer
@@ -27,14 +29,18 @@ from tune.report.progress import say
 from tune.report.terminal import write_text
 from tune.settings import StudyPlan, StudySettings, make_plan
 from tune.storage import folder as folders
+from tune.storage import resume as resuming
 from tune.storage.beginning import Beginning
 from tune.storage.folder import StudyFolder
-from tune.storage.journal import prune_running, read_journal
+from tune.storage.journal import prune_running
+from tune.storage.trials import read_journal
 from tune.study.budget import Budget
-from tune.study.faults import check_writable, disk_problem, failure_notes, restart_notes
-from tune.study.housekeeping import Watch
+from tune.study.disk import check_writable, disk_problem
+from tune.study.housekeeping import Housekeeping
 from tune.study.interrupt import StopRequest, StudyInterrupted, orderly_stop
 from tune.study.ray_run import Sitting, Watchers, run_trials
+from tune.tracking.events import Winner
+from tune.tracking.history import failure_notes, restart_notes
 from tune.tracking.recorder import MlflowRecorder
 from tune.trial.data import data_of, load_datasets, n_bytes, trial_slots
 from tune.warm_start.earlier import read_beginning
@@ -81,7 +87,7 @@ def run_study(
     """
     started = time.monotonic()
     if resume is not None:
-        folders.check_is_study(Path(resume))
+        resuming.check_is_study(Path(resume))
     plan = study if isinstance(study, StudyPlan) else make_plan(study)
     settings = plan.settings
     beginning = None if resume else read_beginning(plan)
@@ -92,7 +98,7 @@ def run_study(
     experiment = folders.experiment_folder(settings)
     check_writable(experiment)
     if resume is not None:
-        folder = folders.reopen(Path(resume), settings, fingerprints)
+        folder = resuming.reopen(Path(resume), settings, fingerprints)
     data_bytes = sum(map(n_bytes, datasets.values()))
     tell = say if progress else _log.info
     with (
@@ -128,13 +134,13 @@ class _Study:
         self._stop = stop
         self._beginning = beginning
         self._notes: list[str] = []
-        self._watch = Watch(folder, cpus=settings.sweep.resources.cpu)
+        self._housekeeping = Housekeeping(folder)
+        self._busy_cpu_s = 0.0
         self._recorder = MlflowRecorder(
             folder.path,
             tracking_uri=settings.mlflow.tracking_uri,
             experiment_name=settings.mlflow.experiment_name,
             study_id=folder.study_id,
-            study_name=f"study {folder.study_id}",
             settings=settings.model_dump(mode="json"),
             monitor=settings.sweep.metric,
             others=self._goals.metrics[1:],
@@ -174,9 +180,10 @@ class _Study:
         )
         left = sitting.n_left(self._plan)
         if left > 0 and budget.reached is None:
-            watchers = Watchers(self._stop, budget, self._recorder, self._watch)
+            watchers = Watchers(self._stop, budget, self._recorder, self._housekeeping)
             run_trials(self._plan, sitting, watchers, progress=progress)
             budget.save()
+            self._busy_cpu_s = self._settings.sweep.resources.cpu * budget.sitting_train_s
         if self._stop.requested:
             raise KeyboardInterrupt
         if budget.reached is not None and left > 0:
@@ -212,7 +219,7 @@ class _Study:
         result = self._with_records(result, complete, started)
         write_page(result, trials, folder.page)
         write_text(result, folder.text)
-        folders.write_json(folder.summary, result.as_json())
+        write_json(folder.summary, result.as_json())
         folder.drop_leftovers()
         return result
 
@@ -259,8 +266,8 @@ class _Study:
             system=answer.final.system,
             model_folder=folder.model,
             wall_s=time.monotonic() - started,
-            search_s=self._watch.search_s,
-            busy_cpu_s=self._watch.busy_cpu_s,
+            search_s=self._housekeeping.search_s,
+            busy_cpu_s=self._busy_cpu_s,
             cpus=cpus,
             ease_metrics=answer.final.ease,
             epochs=answer.best_epoch,
@@ -286,23 +293,25 @@ class _Study:
             first = answer.finalists[0]
             metrics |= {"final/mean": first.mean, "final/deviation": first.deviation}
         registered = {
-            "hbpr.metric": sweep.metric,
-            "hbpr.value": f"{answer.value:.6g}",
-            "hbpr.data": data_of(final.system.settings, self._datasets).fingerprint,
-            "hbpr.study_id": self._folder.study_id,
-            "hbpr.trial": answer.winner.number,
+            tag.METRIC: sweep.metric,
+            tag.VALUE: f"{answer.value:.6g}",
+            tag.DATA: data_of(final.system.settings, self._datasets).fingerprint,
+            tag.STUDY_ID: self._folder.study_id,
+            tag.TRIAL: answer.winner.number,
         }
         if self._goals.several:
             self._recorder.record_front(front)
         schedule = describe(answer.stages, answer.best_epoch)
-        tags = {"hbpr.front": ",".join(map(str, front))} if front else {}
-        tags |= {"hbpr.schedule": schedule} if schedule else {}
+        tags = {tag.FRONT: ",".join(map(str, front))} if front else {}
+        tags |= {tag.SCHEDULE: schedule} if schedule else {}
         self._recorder.record_final(
-            best_trial=answer.winner.number,
-            best_value=answer.value,
-            values=answer.winner.values,
-            test=final.test,
-            baseline=final.baseline,
+            Winner(
+                answer.winner.number,
+                answer.value,
+                answer.winner.values,
+                test=final.test,
+                baseline=final.baseline,
+            ),
             model_folder=self._folder.model,
             files=[self._folder.page],
             tags=tags,

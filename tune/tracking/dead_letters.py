@@ -4,26 +4,28 @@ Such a record fails alone, in a way that is neither an outage nor a refusal: a m
 client, of a proxy, or of ours. It holds nothing else up and is never lost.
 """
 
-import json
 import logging
 import shlex
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from hbpr.files import JsonLines, json_line, read_json_lines
+from tune.storage.names import SET_ASIDE
 from tune.tracking.runs import place_of_event
 
 logger = logging.getLogger(__name__)
 
 
-class Aside:
-    """The file ``aside.jsonl`` of an outbox, one record a line, as the journal has it.
+class DeadLetters:
+    """A file beside those of an outbox, one record a line, as the journal has it.
 
     Args:
         folder: The outbox folder.
     """
 
     def __init__(self, folder: Path) -> None:
-        self.path = folder / "aside.jsonl"
+        self.path = folder / SET_ASIDE
 
     def __len__(self) -> int:
         """Number of records set aside."""
@@ -42,24 +44,18 @@ class Aside:
             exc_info=error,
         )
         try:
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(event, separators=(",", ":"), default=str) + "\n")
+            with closing(JsonLines(self.path)) as lines:
+                lines.append(json_line(event, default=str))
         except OSError as problem:
             logger.error("%s cannot be written: %s", self.path, problem)
 
     def events(self) -> list[dict[str, Any]]:
         """Return what was set aside, oldest first, each record once."""
         try:
-            lines = self.path.read_text(encoding="utf-8").splitlines()
+            lines = self.path.read_bytes().splitlines()
         except FileNotFoundError:
             return []
-        found = []
-        for line in dict.fromkeys(lines):
-            try:
-                found.append(json.loads(line))
-            except ValueError:
-                logger.debug("%s: half a line was left by a crash: %.80r", self.path, line)
-        return found
+        return list(read_json_lines(dict.fromkeys(lines), self.path))
 
     def clear(self) -> None:
         """Forget all: they are back in the outbox."""

@@ -5,24 +5,22 @@ runs that exist. Runs carry no parent: MLflow's table would fold them away and s
 """
 
 import logging
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hbpr.errors import StudyFolderError, TrackingError
+from hbpr.errors import TrackingError
+from hbpr.tracking import tags as tag
 from hbpr.tracking.registry import Registered, content_key, log_system, register_model
 from hbpr.tracking.run_log import as_text, log_batch
 from hbpr.tracking.store import (
-    default_tracking_uri,
     ensure_experiment,
     is_permanent,
     open_client,
     tracking_error,
 )
-from tune.tracking.outbox import Event, Outbox
+from tune.tracking.outbox import Event
 from tune.tracking.runs import Place, find_runs, place_of_event, place_of_run
-from tune.tracking.sender import Sender
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -127,7 +125,7 @@ class Delivery:
         self.experiment_id = ensure_experiment(client, self.experiment_name, self.tracking_uri)
         runs, statuses = {}, {}
         for run in find_runs(
-            client, self.experiment_id, f"tags.`hbpr.study_id` = '{self.study_id}'"
+            client, self.experiment_id, f"tags.`{tag.STUDY_ID}` = '{self.study_id}'"
         ):
             place = place_of_run(run.data.tags)
             runs[place], statuses[place] = run.info.run_id, run.info.status
@@ -174,7 +172,7 @@ class Delivery:
         return [point for point in points if point[3] not in known[point[0]]]
 
     def _create(self, client: "MlflowClient", place: Place, change: _Change) -> str:
-        tags = {"hbpr.study_id": self.study_id} | place.tags
+        tags = {tag.STUDY_ID: self.study_id} | place.tags
         run = client.create_run(
             str(self.experiment_id),
             start_time=change.started_at,
@@ -192,58 +190,13 @@ class Delivery:
             logger.warning("%s is gone and is not added to MLflow", folder)
             return
         tags, content = client.get_run(run_id).data.tags, content_key(folder)
-        if tags.get("hbpr.model_content") == content:
-            uri = tags["hbpr.model"]
+        if tags.get(tag.MODEL_CONTENT) == content:
+            uri = tags[tag.MODEL]
         else:
             uri = log_system(client, run_id, folder)
-            log_batch(client, run_id, tags={"hbpr.model": uri, "hbpr.model_content": content})
+            log_batch(client, run_id, tags={tag.MODEL: uri, tag.MODEL_CONTENT: content})
         if register is not None:
             self.registered = register_model(
                 client, self.experiment_name, uri, run_id=run_id, tags=register
             )
-            log_batch(client, run_id, tags={"hbpr.registered": self.registered.uri})
-
-
-def sync(
-    study_folder: str | Path, *, tracking_uri: str | None = None, timeout_s: float = 600.0
-) -> Mapping[str, int]:
-    """Send what of a study has not reached MLflow.
-
-    Args:
-        study_folder: The study's folder, with its ``outbox``.
-        tracking_uri: Where to; default: where the study was recorded. User and password are never
-            kept in the folder: give them here or in ``MLFLOW_TRACKING_USERNAME`` and ``_PASSWORD``.
-        timeout_s: Longest wait.
-
-    Returns:
-        How many events were `sent`, and how many are `left`, those set aside included.
-
-    Raises:
-        StudyFolderError: There is no outbox.
-        StudyError: Another process runs the study.
-        TrackingError: MLflow does not answer.
-    """
-    folder = Path(study_folder) / "outbox"
-    if not (folder / "events.jsonl").is_file():
-        raise StudyFolderError(
-            f"{study_folder}: no records of a study are here (outbox/events.jsonl). Name a folder "
-            "STORAGE/EXPERIMENT/STUDY; hbpr study list shows them"
-        )
-    outbox = Outbox(folder)
-    try:
-        before = outbox.waiting()
-        outbox.put_back()
-        first = next(iter(outbox.events()), None)
-        if first is None or before == 0:
-            return {"sent": 0, "left": before}
-        about = first["study"]
-        uri = tracking_uri or about["tracking_uri"] or default_tracking_uri()
-        open_client(uri)
-        delivery = Delivery(uri, about["experiment_name"], about["study_id"])
-        sender = Sender(outbox, delivery, uri)
-        sender.flush(timeout_s)
-        sender.close()
-        left = outbox.waiting()
-        return {"sent": before - left, "left": left}
-    finally:
-        outbox.close()
+            log_batch(client, run_id, tags={tag.REGISTERED: self.registered.uri})

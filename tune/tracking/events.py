@@ -1,4 +1,4 @@
-"""What a study's records say: one event for each thing that happens, and what follows from them.
+"""What a study's records say: one event for each thing that happens.
 
 An event is a mapping of JSON values with ``event`` (start, result, tag, end, repeat or final) and
 ``at`` (milliseconds since 1970). Where it is not about the study, it has ``trial``, or
@@ -10,26 +10,29 @@ it stands: ``params``, ``tags``, ``metrics`` at ``step`` or a ``curve`` of both,
 import json
 import math
 import time
-from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from hbpr.names import best_name
+from hbpr.names import baseline_name, best_name
 from hbpr.settings.load import dotted
-from hbpr.settings.stored import FORMAT, FORMAT_KEY
+from hbpr.settings.stored import FORMAT
+from hbpr.tracking import tags as tag
 from hbpr.tracking.records import Parent
 from hbpr.tracking.run_log import as_text
 from hbpr.tracking.store import mask_uri
 from tune.space.dimensions import written_settings
+from tune.storage.names import SETTINGS
 from tune.tracking.outbox import Event
-from tune.tracking.runs import Place, Status, place_of_event
+from tune.tracking.runs import Status
 from tune.tracking.view import study_view
 
 if TYPE_CHECKING:
     from tune.storage.repeat import Repeat
 
 #: The program that MLflow's table names beside a run.
-_SOURCE: Final = {"mlflow.source.name": "hbpr tune"}
+_SOURCE: Final = {tag.SOURCE: "hbpr tune"}
 
 
 def study_start(
@@ -70,13 +73,13 @@ def study_start(
             "tracking_uri": mask_uri(tracking_uri),
         },
         "tags": {
-            "hbpr.study": name,
-            "hbpr.monitor": monitor,
-            "hbpr.settings": as_text(settings),
-            f"hbpr.{FORMAT_KEY}": str(FORMAT),
+            tag.STUDY: name,
+            tag.MONITOR: monitor,
+            tag.SETTINGS: as_text(settings),
+            tag.SETTINGS_FORMAT: str(FORMAT),
             **_SOURCE,
         },
-        "texts": {"settings.json": json.dumps(settings, indent=2, default=str)},
+        "texts": {SETTINGS: json.dumps(settings, indent=2, default=str)},
         "view": view,
     }
 
@@ -85,12 +88,12 @@ def trial_start(
     number: int, values: Mapping[str, Any], study_name: str, parent: Parent | None
 ) -> Event:
     """Return the event of a trial that begins, or goes on: its settings and where it comes from."""
-    tags = {"hbpr.study": study_name, **_SOURCE}
+    tags = {tag.STUDY: study_name, **_SOURCE}
     if parent is not None:
         tags |= {
-            "hbpr.parent": str(parent.trial),
-            "hbpr.parent_epoch": str(parent.epoch),
-            "hbpr.replaces": str(parent.replaces),
+            tag.PARENT: str(parent.trial),
+            tag.PARENT_EPOCH: str(parent.epoch),
+            tag.REPLACES: str(parent.replaces),
         }
     return {
         "event": "start",
@@ -104,7 +107,7 @@ def trial_start(
 def trial_end(number: int, status: Status, error: str | None = None) -> Event:
     """Return the event of a trial that ended, with the reason where it failed."""
     event: Event = {"event": "end", "trial": number, "status": status}
-    return event | {"tags": {"hbpr.error": as_text(error, 500)}} if error else event
+    return event | {"tags": {tag.ERROR: as_text(error, 500)}} if error else event
 
 
 def repeat_run(
@@ -132,7 +135,7 @@ def repeat_run(
         "seed": repeat.seed,
         "name": f"repeat-{number:03d}-seed-{repeat.seed}",
         "params": {key: as_text(value) for key, value in params.items()},
-        "tags": {"hbpr.study": study_name, **_SOURCE},
+        "tags": {tag.STUDY: study_name, **_SOURCE},
         "curve": curve,
         "status": "FINISHED",
         "began_at": repeat.began_at,
@@ -140,21 +143,69 @@ def repeat_run(
     }
 
 
-def winner_note(
+@dataclass(frozen=True)
+class Winner:
+    """What a study found.
+
+    Attributes:
+        number: Number of the winning trial.
+        value: Its best value of the metric that the study maximises.
+        values: Its searched values.
+        test: Test metrics of the refitted winner, ``test/…``.
+        baseline: The same metrics of the baseline; others of it are not recorded.
+    """
+
+    number: int
+    value: float
+    values: Mapping[str, Any]
+    test: Mapping[str, float] = field(default_factory=dict)
+    baseline: Mapping[str, float] = field(default_factory=dict)
+
+
+def study_answer(
+    winner: Winner,
     monitor: str,
-    best_trial: int,
-    best_value: float,
-    values: Mapping[str, Any],
-    test: Mapping[str, float],
-    baseline: Mapping[str, float],
-) -> str:
+    *,
+    tags: Mapping[str, Any],
+    metrics: Mapping[str, float],
+    files: Sequence[str | Path],
+) -> Event:
+    """Return the event of a study that came to its answer.
+
+    Args:
+        winner: The answer.
+        monitor: Metric that the study maximises.
+        tags: More tags of the study's run.
+        metrics: More metrics.
+        files: Files to keep with the run.
+    """
+    baselines = {
+        baseline_name(name): value
+        for name, value in finite(winner.baseline).items()
+        if name.startswith("test/")
+    }
+    return {
+        "event": "final",
+        "metrics": finite(winner.test) | finite(metrics) | baselines,
+        "tags": {
+            tag.BEST_TRIAL: str(winner.number),
+            tag.BEST_VALUE: f"{winner.value:.6g}",
+            tag.BEST_VALUES: as_text(dict(winner.values)),
+            tag.NOTE: winner_note(winner, monitor),
+        }
+        | dict(tags),
+        "files": [str(Path(path).absolute()) for path in files],
+    }
+
+
+def winner_note(winner: Winner, monitor: str) -> str:
     """Return the description of a study's run, in Markdown: the winner beside popularity."""
-    lines = [f"**Best: trial {best_trial}**, {monitor} = {best_value:.4f}", ""]
-    lines += [f"- `{key}`: {as_text(value)}" for key, value in dotted(values).items()]
-    if test:
+    lines = [f"**Best: trial {winner.number}**, {monitor} = {winner.value:.4f}", ""]
+    lines += [f"- `{key}`: {as_text(value)}" for key, value in dotted(winner.values).items()]
+    if winner.test:
         lines += ["", "| | winner | popularity |", "|---|---:|---:|"]
-        for name, value in test.items():
-            other = baseline.get(name)
+        for name, value in winner.test.items():
+            other = winner.baseline.get(name)
             lines.append(f"| {name} | {value:.4f} | {'' if other is None else f'{other:.4f}'} |")
     return "\n".join(lines)
 
@@ -184,86 +235,5 @@ def trial_faults(number: int, restarts: int, hangs: int) -> Event:
     return {
         "event": "tag",
         "trial": number,
-        "tags": {"hbpr.restarts": str(restarts), "hbpr.hangs": str(hangs)},
+        "tags": {tag.RESTARTS: str(restarts), tag.HANGS: str(hangs)},
     }
-
-
-class History:
-    """What the events so far say of each trial and of the study's end.
-
-    Args:
-        monitor: Metric that the study maximises.
-
-    Attributes:
-        started: Numbers of the trials that have a run.
-        ended: Those whose run is closed.
-        errors: Why trials failed, by number.
-        restarts: By trial: crashes of its process that were made good.
-        hangs: By trial: times that its process hung and was killed.
-    """
-
-    def __init__(self, monitor: str) -> None:
-        self.started: set[int] = set()
-        self.ended: set[int] = set()
-        self.errors: dict[int, str] = {}
-        self.restarts: Counter[int] = Counter()
-        self.hangs: Counter[int] = Counter()
-        self._best_name = best_name(monitor)
-        self._best: dict[int, float] = {}
-        self._last_step: dict[int, int] = {}
-        self._final: Event | None = None
-        self._repeats: dict[Place, Event] = {}
-
-    @property
-    def open(self) -> list[int]:
-        """Trials whose run is open, by number."""
-        return sorted(self.started - self.ended)
-
-    def note(self, event: Event) -> None:
-        """Take in one event; they come in the order of the journal."""
-        number = event.get("trial")
-        if event["event"] == "final":
-            self._final = event
-        elif event["event"] == "repeat":
-            self._repeats[place_of_event(event)] = event
-        if number is None:
-            return
-        if event["event"] == "start":
-            self.started.add(number)
-            self.ended.discard(number)
-            self.errors.pop(number, None)
-        elif event["event"] == "result":
-            self._last_step[number] = max(event["step"], self.last_step(number))
-            if self._best_name in event["metrics"]:
-                self._best[number] = event["metrics"][self._best_name]
-        elif event["event"] == "tag" and "hbpr.restarts" in event["tags"]:
-            self.restarts[number] = int(event["tags"]["hbpr.restarts"])
-            self.hangs[number] = int(event["tags"]["hbpr.hangs"])
-        elif event["event"] == "end":
-            self.ended.add(number)
-            if "hbpr.error" in event.get("tags", {}):
-                self.errors[number] = event["tags"]["hbpr.error"]
-
-    def last_step(self, number: int) -> int:
-        """Return the last epoch that a trial has a result of; 0 where it has none."""
-        return self._last_step.get(number, 0)
-
-    def best(self, number: int) -> float:
-        """Return a trial's best value; -inf where it has none."""
-        return self._best.get(number, -math.inf)
-
-    def time_of(self, final: Event) -> int | None:
-        """Return when this very answer of the study was recorded; None where it was not."""
-        before = self._final
-        return int(before["at"]) if before is not None and _same(before, final) else None
-
-    def knows_repeat(self, repeat: Event) -> bool:
-        """Return whether this very repeat was recorded, be it at another time."""
-        before = self._repeats.get(place_of_event(repeat))
-        return before is not None and _same(before, repeat)
-
-
-def _same(one: Event, other: Event) -> bool:
-    times = ("at", "began_at")
-    first, second = ({k: v for k, v in each.items() if k not in times} for each in (one, other))
-    return first == second

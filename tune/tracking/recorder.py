@@ -1,4 +1,4 @@
-"""The Tune callback that records a study in MLflow, from the driver alone.
+"""Records a study in MLflow, from the driver alone.
 
 It writes events to the study's `Outbox` (microseconds each) and never talks to MLflow itself: a
 thread does, through `Delivery`. MLflow that is slow or away costs no trial anything.
@@ -11,31 +11,29 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-from weakref import WeakValueDictionary
 
-from ray.tune import Callback
-
-from hbpr.names import COSTS, DATA_SHARE, EVAL_S, LOSS, TRAIN_S, baseline_name, best_name
+from hbpr.names import best_name
+from hbpr.tracking import tags as tag
 from hbpr.tracking.records import Parent
 from hbpr.tracking.run_log import as_text
 from hbpr.tracking.store import mask_uri
+from tune.storage.names import OUTBOX
 from tune.tracking.delivery import Delivery
 from tune.tracking.events import (
-    History,
+    Winner,
     finite,
     repeat_run,
+    study_answer,
     study_start,
     trial_end,
     trial_faults,
     trial_start,
-    winner_note,
-    without_passwords,
 )
+from tune.tracking.history import History
 from tune.tracking.outbox import Event, Outbox
 from tune.tracking.runs import STATUS_OF, STUDY, Status
 from tune.tracking.sender import Sender
 from tune.tracking.view import view_path
-from tune.trial.messages import error_of
 
 if TYPE_CHECKING:
     from hbpr.tracking.records import TrialRecord
@@ -44,28 +42,22 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_OPEN: "WeakValueDictionary[str, MlflowRecorder]" = WeakValueDictionary()
-_ALWAYS: Final = frozenset({LOSS, TRAIN_S, EVAL_S, DATA_SHARE, *COSTS})
 #: Why a trial failed whose driver was killed before it wrote that down.
 _UNTOLD: Final = "the reason was lost with a driver that was killed just then"
 
 
-class MlflowRecorder(Callback):
+class MlflowRecorder:
     """Records one study in one flat list of runs: its own, one a trial, one a repeat of a finalist.
 
     A trial's run has the searched values as params, its validation metrics at step = epoch, and
     the best value so far as ``best/…``, which MLflow's table can be sorted by. It ends as FINISHED,
     as KILLED where the scheduler or Ctrl-C stopped it, as FAILED where it raised.
 
-    Pickling keeps the arguments alone, without the password of a URI. Within one process a copy
-    *is* the recorder of that folder, so the object that Tune restores is the caller's.
-
     Args:
-        folder: The study's folder; records wait in its ``outbox``.
+        folder: The study's folder; records wait in its outbox.
         tracking_uri: SQLite file (absolute) or server.
         experiment_name: MLflow experiment, made where there is none.
         study_id: What tells this study from all others; letters, digits, ``-`` and ``_``.
-        study_name: Name of the study's run in MLflow's table.
         settings: All settings of the study, as plain data.
         monitor: Metric that the study maximises.
         others: Metrics that it looks at besides.
@@ -78,7 +70,6 @@ class MlflowRecorder(Callback):
         tracking_uri: str,
         experiment_name: str,
         study_id: str,
-        study_name: str,
         settings: Mapping[str, Any],
         monitor: str = "val/ndcg_at_10",
         others: Sequence[str] = (),
@@ -87,7 +78,7 @@ class MlflowRecorder(Callback):
         self.tracking_uri = tracking_uri
         self.experiment_name = experiment_name
         self.study_id = study_id
-        self.study_name = study_name
+        self.study_name = f"study {study_id}"
         self.settings = dict(settings)
         self.monitor = monitor
         self.others = tuple(others)
@@ -96,23 +87,7 @@ class MlflowRecorder(Callback):
         self._sender: Sender | None = None
         self._history = History(monitor)
         self._running: set[int] = set()
-        self._finished: set[int] = set()
         self._away_s = 0.0
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        arguments = {
-            "folder": str(self.folder),
-            "tracking_uri": mask_uri(self.tracking_uri),
-            "experiment_name": self.experiment_name,
-            "study_id": self.study_id,
-            "study_name": self.study_name,
-            "settings": without_passwords(self.settings),
-            "monitor": self.monitor,
-            "others": self.others,
-        }
-        return _revive, (arguments,)
-
-    # What the study calls.
 
     def open(self) -> None:
         """Take the outbox, read what earlier runs of the study recorded, and start sending.
@@ -122,10 +97,9 @@ class MlflowRecorder(Callback):
         """
         if self._outbox is not None:
             return
-        self._outbox = Outbox(self.folder / "outbox")
+        self._outbox = Outbox(self.folder / OUTBOX)
         for event in self._outbox.events():
             self._history.note(event)
-        _OPEN[str(self.folder)] = self
         self._append(
             study_start(
                 self.study_id,
@@ -152,10 +126,9 @@ class MlflowRecorder(Callback):
                 self._start(number, trial.values, trial.parent)
             for epoch, value in sorted(trial.reports.items()):
                 if math.isfinite(value):
-                    self._report(
-                        number, epoch, {self.monitor: value} | finite(trial.measured.get(epoch, {}))
-                    )
-            self._end(number, status, _UNTOLD if status == "FAILED" else None)
+                    measured = trial.measured.get(epoch, {})
+                    self.report(number, epoch, {self.monitor: value} | measured)
+            self.end_trial(number, status, _UNTOLD if status == "FAILED" else None)
 
     def metrics_at(self, number: int, epoch: int) -> dict[str, float]:
         """Return the validation metrics that a trial reported at an epoch; empty if unknown."""
@@ -228,7 +201,7 @@ class MlflowRecorder(Callback):
         """Tag each trial that has ended with whether it is on the Pareto front."""
         for number in sorted(self._history.ended):
             on_front = "true" if number in numbers else "false"
-            self._append({"event": "tag", "trial": number, "tags": {"hbpr.front": on_front}})
+            self._append({"event": "tag", "trial": number, "tags": {tag.FRONT: on_front}})
 
     def record_repeats(
         self, number: int, values: Mapping[str, Any], repeats: "Sequence[Repeat]"
@@ -247,13 +220,9 @@ class MlflowRecorder(Callback):
 
     def record_final(
         self,
+        winner: Winner,
         *,
-        best_trial: int,
-        best_value: float,
-        values: Mapping[str, Any],
-        test: Mapping[str, float] | None = None,
-        baseline: Mapping[str, float] | None = None,
-        model_folder: str | Path | None = None,
+        model_folder: Path | None = None,
         files: Sequence[str | Path] = (),
         tags: Mapping[str, Any] | None = None,
         metrics: Mapping[str, float] | None = None,
@@ -262,12 +231,7 @@ class MlflowRecorder(Callback):
         """Record the study's answer on its run.
 
         Args:
-            best_trial: Number of the winner.
-            best_value: Its best value of the monitored metric.
-            values: Its searched values.
-            test: Test metrics of the refitted winner, ``test/…``.
-            baseline: The same metrics of the baseline; those of the test part are recorded as
-                ``baseline/…``.
+            winner: The answer.
             model_folder: Where the winning `RecommendationSystem` was saved; becomes the run's
                 model.
             files: Files to keep with the run.
@@ -275,27 +239,11 @@ class MlflowRecorder(Callback):
             metrics: More metrics.
             register: Register the model, with these tags of its version; see `Delivery`.
         """
-        test, baseline = test or {}, baseline or {}
-        metrics = finite(test) | finite(metrics or {})
-        for name, value in finite(baseline).items():
-            if name.startswith("test/"):
-                metrics[baseline_name(name)] = value
-        event: Event = {
-            "event": "final",
-            "metrics": metrics,
-            "tags": {
-                "hbpr.best_trial": str(best_trial),
-                "hbpr.best_value": f"{best_value:.6g}",
-                "hbpr.best_values": as_text(dict(values)),
-                "mlflow.note.content": winner_note(
-                    self.monitor, best_trial, best_value, values, test, baseline
-                ),
-            }
-            | dict(tags or {}),
-            "files": [str(Path(path).absolute()) for path in files],
-        }
+        event = study_answer(
+            winner, self.monitor, tags=tags or {}, metrics=metrics or {}, files=files
+        )
         if model_folder is not None:
-            event["model"] = str(Path(model_folder).absolute())
+            event["model"] = str(model_folder.absolute())
             if register is not None:
                 event["register"] = {key: as_text(value) for key, value in register.items()}
         at = self._history.time_of(event)  # a driver was killed just then: the same once more
@@ -312,7 +260,7 @@ class MlflowRecorder(Callback):
         if self._outbox is None:
             return True
         for trial in self._history.open:
-            self._end(trial, "KILLED")
+            self.end_trial(trial, "KILLED")
         self._append({"event": "end", "status": status})
         complete = self.flush(timeout_s)
         if not complete:
@@ -328,70 +276,44 @@ class MlflowRecorder(Callback):
             self._away_s += self._sender.away_s
         self._outbox.close()
         self._outbox = self._sender = None
-        _OPEN.pop(str(self.folder), None)
         return complete
 
-    # What Tune calls.
-
-    def setup(
-        self,
-        stop: Any = None,
-        num_samples: int | None = None,
-        total_num_samples: int | None = None,
-        **info: Any,
+    def start_trial(
+        self, number: int, values: Mapping[str, Any], parent: Parent | None = None
     ) -> None:
-        """Open the records."""
-        self.open()
+        """Open a trial's run; nothing happens where this sitting has it open already.
 
-    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Record a trial's settings; Tune calls this again after a pause or a retry."""
-        number = _number(trial)
-        if number in self._running:
-            return
-        self._running.add(number)
-        parent = trial.config.get("parent")
-        self._start(number, trial.config["values"], Parent(**parent) if parent else None)
+        Args:
+            number: Number of the trial.
+            values: Its searched values.
+            parent: Where its first weights come from.
+        """
+        if number not in self._running:
+            self._running.add(number)
+            self._start(number, values, parent)
 
-    def on_trial_result(
-        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
-    ) -> None:
-        """Record the metrics of an epoch that was not recorded before."""
-        number, step = _number(trial), int(result.get("epoch", 0))
-        if result.get("finished"):
-            self._finished.add(number)
-        metrics = {
-            name: value
-            for name, value in result.items()
-            if name in _ALWAYS or name.startswith("val/")
-        }
-        self._report(number, step, finite(metrics))
+    def report(self, number: int, epoch: int, metrics: Mapping[str, Any]) -> None:
+        """Record finite metrics of an epoch, if that epoch was not recorded before."""
+        if epoch <= self._history.last_step(number):
+            return  # done again after a restart from a checkpoint
+        points = finite(metrics)
+        value = points.get(self.monitor)
+        if value is not None and value > self._history.best(number):
+            points[best_name(self.monitor)] = value
+        self._append({"event": "result", "trial": number, "step": epoch, "metrics": points})
 
-    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Record a crash that is made good."""
-        self._add_faults(_number(trial), restarts=1)
+    def end_trial(self, number: int, status: Status, error: str | None = None) -> None:
+        """Close a trial's run, with the reason where it failed."""
+        self._running.discard(number)
+        self._append(trial_end(number, status, error))
 
-    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Close the run of a trial that ended, was stopped, or gave up with a reason."""
-        reason = (trial.last_result or {}).get("failed")
-        if reason:
-            self._end(_number(trial), "FAILED", str(reason))
-        else:
-            self._end(_number(trial), self._outcome(trial))
+    def is_open(self, number: int) -> bool:
+        """Return whether a trial's run is open."""
+        return number in self._history.open
 
-    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Close the run of a trial that raised and is not tried again."""
-        self._end(_number(trial), "FAILED", error_of(trial))
-
-    def on_experiment_end(self, trials: list[Any], **info: Any) -> None:
-        """Close runs whose end was lost with a driver that was killed just then."""
-        for trial in trials:
-            number = _number(trial)
-            if number not in self._history.open:
-                continue
-            if trial.status == "TERMINATED":
-                self._end(number, self._outcome(trial))
-            elif trial.status == "ERROR":
-                self._end(number, "FAILED", error_of(trial))
+    def record_restart(self, number: int) -> None:
+        """Record that a trial's process crashed and was started again."""
+        self._add_faults(number, restarts=1)
 
     # Inside.
 
@@ -405,32 +327,8 @@ class MlflowRecorder(Callback):
     def _start(self, number: int, values: Mapping[str, Any], parent: Parent | None = None) -> None:
         self._append(trial_start(number, values, self.study_name, parent))
 
-    def _report(self, number: int, step: int, metrics: dict[str, float]) -> None:
-        if step <= self._history.last_step(number):
-            return  # done again after a restart from a checkpoint
-        value = metrics.get(self.monitor)
-        if value is not None and value > self._history.best(number):
-            metrics[best_name(self.monitor)] = value
-        self._append({"event": "result", "trial": number, "step": step, "metrics": metrics})
-
     def _add_faults(self, number: int, *, restarts: int = 0, hangs: int = 0) -> None:
         before = self._history
         self._append(
             trial_faults(number, before.restarts[number] + restarts, before.hangs[number] + hangs)
         )
-
-    def _end(self, number: int, status: Status, error: str | None = None) -> None:
-        self._running.discard(number)
-        self._append(trial_end(number, status, error))
-
-    def _outcome(self, trial: Any) -> Status:
-        done = _number(trial) in self._finished or (trial.last_result or {}).get("finished")
-        return "FINISHED" if done else "KILLED"
-
-
-def _revive(arguments: dict[str, Any]) -> MlflowRecorder:
-    return _OPEN.get(arguments["folder"]) or MlflowRecorder(**arguments)
-
-
-def _number(trial: Any) -> int:
-    return int(trial.config["trial"])

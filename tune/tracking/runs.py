@@ -8,6 +8,8 @@ another seed, and no trial: it has ``hbpr.repeat_of`` with the trial's number an
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
+from hbpr.tracking import tags as tag
+
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
@@ -51,10 +53,10 @@ class Place(NamedTuple):
             {'hbpr.kind': 'repeat', 'hbpr.repeat_of': '7', 'hbpr.seed': '43'}
         """
         if self.kind == "repeat":
-            own = {"hbpr.repeat_of": str(self.trial), "hbpr.seed": str(self.seed)}
+            own = {tag.REPEAT_OF: str(self.trial), tag.SEED: str(self.seed)}
         else:
-            own = {"hbpr.trial": str(self.trial)} if self.kind == "trial" else {}
-        return {"hbpr.kind": self.kind} | own
+            own = {tag.TRIAL: str(self.trial)} if self.kind == "trial" else {}
+        return {tag.KIND: self.kind} | own
 
 
 #: The study's own run.
@@ -70,9 +72,9 @@ def place_of_event(event: Mapping[str, Any]) -> Place:
 
 def place_of_run(tags: Mapping[str, str]) -> Place:
     """Return which run of its study one is, by its tags."""
-    if "hbpr.repeat_of" in tags:
-        return Place("repeat", int(tags["hbpr.repeat_of"]), int(tags["hbpr.seed"]))
-    return Place("trial", int(tags["hbpr.trial"])) if "hbpr.trial" in tags else STUDY
+    if tag.REPEAT_OF in tags:
+        return Place("repeat", int(tags[tag.REPEAT_OF]), int(tags[tag.SEED]))
+    return Place("trial", int(tags[tag.TRIAL])) if tag.TRIAL in tags else STUDY
 
 
 def find_runs(client: "MlflowClient", experiment_id: str, query: str = "") -> Iterator["Run"]:

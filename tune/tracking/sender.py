@@ -56,7 +56,7 @@ class Sender:
                 if left <= 0 or (self._failures >= failures + 2 and waited > _PATIENCE_S):
                     return False
                 self._idle.wait(min(left, 0.2))
-        return self._outbox.is_empty and not len(self._outbox.aside)
+        return self._outbox.is_empty and not len(self._outbox.dead_letters)
 
     def close(self, timeout_s: float = 5.0) -> None:
         """End the thread; what was not sent stays in the outbox."""
@@ -92,7 +92,7 @@ class Sender:
                 if not self._deliver_when_possible([event]):
                     return False
             except Exception as error:  # noqa: BLE001  it is logged and kept
-                self._outbox.aside.add(event, error)
+                self._outbox.dead_letters.add(event, error)
         return True
 
     def _deliver_when_possible(self, events: list[Event]) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from hbpr.names import best_name
+from hbpr.tracking import tags as tag
 
 _PREFIX: Final = "mlflow.sharedViewState."
 #: An experiment's tag holds 20,000 characters; this many columns always fit.
@@ -40,7 +41,7 @@ def study_view(
     columns = {f"metrics.`{name}`": name for name in (best, monitor, *others)}
     columns |= {f"params.`{name}`": name for name in settings}
     state: dict[str, Any] = {
-        "searchFilter": f"tags.`hbpr.study_id` = '{study_id}' and tags.`hbpr.kind` != 'repeat'",
+        "searchFilter": f"tags.`{tag.STUDY_ID}` = '{study_id}' and tags.`{tag.KIND}` != 'repeat'",
         "orderByKey": f"metrics.`{best}`",
         "orderByAsc": False,
         "selectedColumns": list(columns),

@@ -6,7 +6,6 @@ started again, by Ray after a fault or by a resumed study, goes on from there.
 """
 
 import logging
-import os
 import shutil
 import time
 from collections.abc import Mapping
@@ -20,43 +19,19 @@ from ray import tune as ray_tune
 
 from hbpr.data.interactions import Interactions
 from hbpr.errors import HbprError
-from hbpr.names import EVAL_S, TRAIN_S
+from hbpr.files import fresh_folder
 from hbpr.settings.load import with_values
 from hbpr.settings.models import TrialSettings
 from hbpr.training.trainer import Trainer
+from tune.storage.checkpoints import checkpoint_at, newest_checkpoint, trial_folder
 from tune.trial.costs import measure_costs
 from tune.trial.data import data_key, data_of
-from tune.trial.messages import FAILED
+from tune.trial.messages import NUMBER, PARENT, VALUES, Result, evaluated, failed
 
 logger = logging.getLogger(__name__)
 
 #: Seconds of work that a fault may cost; a shorter trial writes no checkpoint at all.
 CHECKPOINT_EVERY_S = 10.0
-
-
-def trial_folder(checkpoints: Path, number: int) -> Path:
-    """Return the folder that holds the checkpoints of one trial."""
-    return checkpoints / f"trial-{number:05d}"
-
-
-def checkpoint_at(folder: Path, epoch: int) -> Path:
-    """Return where a trial's folder has the checkpoint of an epoch."""
-    return folder / f"epoch-{epoch:07d}"
-
-
-def copy_checkpoint(checkpoints: Path, parent: int, epoch: int, number: int) -> None:
-    """Put a trial's checkpoint of an epoch where a new trial looks for its own.
-
-    Args:
-        checkpoints: Folder of the study's checkpoints.
-        parent: Number of the trial that has it.
-        epoch: The epoch.
-        number: Number of the new trial; whatever it had is removed.
-    """
-    folder = trial_folder(checkpoints, number)
-    shutil.rmtree(folder, ignore_errors=True)
-    source = checkpoint_at(trial_folder(checkpoints, parent), epoch)
-    shutil.copytree(source, checkpoint_at(folder, epoch))
 
 
 @dataclass(frozen=True)
@@ -108,16 +83,16 @@ class HbprTrainable(ray_tune.Trainable):
         return True
 
     def _begin(self, config: dict[str, Any]) -> None:
-        self._folder = trial_folder(self.context.checkpoints, int(config["trial"]))
+        self._folder = trial_folder(self.context.checkpoints, int(config[NUMBER]))
         self._trainer: Trainer | None = None
         self._failure: HbprError | None = None
         self._ended = False
-        self._again: dict[str, Any] | None = None
+        self._again: Result | None = None
         self._saved_epoch = 0
         self._costs: dict[str, float] = {}
         self._saved_at = time.monotonic()
         try:
-            settings = with_values(self.context.base, config["values"])
+            settings = with_values(self.context.base, config[VALUES])
             data = self._data(settings)
             self._trainer = Trainer(
                 data,
@@ -125,11 +100,11 @@ class HbprTrainable(ray_tune.Trainable):
                 threads=self.context.threads,
                 evaluate_at=self.context.evaluate_at,
             )
-            saved = _newest(self._folder)
+            saved = newest_checkpoint(self._folder)
             if saved is not None:
                 self._trainer.load(saved)
                 self._saved_epoch = self._trainer.epoch
-                if self._pauses() and config.get("parent", {}).get("epoch") != self._saved_epoch:
+                if self._pauses() and config.get(PARENT, {}).get("epoch") != self._saved_epoch:
                     self._again = self._known()
         except HbprError as error:
             self._failure = error
@@ -140,17 +115,15 @@ class HbprTrainable(ray_tune.Trainable):
             self._loaded[key] = ray.get(data_of(settings, self.context.data))
         return self._loaded[key]
 
-    def step(self) -> dict[str, Any]:
+    def step(self) -> Result:
         """Train up to the next evaluation and report it.
 
         A trial that goes on from where a scheduler may have paused it says first what it said
         there: a scheduler that was not told, in a resumed study, must be.
 
         Returns:
-            The metrics of the evaluation, the costs, the sums since the last report,
-            ``epoch``, ``best_value``, ``best_epoch``, and ``finished``: whether the trial ran to
-            its own end. Where the trial cannot go on, for instance because it diverged: ``failed``
-            with the reason, and no metrics.
+            The metrics of the evaluation and the costs, as `tune.trial.messages.evaluated` puts
+            them together. Where the trial cannot go on, for instance because it diverged: why.
         """
         if self._again is not None:
             known, self._again = self._again, None
@@ -162,14 +135,10 @@ class HbprTrainable(ray_tune.Trainable):
                 self._failure = error
         logger.warning("trial %s failed", self._folder.name, exc_info=self._failure)
         self._ended = True
-        return {
-            FAILED: f"{type(self._failure).__name__}: {self._failure}",
-            "epoch": 0 if self._trainer is None else self._trainer.epoch,
-            "finished": False,
-            "done": True,
-        }
+        epoch = 0 if self._trainer is None else self._trainer.epoch
+        return failed(f"{type(self._failure).__name__}: {self._failure}", epoch)
 
-    def _period(self) -> dict[str, Any]:
+    def _period(self) -> Result:
         assert self._trainer is not None
         train_s = eval_s = 0.0
         n_triples = 0
@@ -187,49 +156,36 @@ class HbprTrainable(ray_tune.Trainable):
         late = time.monotonic() - self._saved_at >= CHECKPOINT_EVERY_S
         if not report.done and (late or self._pauses()):
             self._save()
-        return {
-            **report.as_result(),
-            **self._costs,
-            TRAIN_S: train_s,
-            EVAL_S: eval_s,
-            "epoch": report.epoch,
-            "best_value": report.best_value,
-            "best_epoch": report.best_epoch,
-            "n_triples": n_triples,
-            "finished": report.done,
-            "done": report.done,
-        }
+        return evaluated(
+            {**report.as_result(), **self._costs},
+            report.epoch,
+            (report.best_value, report.best_epoch),
+            finished=report.done,
+            n_triples=n_triples,
+            train_s=train_s,
+            eval_s=eval_s,
+        )
 
     def _pauses(self) -> bool:
         """Whether a scheduler may pause the trial at this epoch."""
         every = self.context.pause_every
         return every > 0 and self._trainer is not None and self._trainer.epoch % every == 0
 
-    def _known(self) -> dict[str, Any]:
+    def _known(self) -> Result:
         """Return the last report once more, without the time that it took."""
-        assert self._trainer is not None
-        return {
-            **self._trainer.last_metrics,
-            TRAIN_S: 0.0,
-            EVAL_S: 0.0,
-            "epoch": self._trainer.epoch,
-            "best_value": self._trainer.best_value,
-            "best_epoch": self._trainer.best_epoch,
-            "n_triples": 0,
-            "finished": False,
-            "done": False,
-        }
+        trainer = self._trainer
+        assert trainer is not None
+        return evaluated(
+            trainer.last_metrics, trainer.epoch, (trainer.best_value, trainer.best_epoch)
+        )
 
     def _save(self) -> None:
         """Write a checkpoint that is either whole or not there, and drop the one before."""
         assert self._trainer is not None
         target = checkpoint_at(self._folder, self._trainer.epoch)
-        partial = target.with_suffix(".partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        self._trainer.save(partial)
         if not target.exists():
-            os.replace(partial, target)
+            with fresh_folder(target) as fresh:
+                self._trainer.save(fresh)
         for other in self._folder.iterdir():
             if other != target:
                 shutil.rmtree(other, ignore_errors=True)
@@ -252,8 +208,3 @@ class HbprTrainable(ray_tune.Trainable):
         """Go on from a folder that `save_checkpoint` wrote."""
         assert self._trainer is not None
         self._trainer.load(Path(checkpoint))
-
-
-def _newest(folder: Path) -> Path | None:
-    whole = [path for path in folder.glob("epoch-*") if not path.suffix]
-    return max(whole, default=None)

@@ -14,7 +14,7 @@ from tune.space.dimensions import same, setting_of
 from tune.space.points import PLACE, check_point, plain, settings_point, value_in, written_points
 from tune.storage.beginning import Beginning, EarlierTrial
 from tune.storage.folder import read_settings
-from tune.storage.journal import read_journal
+from tune.storage.trials import read_journal
 from tune.warm_start.from_mlflow import PREFIX, EarlierStudy, read_recorded
 from tune.warm_start.portfolio import portfolio_points
 

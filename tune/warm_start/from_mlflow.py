@@ -16,13 +16,15 @@ from pydantic import ValidationError
 
 from hbpr.errors import ConfigError, FormatError, SpaceError
 from hbpr.names import best_name
-from hbpr.settings.stored import FORMAT_KEY, up_to_date
+from hbpr.settings.stored import up_to_date
+from hbpr.tracking import tags as tag
 from hbpr.tracking.records import Parent, TrialRecord
 from hbpr.tracking.run_log import as_text
 from hbpr.tracking.store import mask_uri, open_client, tracking_error
 from tune.settings import StudyPlan, StudySettings, make_plan
 from tune.space import Space
 from tune.space.dimensions import Dimension, nearest
+from tune.storage.names import SETTINGS
 from tune.tracking.runs import STATUS_OF, find_runs
 
 if TYPE_CHECKING:
@@ -80,7 +82,7 @@ def read_recorded(reference: str, tracking_uri: str, place: str) -> list[Earlier
         experiment, experiment_id, wanted = _find(client, reference, tracking_uri, place)
         studies: dict[str, list[Run]] = {}
         for run in find_runs(client, experiment_id):
-            study_id = run.data.tags.get("hbpr.study_id")
+            study_id = run.data.tags.get(tag.STUDY_ID)
             if study_id is not None and wanted in (None, study_id):
                 studies.setdefault(study_id, []).append(run)
         found, problem = [], "it holds no study of hbpr"
@@ -124,12 +126,12 @@ def _study(client: "MlflowClient", name: str, runs: "Sequence[Run]") -> EarlierS
     Raises:
         ValueError: Its own run or its settings are missing or not those of today.
     """
-    own = [run for run in runs if run.data.tags.get("hbpr.kind") == "study"]
+    own = [run for run in runs if run.data.tags.get(tag.KIND) == "study"]
     if not own:
         raise ValueError("its own run is missing")
     try:
         raw = json.loads(_settings_text(client, own[0]))
-        number = int(own[0].data.tags.get(f"hbpr.{FORMAT_KEY}", 1))
+        number = int(own[0].data.tags.get(tag.SETTINGS_FORMAT, 1))
         raw = up_to_date(raw, StudySettings, number)
         settings = StudySettings.model_validate_json(json.dumps(raw))
     except FormatError as error:
@@ -140,19 +142,19 @@ def _study(client: "MlflowClient", name: str, runs: "Sequence[Run]") -> EarlierS
     trials = [
         _trial(run, plan.space, settings.sweep.metric)
         for run in runs
-        if run.data.tags.get("hbpr.kind") == "trial"
+        if run.data.tags.get(tag.KIND) == "trial"
     ]
     return EarlierStudy(name, plan, sorted(trials, key=lambda trial: trial.number))
 
 
 def _settings_text(client: "MlflowClient", run: "Run") -> str:
     """Return the settings as JSON: the tag, or where they are too long for it the file."""
-    text = run.data.tags.get("hbpr.settings", "")
+    text = run.data.tags.get(tag.SETTINGS, "")
     try:
         json.loads(text)
     except ValueError:
         with tempfile.TemporaryDirectory(prefix="hbpr-settings-") as folder:
-            path = client.download_artifacts(run.info.run_id, "settings.json", folder)
+            path = client.download_artifacts(run.info.run_id, SETTINGS, folder)
             return Path(path).read_text(encoding="utf-8")
     return str(text)
 
@@ -160,12 +162,12 @@ def _settings_text(client: "MlflowClient", run: "Run") -> str:
 def _trial(run: "Run", space: Space, metric: str) -> TrialRecord:
     tags = run.data.tags
     parent = None
-    if "hbpr.parent" in tags:
-        keys = ("hbpr.parent", "hbpr.parent_epoch", "hbpr.replaces")
+    if tag.PARENT in tags:
+        keys = (tag.PARENT, tag.PARENT_EPOCH, tag.REPLACES)
         parent = Parent(*(int(tags[key]) for key in keys))
     value = run.data.metrics.get(best_name(metric))
     return TrialRecord(
-        number=int(tags["hbpr.trial"]),
+        number=int(tags[tag.TRIAL]),
         values=_values(run.data.params, space),
         state=_STATES.get(run.info.status, "RUNNING") if value is not None else "FAIL",
         value=value,

@@ -25,7 +25,7 @@ import torch
 from numba import njit
 from numpy.typing import NDArray
 
-from hbpr.training.fused.gradients import FAST
+from hbpr.training.losses.compiled import FAST
 
 #: Positives that a thread visits between two merges, for each shared row: a merge costs a row
 #: about what training on one positive does.

@@ -19,10 +19,11 @@ from hbpr.training.engine import Engine, State
 from hbpr.training.fused import hybrid, onehot
 from hbpr.training.fused.copies import Copies, Shared, rounds_of, shares
 from hbpr.training.fused.draws import KINDS
-from hbpr.training.fused.gradients import CODES
+from hbpr.training.fused.gradients import code_of
 from hbpr.training.fused.pools import follow, make_pools, places_of
 from hbpr.training.fused.sharing import part, stride_of
-from hbpr.training.losses import harmonic_numbers
+from hbpr.training.losses import LOSSES
+from hbpr.training.losses.warp import harmonic_numbers
 from hbpr.training.random_state import load_random_state, random_state
 from hbpr.training.visits import visits
 
@@ -115,11 +116,13 @@ class FusedEngine(Engine):
             for _ in range(self.n_threads)
         ]
         self._harmonic = harmonic_numbers(data.n_items)
-        warp = training.loss_function == "warp_loss"
+        loss = LOSSES[training.loss_function]
+        assert loss.gradient is not None  # see why_not_fused
         self._choices = (
-            CODES[training.loss_function],
+            *code_of(loss.gradient),
+            loss.rank_weighted,
             negatives.per_positive,
-            negatives.warp_draws if warp else negatives.hardest_of,
+            negatives.warp_draws if loss.rank_weighted else negatives.hardest_of,
             adagrad,
             model.item_bias,
         )
@@ -246,6 +249,8 @@ def why_not_fused(model: Recommender, settings: TrialSettings) -> str | None:
         return f"training.negatives.kind {negatives.kind} has no compiled draws"
     if settings.optimizer.name not in ("sgd", "adagrad"):
         return f"optimizer.name {settings.optimizer.name} is neither sgd nor adagrad"
+    if LOSSES[settings.training.loss_function].gradient is None:
+        return f"training.loss_function {settings.training.loss_function} has no fused gradient"
     if settings.training.device == "cuda":
         return "training.device is cuda"
     if settings.training.precision != "float32":

@@ -1,46 +1,98 @@
-"""Slopes of the losses for one positive and its negatives, inside compiled loops.
+"""Gradients of the losses for one positive and its negatives, inside compiled loops.
 
 All losses share one shape: the positive's score should rise by `rise`, the n-th negative's should
-fall by ``falls[n]``. Losses agree with `hbpr.training.losses`; tests compare the two.
+fall by ``falls[n]``. Those that come with hbpr are compiled into the loops, where a code tells them
+apart; any other is compiled on its own and called by its address, so that a new loss neither
+changes the loops nor compiles them again. After an edit of one that is inside, remove this folder's
+``__pycache__``: Numba looks at the files of the loops alone.
 """
 
-import math
+from functools import cache
 from typing import Any, Final
 
 import numpy as np
-from numba import njit
+from llvmlite import ir
+from numba import cfunc, njit, types
+from numba.extending import intrinsic
+from numba.np.numpy_support import carray
+
+from hbpr.training.losses import bpr, bpr_v2, hinge, softmax
+from hbpr.training.losses.compiled import FAST
+from hbpr.training.losses.kind import Gradient
 
 BPR: Final = 0
 BPR_V2: Final = 1
 HINGE: Final = 2
-WARP: Final = 3
-SOFTMAX: Final = 4
+SOFTMAX: Final = 3
+BY_ADDRESS: Final = 4
 
-#: Losses as the compiled loops know them.
-CODES: Final = {
-    "bpr_loss": BPR,
-    "bpr_loss_v2": BPR_V2,
-    "hinge_loss": HINGE,
-    "warp_loss": WARP,
-    "softmax_loss": SOFTMAX,
+#: Gradients that the loops have inside.
+_CODES: Final[dict[Any, int]] = {
+    bpr.gradient: BPR,
+    bpr_v2.gradient: BPR_V2,
+    hinge.gradient: HINGE,
+    softmax.gradient: SOFTMAX,
 }
+_bpr, _bpr_v2, _hinge, _softmax = (njit(inline="always")(each.py_func) for each in _CODES)
 
-#: Reassociation lets sums use vector registers. NaN and infinity keep their meaning: training
-#: that diverges must be seen.
-FAST: Final = frozenset({"reassoc", "contract", "nsz", "arcp"})
-_ONE = np.float32(1.0)
-
-
-@njit(cache=True, nogil=True, fastmath=set(FAST))
-def sigmoid(x: Any) -> Any:
-    """``1 / (1 + exp(-x))`` in float32, without overflow into NaN."""
-    return _ONE / (_ONE + math.exp(-x))
+_FLOATS: Final = types.CPointer(types.float32)
+_SIGNATURE: Final = types.float64(types.float32, _FLOATS, _FLOATS, _FLOATS, types.int64, _FLOATS)
 
 
-@njit(cache=True, nogil=True)
-def softplus(x: Any) -> Any:
-    """``log(1 + exp(x))`` as a float64 that stays finite."""
-    return max(x, 0.0) + math.log1p(math.exp(-abs(np.float64(x))))
+def code_of(gradient: Gradient) -> tuple[int, int]:
+    """Return the code of a gradient in the loops, and its address where it is called by that."""
+    code = _CODES.get(gradient, BY_ADDRESS)
+    return code, address_of(gradient) if code == BY_ADDRESS else 0
+
+
+@cache  # an address is good for as long as its function is kept
+def _called(gradient: Gradient) -> Any:
+    def call(positive: Any, negatives: Any, falls: Any, weights: Any, n: Any, rise: Any) -> Any:
+        rise[0] = np.nan  # an exception ends here, and must be seen
+        found, total = gradient(
+            positive, carray(negatives, n), carray(falls, n), carray(weights, n)
+        )
+        rise[0] = found
+        return total
+
+    return cfunc(_SIGNATURE)(call)
+
+
+def address_of(gradient: Gradient) -> int:
+    """Compile a gradient for calls by its address, in this process."""
+    return int(_called(gradient).address)
+
+
+def _call_at(_typing: Any, address: Any, positive: Any, n: Any, scratch: Any) -> Any:
+    """Call a gradient at an address; returns the loss.
+
+    Arrays are handed on as addresses: Numba would count references to them, which costs more than
+    the gradient.
+
+    Args:
+        _typing: Numba's.
+        address: int64, of `address_of`.
+        positive: float32 score of the positive.
+        n: int64 number of negatives.
+        scratch: int64 addresses of four float32 arrays: (N,) negatives, falls and weights, and (1,)
+            the rise, which is written.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        pointer = ir.FloatType().as_pointer()
+        kinds = [ir.FloatType(), pointer, pointer, pointer, ir.IntType(64), pointer]
+        kind = ir.FunctionType(ir.DoubleType(), kinds).as_pointer()
+        negatives, falls, weights, rise = (
+            builder.inttoptr(builder.extract_value(arguments[3], k), pointer) for k in range(4)
+        )
+        function = builder.inttoptr(arguments[0], kind)
+        return builder.call(function, [arguments[1], negatives, falls, weights, arguments[2], rise])
+
+    four = types.UniTuple(types.int64, 4)
+    return types.float64(types.int64, types.float32, types.int64, four), generate
+
+
+call_at: Any = intrinsic(_call_at)
 
 
 @njit(cache=True, nogil=True, fastmath=set(FAST))
@@ -48,65 +100,23 @@ def slopes(loss: Any, positive: Any, negatives: Any, falls: Any, weights: Any) -
     """Compute how a positive and its negatives should move.
 
     Args:
-        loss: One of `CODES`.
+        loss: Code of a gradient that is compiled into the loops.
         positive: Score of the positive.
         negatives: (N,) float32 scores of the negatives.
         falls: (N,) float32, written: how far each negative's score should fall.
-        weights: (N,) float32 weights of the estimated ranks, with WARP; else ones.
+        weights: (N,) float32 weights of the estimated ranks, or ones.
 
     Returns:
-        How far the positive's score should rise (float32), and the loss (float64).
+        How far the positive's score should rise (float32), and the loss (float64), NaN with another
+        code.
     """
-    n = negatives.shape[0]
-    rise = np.float32(0.0)
-    total = 0.0
+    rise, total = np.float32(0.0), np.nan
     if loss == BPR:
-        for k in range(n):
-            x = positive - negatives[k]
-            falls[k] = sigmoid(-x)
-            rise += falls[k]
-            total += softplus(-x)
+        rise, total = _bpr(positive, negatives, falls, weights)
     elif loss == BPR_V2:
-        rise = sigmoid(-positive)
-        total = softplus(-positive)
-        for k in range(n):
-            falls[k] = sigmoid(negatives[k])
-            total += softplus(negatives[k])
+        rise, total = _bpr_v2(positive, negatives, falls, weights)
     elif loss == SOFTMAX:
-        top = positive
-        for k in range(n):
-            top = max(top, negatives[k])
-        whole = math.exp(positive - top)
-        for k in range(n):
-            falls[k] = math.exp(negatives[k] - top)
-            whole += falls[k]
-        for k in range(n):
-            falls[k] /= whole
-            rise += falls[k]
-        total = math.log(whole) + (top - positive)
-    else:  # HINGE, WARP
-        for k in range(n):
-            gap = _ONE - (positive - negatives[k])
-            falls[k] = np.float32(0.0)
-            if gap > 0.0:
-                falls[k] = weights[k]
-                rise += weights[k]
-                total += weights[k] * gap
-            elif gap != gap:  # NaN compares with nothing, and must be seen
-                total = np.nan
+        rise, total = _softmax(positive, negatives, falls, weights)
+    elif loss == HINGE:
+        rise, total = _hinge(positive, negatives, falls, weights)
     return rise, total
-
-
-@njit(cache=True, nogil=True, fastmath=set(FAST))
-def inverse_root(x: Any) -> Any:
-    """``1 / sqrt(x + 1e-20)`` in float32, within 5e-6 of it.
-
-    The classic first guess from the exponent and two of Newton's steps use no divider, which is
-    what Adagrad's square root and division would wait for.
-    """
-    x = x + np.float32(1e-20)
-    bits = np.int32(0x5F3759DF) - (np.float32(x).view(np.int32) >> np.int32(1))
-    root = np.int32(bits).view(np.float32)
-    half = np.float32(0.5) * x
-    root = root * (np.float32(1.5) - half * root * root)
-    return root * (np.float32(1.5) - half * root * root)

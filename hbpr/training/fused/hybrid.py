@@ -13,10 +13,11 @@ import numpy as np
 from numba import njit
 
 from hbpr.training.fused.draws import draw_ahead, mark_positives, order_positives
-from hbpr.training.fused.gradients import FAST, WARP, slopes
+from hbpr.training.fused.gradients import BY_ADDRESS, call_at, slopes
 from hbpr.training.fused.onehot import AHEAD
 from hbpr.training.fused.sharing import keep, move
 from hbpr.training.fused.steps import adagrad_bias, adagrad_step, sgd_bias, sgd_step
+from hbpr.training.losses.compiled import FAST
 
 
 @njit(cache=True, inline="always", fastmath=set(FAST), error_model="numpy")
@@ -89,6 +90,8 @@ def _train_blocks(
     state: Any,
     harmonic: Any,
     loss: Any,
+    address: Any,
+    ranked: Any,
     n_negatives: Any,
     n_candidates: Any,
     adagrad: Any,
@@ -112,12 +115,14 @@ def _train_blocks(
     scores = np.empty(n_negatives, np.float32)
     falls = np.empty(n_negatives, np.float32)
     weights = np.ones(n_negatives, np.float32)
+    rises = np.zeros(1, np.float32)
+    scratch = (scores.ctypes.data, falls.ctypes.data, weights.ctypes.data, rises.ctypes.data)
     user_row = np.empty((1, d), np.float32)
     steps = np.empty((2, d), np.float32)  # of the user, of an item
     B, B2 = b.reshape((-1, 1)), b2.reshape((-1, 1))
     kept_users, kept_items = keep(U, user_shared), keep(V, item_shared)
     kept_biases = keep(B, item_shared)
-    choose = loss != WARP and n_candidates > 1
+    choose = not ranked and n_candidates > 1
     pending = 0
     total = 0.0
     for block in blocks:
@@ -142,7 +147,7 @@ def _train_blocks(
                 for n in range(n_negatives):
                     place = n_negatives + 1 if choose else n
                     highest = np.float32(-np.inf)
-                    if loss == WARP:
+                    if ranked:
                         weights[n] = np.float32(0.0)
                     for h in range(n_candidates):
                         j = drawn[c, n * n_candidates + h]
@@ -152,16 +157,20 @@ def _train_blocks(
                         if biased:
                             bias = _bias(b, item_shared, kept_biases, j)
                             score += bias
-                        if loss == WARP or h == 0 or not score <= highest:
+                        if ranked or h == 0 or not score <= highest:
                             chosen[n], highest, biases[n] = j, score, bias
                             if choose:
                                 for f in range(d):
                                     rows[n, f] = rows[place, f]
-                        if loss == WARP and score > positive - np.float32(1.0):
+                        if ranked and score > positive - np.float32(1.0):
                             weights[n] = harmonic[max(1, (n_places - 1) // (h + 1))]
                             break
                     scores[n] = highest
-                rise, found = slopes(loss, positive, scores, falls, weights)
+                if loss == BY_ADDRESS:
+                    found = call_at(address, positive, n_negatives, scratch)
+                    rise = rises[0]
+                else:
+                    rise, found = slopes(loss, positive, scores, falls, weights)
                 total += found
                 for f in range(d):
                     steps[0, f] = regs[0] * user_row[0, f]

@@ -13,17 +13,10 @@ import numpy as np
 from numba import njit
 
 from hbpr.training.fused.draws import draw_ahead, mark_positives, order_positives
-from hbpr.training.fused.gradients import (
-    BPR,
-    FAST,
-    HINGE,
-    WARP,
-    sigmoid,
-    slopes,
-    softplus,
-)
+from hbpr.training.fused.gradients import BPR, BY_ADDRESS, HINGE, call_at, slopes
 from hbpr.training.fused.prefetch import prefetch_row
 from hbpr.training.fused.steps import adagrad_bias, adagrad_step, sgd_bias, sgd_step
+from hbpr.training.losses.compiled import FAST, sigmoid, softplus
 
 #: Positives whose negatives are drawn before the first of them is used.
 AHEAD: Final = 32
@@ -97,6 +90,8 @@ def _train_blocks(
     state: Any,
     harmonic: Any,
     loss: Any,
+    address: Any,
+    ranked: Any,
     n_negatives: Any,
     n_candidates: Any,
     adagrad: Any,
@@ -125,9 +120,11 @@ def _train_blocks(
         known: (block_users, words) uint64 scratch bit sets, all zero.
         state: (1,) uint64 random state.
         harmonic: (n_items + 1,) float32 harmonic numbers.
-        loss: One of `gradients.CODES`.
+        loss: Code of the loss, and address, of `gradients.code_of`.
+        address: See loss.
+        ranked: Whether negatives are drawn and weighted as `LossKind.rank_weighted` says.
         n_negatives: Negatives beside each positive, N.
-        n_candidates: Candidates drawn for each negative; with WARP the most draws.
+        n_candidates: Candidates drawn for each negative; the most draws if ranked.
         adagrad: Whether to scale steps by Adagrad's sums.
         biased: Whether biases are learned.
         lr: Learning rate.
@@ -143,11 +140,13 @@ def _train_blocks(
     scores = np.empty(n_negatives, np.float32)
     falls = np.empty(n_negatives, np.float32)
     weights = np.ones(n_negatives, np.float32)
+    rises = np.zeros(1, np.float32)
+    scratch = (scores.ctypes.data, falls.ctypes.data, weights.ctypes.data, rises.ctypes.data)
     steps = np.empty((3, d), np.float32)
     total = 0.0
     likelihood = 1.0  # product of probabilities: one logarithm for many of them
     far = V.nbytes > _NEAR_BYTES
-    simple = n_candidates == 1 and n_negatives == 1 and loss in (BPR, HINGE)
+    simple = n_candidates == 1 and n_negatives == 1 and not ranked and loss in (BPR, HINGE)
     for block in blocks:
         first = block * block_users
         last = min(first + block_users, n_users)
@@ -195,14 +194,14 @@ def _train_blocks(
                     for n in range(n_negatives):
                         best = drawn[c, n * n_candidates]
                         highest = np.float32(-np.inf)
-                        if loss == WARP:
+                        if ranked:
                             weights[n] = np.float32(0.0)
                         for h in range(n_candidates):
                             j = drawn[c, n * n_candidates + h]
                             score = _inner(U, u, V, j)
                             if biased:
                                 score += b[j]
-                            if loss == WARP:
+                            if ranked:
                                 best, highest = j, score
                                 if score > positive - np.float32(1.0):
                                     weights[n] = harmonic[max(1, (n_places - 1) // (h + 1))]
@@ -211,7 +210,11 @@ def _train_blocks(
                                 best, highest = j, score
                         chosen[n] = best
                         scores[n] = highest
-                    rise, found = slopes(loss, positive, scores, falls, weights)
+                    if loss == BY_ADDRESS:
+                        found = call_at(address, positive, n_negatives, scratch)
+                        rise = rises[0]
+                    else:
+                        rise, found = slopes(loss, positive, scores, falls, weights)
                     total += found
                     fall = falls[0]
                     j = chosen[0]

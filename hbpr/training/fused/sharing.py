@@ -14,8 +14,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 from hbpr.data.interactions import Features
-from hbpr.training.fused.gradients import FAST
 from hbpr.training.fused.steps import adagrad_step, sgd_step
+from hbpr.training.losses.compiled import FAST
 
 #: Most triples between two steps of shared features. Adagrad's steps are as long however many
 #: gradients are added up; those of SGD grow with them.

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 import torch
 from torch import Tensor
 
-from hbpr.training.listwise.objectives import Objective, Pairs
+from hbpr.training.losses.blocks import Objective, Pairs
 
 #: Scores of a tile: they stay in a core's second-level cache between the passes over them.
 _TILE_BYTES: Final = 2**21

@@ -3,7 +3,7 @@
 Shapes: B users of a block, n items that it meets, I items that training meets, d latent size.
 """
 
-from typing import ClassVar, Final, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -24,10 +24,10 @@ from hbpr.settings.models import (
 from hbpr.training.autograd import pick_device
 from hbpr.training.engine import Engine, State
 from hbpr.training.listwise.block import LEAST_TILE_USERS, Block, Places, Sample, gradients
-from hbpr.training.listwise.objectives import OBJECTIVES, masked_softmax
 from hbpr.training.listwise.pairs import TrainingPairs, chances, draw
 from hbpr.training.listwise.side import Side
 from hbpr.training.listwise.steps import RULES
+from hbpr.training.losses import LOSSES
 from hbpr.training.random_state import load_random_state, random_state
 
 
@@ -71,9 +71,10 @@ class ListwiseEngine(Engine):
         self._settings = optimizer
         self._negatives = negatives
         self._threads = threads
-        self._objective = OBJECTIVES[training.loss_function]
-        if negatives.mask_positives and training.loss_function == "softmax_loss":
-            self._objective = masked_softmax
+        loss = LOSSES[training.loss_function]
+        objective = (negatives.mask_positives and loss.masked_block) or loss.block
+        assert objective is not None  # see why_not_listwise
+        self._objective = objective
         self._sides = _sides(model, data, optimizer.name)
         self._rng = np.random.default_rng(training.seed)
         self._positives = TrainingPairs.positives(data, device)
@@ -232,9 +233,6 @@ def check_memory(data: Interactions, n_latent: int, negatives: AnyNegatives) -> 
         )
 
 
-_LOSSES: Final = " and ".join(OBJECTIVES)
-
-
 def why_not_listwise(model: Recommender, settings: TrialSettings) -> str | None:
     """Return why the listwise engine does not cover the settings, or None where it does."""
     negatives = settings.training.negatives
@@ -245,10 +243,11 @@ def why_not_listwise(model: Recommender, settings: TrialSettings) -> str | None:
             f"training.negatives.kind {negatives.kind} draws for each positive; all and shared are "
             "for blocks"
         )
-    if settings.training.loss_function not in OBJECTIVES:
+    if LOSSES[settings.training.loss_function].block is None:
+        fitting = " and ".join(name for name, each in LOSSES.items() if each.block is not None)
         return (
             f"training.loss_function {settings.training.loss_function} is not for blocks; "
-            f"{_LOSSES} are"
+            f"{fitting} are"
         )
     if settings.optimizer.name not in RULES:
         return f"optimizer.name {settings.optimizer.name} is none of {', '.join(RULES)}"

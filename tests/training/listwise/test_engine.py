@@ -226,7 +226,11 @@ class TestChoice:
     @pytest.mark.parametrize(
         ("training", "optimizer", "words"),
         [
-            ({"loss_function": "hinge_loss"}, {}, "hinge_loss is not for blocks; softmax_loss and"),
+            (
+                {"loss_function": "hinge_loss"},
+                {},
+                "hinge_loss is not for blocks; bpr_loss and",
+            ),
             ({"loss_function": "softmax_loss"}, {"name": "rmsprop"}, "optimizer.name rmsprop"),
             (
                 {"loss_function": "softmax_loss", "engine": "fused"},

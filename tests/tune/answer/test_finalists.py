@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from hbpr.baselines import Popularity
 from hbpr.data import load_data
-from hbpr.evaluation import Popularity
 from hbpr.settings.models import TrialSettings
 from hbpr.training.trainer import Trainer
 from tune.answer.finalists import by_user, compare, judge, repeat_trial, summarize

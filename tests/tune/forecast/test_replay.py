@@ -13,6 +13,7 @@ from tune.forecast.replay import Strategy, compare, replay
 from tune.schedulers import AshaSettings, NoneSettings
 from tune.search.searcher import OptunaSearcher
 from tune.settings import StudySettings, make_plan
+from tune.settings.goals import Goals, Objective
 from tune.space import Space
 from tune.space.dimensions import Dimension, FloatRange
 from tune.storage.folder import create
@@ -163,7 +164,10 @@ class TestFiles:
         settings = StudySettings.model_validate({"sweep": {**raw, "num_trials": 5}})
         folder = create(settings, {}).path
         searcher = OptunaSearcher(
-            make_plan(settings).space, folder=folder, study_id="s", metric="val/x", num_trials=5
+            make_plan(settings).space,
+            folder,
+            goals=Goals((Objective("val/x", "max"),)),
+            num_trials=5,
         )
         for i in range(5):
             searcher.suggest(f"ray{i}")

@@ -20,7 +20,7 @@ from tune.schedulers.population import CHANGEABLE
 from tune.schedulers.ray_pbt import PopulationScheduler, PopulationSearcher
 from tune.settings import make_plan
 from tune.storage.folder import read_settings
-from tune.storage.journal import read_journal
+from tune.storage.trials import read_journal
 from tune.study import run_study
 from tune.study.interrupt import StudyInterrupted
 

@@ -13,10 +13,11 @@ from ray.tune.search import Searcher
 from hbpr.settings.models import TrialSettings
 from tune.schedulers import PbtSettings, SchedulerContext
 from tune.search.searcher import OptunaSearcher
+from tune.settings.goals import Goals, Objective
 from tune.space import Space
 from tune.space.check import check_space
-from tune.storage.journal import read_journal
-from tune.trial.trainable import checkpoint_at, copy_checkpoint, trial_folder
+from tune.storage.checkpoints import checkpoint_at, copy_checkpoint, trial_folder
+from tune.storage.trials import read_journal
 
 METRIC = "val/ndcg_at_10"
 SPACE = check_space(
@@ -42,7 +43,11 @@ class Driver:
         self.folder, self.lives = folder, lives
         before = read_journal(folder, SPACE)
         inner = OptunaSearcher(
-            SPACE, folder=folder, study_id="s", metric=METRIC, algorithm="random", num_trials=SIZE
+            SPACE,
+            folder,
+            goals=Goals((Objective(METRIC, "max"),)),
+            algorithm="random",
+            num_trials=SIZE,
         )
         context = SchedulerContext(
             metric=METRIC,

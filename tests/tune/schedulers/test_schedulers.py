@@ -13,9 +13,10 @@ from hbpr.tracking.records import TrialRecord
 from tune.schedulers import SCHEDULERS, HyperbandSettings, SchedulerContext
 from tune.schedulers.ray_halving import bracket_of
 from tune.search.searcher import OptunaSearcher
+from tune.settings.goals import Goals, Objective
 from tune.space import Space
 from tune.space.check import check_space
-from tune.storage.journal import read_journal
+from tune.storage.trials import read_journal
 
 METRIC = "val/ndcg_at_10"
 PERIOD = 5
@@ -310,7 +311,7 @@ def test_in_ray(tmp_path, kind):
     heights = [0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.15, 0.1, 0.05, 0.01]
     space = check_space(Space.parse({"optimizer.lr": heights}), TrialSettings())
     searcher = OptunaSearcher(
-        space, folder=tmp_path / "study", study_id="s", metric=METRIC, algorithm="grid"
+        space, tmp_path / "study", goals=Goals((Objective(METRIC, "max"),)), algorithm="grid"
     )
     scheduler = made(
         kind,

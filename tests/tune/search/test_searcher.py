@@ -1,5 +1,7 @@
-import pickle
+import math
+import shutil
 import warnings
+from pathlib import Path
 
 import optuna
 import pytest
@@ -9,11 +11,17 @@ from ray.tune.search import Searcher
 from hbpr.settings.models import TrialSettings
 from hbpr.tracking.records import Parent
 from tune.search.searcher import OptunaSearcher
+from tune.settings import make_plan
+from tune.settings.goals import Goals, Objective
 from tune.space import Space
 from tune.space.check import check_space
-from tune.storage.journal import JOURNAL, DriverJournal, read_journal
+from tune.storage.folder import read_settings
+from tune.storage.journal import DriverJournal
+from tune.storage.names import JOURNAL
+from tune.storage.trials import read_journal
 
 METRIC = "val/ndcg_at_10"
+FIXTURES = Path(__file__).parents[2] / "fixtures" / "format_1"
 FLAT = {
     "optimizer.lr": {"low": 1e-3, "high": 1.0, "log": True},
     "optimizer.reg_user": {"low": 0.0, "high": 1.0},
@@ -31,7 +39,8 @@ CHOICES = {"optimizer.lr": [0.01, 0.02, 0.05, 0.1], "optimizer.reg_user": [0.0, 
 def make(folder, raw=FLAT, **options):
     space = check_space(Space.parse(raw), TrialSettings())
     options = {"num_trials": 20, "seed": 1, **options}
-    return OptunaSearcher(space, folder=folder, study_id="s", metric=METRIC, **options)
+    goals = Goals((Objective(METRIC, "max"),))
+    return OptunaSearcher(space, folder, goals=goals, **options)
 
 
 def journal(folder, raw=FLAT):
@@ -76,9 +85,7 @@ class TestSuggestions:
         whole = run(make(tmp_path / "a", raw), 20)
         begun = make(tmp_path / "b", raw)
         parts = run(begun, 12)
-        begun.save(str(tmp_path / "state"))
         resumed = make(tmp_path / "b", raw)
-        resumed.restore(str(tmp_path / "state"))
         assert parts + run(resumed, 8, first=12) == whole
         assert resumed.suggest("more") == Searcher.FINISHED
 
@@ -183,15 +190,37 @@ class TestResults:
         assert trials[0].reports == {5: 0.6, 10: 0.4}
         assert trials[1].value == 0.7
         assert trials[5].value is None
-        study = optuna.load_study(study_name="s", storage=searcher._study._storage)
+        study = optuna.load_study(study_name=tmp_path.name, storage=searcher._study._storage)
         assert study.best_value == 0.6
 
-    def test_min_takes_the_smallest(self, tmp_path):
-        searcher = make(tmp_path, mode="min")
+    def test_the_metrics_of_the_best_epoch_are_kept(self, tmp_path):
+        searcher = make(tmp_path)
         searcher.suggest("a")
-        searcher.on_trial_result("a", {"epoch": 5, METRIC: 0.2})
-        finish(searcher, "a", 0.4)
-        assert searcher._study.best_value == 0.2
+        for epoch, value in ((5, 0.5), (10, 0.7), (15, 0.7)):
+            more = {"val/auc": epoch / 100, "val/mrr": math.inf, "train/loss": 1.0}
+            searcher.on_trial_result("a", {"epoch": epoch, METRIC: value, **more})
+        assert journal(tmp_path)[0].metrics == {}
+        finish(searcher, "a", 0.6, epoch=20)
+        assert journal(tmp_path)[0].metrics == {METRIC: 0.7, "val/auc": 0.1}
+
+    def test_a_trial_that_begins_anew_tells_them_again(self, tmp_path):
+        before = make(tmp_path)
+        before.suggest("a")
+        before.on_trial_result("a", {"epoch": 5, METRIC: 0.7, "val/auc": 0.1})
+        again = make(tmp_path)
+        again.suggest("b")
+        again.on_trial_result("b", {"epoch": 5, METRIC: 0.7, "val/auc": 0.1})
+        finish(again, "b", 0.6)
+        assert journal(tmp_path)[0].metrics == {METRIC: 0.7, "val/auc": 0.1}
+
+    def test_a_trial_that_went_on_behind_its_best_epoch_has_none(self, tmp_path):
+        before = make(tmp_path)
+        before.suggest("a")
+        before.on_trial_result("a", {"epoch": 5, METRIC: 0.7, "val/auc": 0.1})
+        after = make(tmp_path)
+        after.suggest("b")
+        finish(after, "b", 0.6)
+        assert (journal(tmp_path)[0].value, journal(tmp_path)[0].metrics) == (0.7, {})
 
     def test_a_trial_is_told_once(self, tmp_path):
         searcher = make(tmp_path)
@@ -218,29 +247,28 @@ class TestResults:
         assert journal(tmp_path)[0].reports == {}
 
 
+class TestJournalsOfBefore:
+    def test_one_that_names_ray_trials_goes_on(self, tmp_path):
+        study = FIXTURES / "unfinished"
+        folder = Path(shutil.copytree(study, tmp_path / "another name"))
+        settings, _ = read_settings(study)
+        assert b'"ray_trial"' in (folder / JOURNAL).read_bytes()
+        plan = make_plan(settings)
+        before = read_journal(folder, plan.space)
+        assert [trial.state for trial in before].count("RUNNING") == 1
+        searcher = OptunaSearcher(
+            plan.space,
+            folder,
+            goals=plan.goals,
+            num_trials=plan.n_trials,
+        )
+        (running,) = (trial for trial in before if trial.state == "RUNNING")
+        assert searcher.suggest("ray0") == {"trial": running.number, "values": running.values}
+        assert searcher.suggest("ray1")["trial"] == len(before)
+
+
 class TestCrashes:
-    def test_a_restored_ray_goes_on_with_the_trials_it_knows(self, tmp_path):
-        before = make(tmp_path)
-        known = before.suggest("known")
-        before.on_trial_result("known", {"epoch": 5, METRIC: 0.5})
-        before.save(str(tmp_path / "state"))
-        lost = before.suggest("lost")
-        before.on_trial_result("lost", {"epoch": 5, METRIC: 0.3})
-        del before
-
-        after = make(tmp_path)
-        after.restore(str(tmp_path / "state"))
-        assert after.suggest("new") == lost
-        assert after.suggest("next")["trial"] == 2
-        after.on_trial_result("known", {"epoch": 5, METRIC: 0.5})
-        finish(after, "known", 0.7)
-        finish(after, "new", 0.6)
-        trials = journal(tmp_path)
-        assert [t.state for t in trials] == ["COMPLETE", "COMPLETE", "RUNNING"]
-        assert trials[0].values == known["values"]
-        assert trials[1].reports == {5: 0.3, 10: 0.6}
-
-    def test_without_a_snapshot_all_running_trials_are_handed_out_again(self, tmp_path):
+    def test_all_running_trials_are_handed_out_again(self, tmp_path):
         before = make(tmp_path, num_trials=4)
         given = [before.suggest(f"old{i}") for i in range(3)]
         finish(before, "old1", 0.5)
@@ -301,13 +329,6 @@ class TestCrashes:
         assert run(make(tmp_path / "b"), 4) == [*first, fourth]
         assert len(journal(tmp_path / "a")) == 4
 
-    def test_pickled_in_the_middle_it_starts_from_the_journal(self, tmp_path):
-        searcher = make(tmp_path, num_trials=3)
-        run(searcher, 1)
-        copy = pickle.loads(pickle.dumps(searcher))  # noqa: S301
-        assert copy._study is None
-        assert copy.suggest("more")["trial"] == 1
-
     def test_no_journal_is_no_trials(self, tmp_path):
         assert journal(tmp_path) == []
 
@@ -320,6 +341,15 @@ class TestRay:
         assert not searcher.set_search_properties("val/auc", "max", {})
         assert not searcher.set_search_properties(METRIC, "min", {})
         assert searcher.metric == METRIC
+
+    def test_a_snapshot_of_tunes_holds_nothing(self, tmp_path):
+        """Tune takes one at its first step and one at its end, whatever it is told."""
+        searcher = make(tmp_path / "study")
+        searcher.suggest("a")
+        before = (tmp_path / "study" / JOURNAL).read_bytes()
+        searcher.save_to_dir(str(tmp_path))
+        assert [path.name for path in tmp_path.iterdir()] == ["study"]
+        assert (tmp_path / "study" / JOURNAL).read_bytes() == before
 
     def test_the_number_of_trials_is_needed(self, tmp_path):
         with pytest.raises(ValueError, match="num_trials is needed for tpe"):

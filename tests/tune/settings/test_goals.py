@@ -11,10 +11,12 @@ from hbpr.settings.models import TrialSettings
 from hbpr.tracking.records import TrialRecord
 from tune.answer.answer import ranked
 from tune.search.searcher import OptunaSearcher
-from tune.settings.goals import Goals, Limit, Objective, best_of
+from tune.settings.goals import Goals, Limit, Objective
 from tune.space import Space
 from tune.space.check import check_space
-from tune.storage.journal import prune_running, read_journal
+from tune.storage.journal import prune_running
+from tune.storage.trials import read_journal
+from tune.trial.messages import best_of
 
 NDCG, BYTES = "val/ndcg_at_10", "item_vector_bytes"
 BOTH = Goals((Objective(NDCG, "max"), Objective(BYTES, "min")))
@@ -81,7 +83,7 @@ class TestFront:
 def make(folder, goals=BOTH, **options):
     space = check_space(Space.parse(RAW), TrialSettings())
     options = {"num_trials": 60, "seed": 1, "algorithm": "nsga2", **options}
-    return OptunaSearcher(space, folder=folder, study_id="s", metric=NDCG, goals=goals, **options)
+    return OptunaSearcher(space, folder, goals=goals, **options)
 
 
 def journal(folder):
@@ -141,9 +143,7 @@ class TestSearch:
         whole = run(make(tmp_path / "a", goals, algorithm=algorithm, num_trials=30), 30)
         begun = make(tmp_path / "b", goals, algorithm=algorithm, num_trials=30)
         parts = run(begun, 19)
-        begun.save(str(tmp_path / "state"))
         resumed = make(tmp_path / "b", goals, algorithm=algorithm, num_trials=30)
-        resumed.restore(str(tmp_path / "state"))
         assert parts + run(resumed, 11, first=19) == whole
         assert journal(tmp_path / "b") == journal(tmp_path / "a")
 
@@ -153,7 +153,7 @@ class TestSearch:
         assert found.state == "COMPLETE"
         assert list(found.reports) == [5, 10, 15]
         assert found.at_best == measured(suggestion["values"])
-        study = optuna.load_study(study_name="s", storage=_storage(tmp_path))
+        study = optuna.load_study(study_name=tmp_path.name, storage=_storage(tmp_path))
         assert study.trials[0].values == list(found.at_best.values())
         assert study.trials[0].constraints == EVERYTHING.excesses(found.at_best)
 

@@ -23,7 +23,7 @@ from tune.settings.goals import Goals, Objective
 from tune.space import Space
 from tune.space.check import check_space, data_settings, largest
 from tune.space.points import check_point, settings_point
-from tune.tracking.events import study_start, trial_start, winner_note
+from tune.tracking.events import Winner, study_start, trial_start, winner_note
 from tune.warm_start.earlier import _point
 from tune.warm_start.from_mlflow import _values
 
@@ -277,7 +277,7 @@ class TestRecords:
 
     def test_words(self):
         assert as_cell(MIXED) == "kind=mixed, observed=0.3"
-        assert f"- `{KEY}.observed`: 0.3" in winner_note("val/auc", 1, 0.5, {KEY: MIXED}, {}, {})
+        assert f"- `{KEY}.observed`: 0.3" in winner_note(Winner(1, 0.5, {KEY: MIXED}), "val/auc")
 
     def test_space_show(self, tmp_path, capsys):
         path = tmp_path / "x.yaml"

@@ -103,7 +103,9 @@ def test_a_killed_driver_forgets_no_more_than_ten_seconds(
     for _ in range(5):  # one long trial, and no end of it
         now[0] += 7.0
         first.on_trial_result(0, [], trial(0), {TRAIN_S: 6.0, EVAL_S: 0.5, "best_value": 0.1})
+    assert first.sitting_train_s == 32.5
     second = make(tmp_path, wall_s=28.0)
+    assert second.sitting_train_s == 0.0
     assert second.wall_s == 28.0
     assert second.stop_all()
     assert make(tmp_path, train_s=26.0).stop_all()

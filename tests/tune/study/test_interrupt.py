@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tune.settings import load_study
-from tune.storage.journal import read_journal
+from tune.storage.trials import read_journal
 from tune.study.interrupt import StopRequest
 
 CONFIG = """

@@ -18,7 +18,7 @@ from hbpr.tracking.records import TrialRecord
 from tune.commands import study as study_commands
 from tune.settings import make_plan
 from tune.storage.folder import read_settings
-from tune.storage.journal import read_journal
+from tune.storage.trials import read_journal
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(1200)]
 
@@ -156,7 +156,7 @@ def check_records(above: Path, folder: Path, trials: list[TrialRecord]) -> None:
 def left_behind(temporary: Path) -> list[str]:
     """Folders of private Rays whose driver is gone."""
     from cluster.connect.ray import _LOCK, _PREFIX
-    from tune.tracking.outbox import is_held
+    from hbpr.files import is_held
 
     found = temporary.glob(f"{_PREFIX}*/{_LOCK}")
     return [str(path) for path in found if not is_held(path)]

@@ -13,7 +13,7 @@ import pytest
 from cluster.serving.command import load
 from tune.settings import make_plan
 from tune.storage.folder import read_settings
-from tune.storage.journal import read_journal
+from tune.storage.trials import read_journal
 
 ROOT = Path(__file__).parents[3]
 FIXTURES = ROOT / "tests" / "fixtures"

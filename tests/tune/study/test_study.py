@@ -15,7 +15,7 @@ from hbpr.inference.system import RecommendationSystem
 from hbpr.tracking.store import open_client
 from tune.storage import folder as folders
 from tune.study import run_study
-from tune.study.forget import ForgetEnded
+from tune.study.housekeeping import ForgetEnded
 from tune.trial.trainable import HbprTrainable
 from tune.warm_start.from_mlflow import read_recorded
 
@@ -115,6 +115,7 @@ class TestStudy:
         assert all(trial.run_id for trial in result.trials)
 
         assert result.validation_metrics[result.metric] == result.best.value
+        assert result.validation_metrics == result.best.metrics, "of the journal"
         assert result.test_metrics.keys() < result.baseline_metrics.keys()
         assert result.system.evaluate("test") == pytest.approx(result.test_metrics)
         loaded = RecommendationSystem.load(result.model_folder)
@@ -347,7 +348,7 @@ class TestStudy:
     @pytest.mark.slow
     def test_mlflow_stops_in_the_middle(self, small_study, server, runs) -> None:
         from hbpr.tracking.registry import load_system
-        from tune.tracking.delivery import sync
+        from tune.tracking.sync import sync
 
         server.start()
         settings = small_study(

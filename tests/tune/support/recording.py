@@ -54,7 +54,6 @@ class Recording:
             tracking_uri=uri,
             experiment_name="films",
             study_id="s1",
-            study_name="study s1",
             settings=settings,
         )
 
@@ -75,17 +74,21 @@ class Recording:
             "config/optimizer.lr": 0.1,
             "finished": False,
         } | more
-        recorder.on_trial_result(0, [], trial, trial.last_result)
+        from tune.tracking.callback import RecordTrials
+
+        RecordTrials(recorder).on_trial_result(0, [], trial, trial.last_result)
 
     def play(
         self, recorder: "MlflowRecorder", number: int, values: list[float], *, finished: bool
     ) -> None:
         """Start a trial, report every fifth epoch, and complete it."""
+        from tune.tracking.callback import RecordTrials
+
         trial = self.trial(number)
-        recorder.on_trial_start(0, [], trial)
+        RecordTrials(recorder).on_trial_start(0, [], trial)
         for i, value in enumerate(values, 1):
             self.report(recorder, trial, 5 * i, value, finished=finished and i == len(values))
-        recorder.on_trial_complete(0, [], trial)
+        RecordTrials(recorder).on_trial_complete(0, [], trial)
 
     def runs(self) -> "dict[str, Run]":
         """The study's runs by name."""

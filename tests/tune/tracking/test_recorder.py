@@ -1,6 +1,4 @@
-import copy
 import json
-import pickle
 import time
 from pathlib import Path
 from typing import Any
@@ -11,6 +9,8 @@ import pytest
 from hbpr.errors import StudyError
 from hbpr.tracking.records import TrialRecord
 from tune.storage.repeat import Repeat
+from tune.tracking.callback import RecordTrials
+from tune.tracking.events import Winner
 from tune.tracking.recorder import MlflowRecorder
 
 MONITOR = "val/ndcg_at_10"
@@ -18,20 +18,22 @@ MONITOR = "val/ndcg_at_10"
 
 def test_a_study_becomes_flat_runs_with_true_statuses(recording, tmp_path: Path) -> None:
     recorder = recording.recorder()
-    recorder.setup()
+    recorder.open()
     recording.play(recorder, 0, [0.1, 0.3, 0.2], finished=True)
     recording.play(recorder, 1, [0.05], finished=False)
     (tmp_path / "error.txt").write_text("Traceback ...\n  File x\nDivergedError: the loss is nan\n")
     failed = recording.trial(2, error_file=str(tmp_path / "error.txt"))
-    recorder.on_trial_start(0, [], failed)
-    recorder.on_trial_error(0, [], failed)
-    recorder.on_experiment_end([failed])
+    RecordTrials(recorder).on_trial_start(0, [], failed)
+    RecordTrials(recorder).on_trial_error(0, [], failed)
+    RecordTrials(recorder).on_experiment_end([failed])
     recorder.record_final(
-        best_trial=0,
-        best_value=0.3,
-        values={"optimizer.lr": 0.1},
-        test={"test/ndcg_at_10": 0.25},
-        baseline={"test/ndcg_at_10": 0.1, "val/ndcg_at_10": 0.7},
+        Winner(
+            0,
+            0.3,
+            {"optimizer.lr": 0.1},
+            test={"test/ndcg_at_10": 0.25},
+            baseline={"test/ndcg_at_10": 0.1, "val/ndcg_at_10": 0.7},
+        )
     )
     assert recorder.finish()
 
@@ -86,7 +88,7 @@ def test_a_resumed_study_goes_on_with_its_runs_and_repeats_no_step(recording) ->
     first.open()
     recording.play(first, 0, [0.1, 0.2], finished=True)
     half = recording.trial(1)
-    first.on_trial_start(0, [], half)
+    RecordTrials(first).on_trial_start(0, [], half)
     for epoch, value in [(5, 0.10), (10, 0.30), (15, 0.20)]:
         recording.report(first, half, epoch, value)
     assert first.finish("KILLED")
@@ -94,12 +96,12 @@ def test_a_resumed_study_goes_on_with_its_runs_and_repeats_no_step(recording) ->
 
     second = recording.recorder()
     second.open()
-    second.on_trial_start(0, [], half)
+    RecordTrials(second).on_trial_start(0, [], half)
     assert second.flush()
     assert recording.runs()["trial-001"].info.status == "RUNNING"
     for epoch, value in [(10, 0.31), (15, 0.21), (20, 0.25), (25, 0.35)]:
         recording.report(second, half, epoch, value, finished=epoch == 25)
-    second.on_trial_complete(0, [], half)
+    RecordTrials(second).on_trial_complete(0, [], half)
     assert second.finish()
 
     runs = recording.runs()
@@ -110,30 +112,19 @@ def test_a_resumed_study_goes_on_with_its_runs_and_repeats_no_step(recording) ->
     assert recording.steps(runs["trial-000"]) == [5, 10]
 
 
-def test_a_trial_that_is_paused_or_tried_again_stays_one_run(recording) -> None:
-    recorder = recording.recorder()
-    recorder.open()
-    trial = recording.trial(0)
-    for _ in range(3):
-        recorder.on_trial_start(0, [], trial)
-        recording.report(recorder, trial, 5, 0.1)
-    assert recorder.finish()
-    assert recording.steps(recording.runs()["trial-000"]) == [5]
-
-
 def test_an_end_that_was_lost_with_the_driver_is_made_up(recording) -> None:
     first = recording.recorder()
     first.open()
     trials = [recording.trial(n) for n in range(3)]
     for trial in trials:
-        first.on_trial_start(0, [], trial)
+        RecordTrials(first).on_trial_start(0, [], trial)
         recording.report(first, trial, 5, 0.1, finished=trial.number == 0)
     _drop(first)
     trials[0].status = trials[1].status = "TERMINATED"
     trials[2].status, trials[2].error = "ERROR", "OSError: gone"
     second = recording.recorder()
     second.open()
-    second.on_experiment_end(trials)
+    RecordTrials(second).on_experiment_end(trials)
     assert second.finish()
     statuses = {name: run.info.status for name, run in recording.runs().items()}
     assert [statuses[f"trial-00{n}"] for n in range(3)] == ["FINISHED", "KILLED", "FAILED"]
@@ -144,7 +135,7 @@ def test_what_only_the_journal_knows_is_recorded(recording) -> None:
     first.open()
     for number in (0, 1, 3):
         trial = recording.trial(number)
-        first.on_trial_start(0, [], trial)
+        RecordTrials(first).on_trial_start(0, [], trial)
         recording.report(first, trial, 5, 0.1)
     _drop(first)
     states = ["COMPLETE", "PRUNED", "FAIL", "RUNNING"]
@@ -179,13 +170,13 @@ def test_faults_of_earlier_sittings_are_known(recording) -> None:
     first.open()
     trials = [recording.trial(number) for number in range(2)]
     for trial in trials:
-        first.on_trial_start(0, [], trial)
-        first.on_trial_recover(0, [], trial)
+        RecordTrials(first).on_trial_start(0, [], trial)
+        RecordTrials(first).on_trial_recover(0, [], trial)
     first.record_hang(1)
     _drop(first)
     second = recording.recorder()
     second.open()
-    second.on_trial_recover(0, [], trials[1])
+    RecordTrials(second).on_trial_recover(0, [], trials[1])
     assert (second.n_restarts, second.n_hangs) == (3, 1)
     assert second.finish()
     tags = recording.runs()["trial-001"].data.tags
@@ -196,9 +187,7 @@ def test_the_answer_recorded_twice_is_there_once(recording) -> None:
     for value in (0.25, 0.25, 0.3):
         recorder = recording.recorder()
         recorder.open()
-        recorder.record_final(
-            best_trial=0, best_value=0.4, values={}, test={"test/ndcg_at_10": value}
-        )
+        recorder.record_final(Winner(0, 0.4, {}, test={"test/ndcg_at_10": value}))
         assert recorder.finish()
     history = recording.client.get_metric_history(
         recording.runs()["study s1"].info.run_id, "test/ndcg_at_10"
@@ -257,38 +246,12 @@ def _drop(recorder: MlflowRecorder) -> None:
     recorder._outbox.close()
 
 
-def test_a_copy_is_the_open_recorder_and_carries_no_password(recording) -> None:
-    recorder = recording.recorder()
-    recorder.open()
-    assert copy.deepcopy(recorder) is recorder
-    assert pickle.loads(pickle.dumps(recorder)) is recorder  # noqa: S301
-    recorder.finish()
-    away = recording.recorder("http://ann:secret@127.0.0.1:9")
-    data = pickle.dumps(away)
-    assert b"secret" not in data
-    again = pickle.loads(data)  # noqa: S301
-    assert again is not away
-    assert again.tracking_uri == "http://127.0.0.1:9"
-    assert again.study_id == "s1"
-
-
 def test_one_driver_at_a_time(recording) -> None:
     recorder = recording.recorder()
     recorder.open()
     with pytest.raises(StudyError, match="another process"):
         recording.recorder().open()
     recorder.finish()
-
-
-def test_values_that_are_not_finite_are_left_out(recording) -> None:
-    recorder = recording.recorder()
-    recorder.open()
-    trial = recording.trial(0)
-    recorder.on_trial_start(0, [], trial)
-    recording.report(recorder, trial, 5, float("nan"), **{"val/auc": float("inf"), "val/mrr": 0.5})
-    assert recorder.finish()
-    metrics = recording.runs()["trial-000"].data.metrics
-    assert set(metrics) == {"train/loss", "time/train_s", "val/mrr"}
 
 
 def test_a_store_that_is_away_costs_the_driver_nothing(recording) -> None:

@@ -88,7 +88,7 @@ def test_a_record_that_cannot_be_sent_is_set_aside_alone_and_told(
     assert not sender.flush(5.0), "it says that something is left"
     assert store.seen == [0, 1, 2, 4, 6, 7]
     assert outbox.is_empty
-    assert outbox.waiting() == len(outbox.aside) == 2
+    assert outbox.waiting() == len(outbox.dead_letters) == 2
     assert "a record (result of trial 3) cannot be sent to MLflow: KeyError" in caplog.text
     assert "hbpr study sync" in caplog.text
     outbox.append({"event": "result", "n": 8, "trial": 8})
@@ -131,7 +131,7 @@ def test_the_store_goes_away_while_records_are_sent_one_by_one(tmp_path: Path) -
     sender = Sender(outbox, store, "X")
     assert not sender.flush(10.0)
     assert store.seen == [1, 2, 3]
-    assert [event["n"] for event in outbox.aside.events()] == [0]
+    assert [event["n"] for event in outbox.dead_letters.events()] == [0]
     sender.close()
 
 

@@ -8,12 +8,13 @@ from hbpr.errors import ConfigError, SpaceError
 from hbpr.settings.models import TrialSettings
 from tune.search.searcher import OptunaSearcher
 from tune.settings import StudySettings, make_plan
+from tune.settings.goals import Goals, Objective
 from tune.space import Space
 from tune.space.check import check_space
 from tune.space.points import check_point
 from tune.storage.beginning import Beginning, EarlierTrial
 from tune.storage.folder import create
-from tune.storage.journal import read_journal
+from tune.storage.trials import read_journal
 from tune.warm_start.earlier import read_beginning
 
 METRIC = "val/ndcg_at_10"
@@ -30,7 +31,11 @@ ALGORITHMS = ["tpe", "gp", "cmaes", "qmc", "random"]
 def make(folder, *, raw=RAW, constraints=(), num_trials=14, **options):
     space = check_space(Space.parse(raw, constraints), TrialSettings())
     return OptunaSearcher(
-        space, folder=folder, study_id="s", metric=METRIC, num_trials=num_trials, **options
+        space,
+        folder,
+        goals=Goals((Objective(METRIC, "max"),)),
+        num_trials=num_trials,
+        **options,
     )
 
 
@@ -163,9 +168,8 @@ def earlier(tmp_path):
         folder = create(settings, {})
         searcher = OptunaSearcher(
             make_plan(settings).space,
-            folder=folder.path,
-            study_id="s",
-            metric=METRIC,
+            folder.path,
+            goals=settings.sweep.goals(),
             num_trials=count,
             algorithm="random",
         )
@@ -219,7 +223,7 @@ class TestEarlierStudies:
         folder, _ = earlier("old")
         beginning = read_beginning(study(start_from=[str(folder)]))
         whole = run(make(tmp_path / "a", beginning=beginning), 3)
-        make(tmp_path / "b", beginning=beginning)._open()
+        make(tmp_path / "b", beginning=beginning)
         path = tmp_path / "b" / "journal.log"
         lines = path.read_bytes().splitlines(keepends=True)
         path.write_bytes(b"".join(lines[:4]))

@@ -14,7 +14,7 @@ from hbpr.tracking.records import TrialRecord
 from tune.search.searcher import OptunaSearcher
 from tune.settings import StudySettings, make_plan
 from tune.storage.folder import create
-from tune.storage.journal import read_journal
+from tune.storage.trials import read_journal
 from tune.tracking.recorder import MlflowRecorder
 from tune.warm_start.earlier import read_beginning
 from tune.warm_start.from_mlflow import read_recorded
@@ -39,9 +39,8 @@ def recorded(tmp_path: Path, tracking_uri: str) -> Callable[..., tuple[str, list
         folder = create(settings, {})
         searcher = OptunaSearcher(
             space,
-            folder=folder.path,
-            study_id=folder.study_id,
-            metric=settings.sweep.metric,
+            folder.path,
+            goals=settings.sweep.goals(),
             num_trials=count,
             algorithm="random",
             seed=seed,
@@ -56,7 +55,6 @@ def recorded(tmp_path: Path, tracking_uri: str) -> Callable[..., tuple[str, list
             tracking_uri=tracking_uri,
             experiment_name="films",
             study_id=folder.study_id,
-            study_name=f"study {folder.study_id}",
             settings=settings.model_dump(mode="json"),
             monitor=settings.sweep.metric,
         )
@@ -104,9 +102,8 @@ def test_the_best_of_an_experiment_and_all_finished_ones(
     assert len(earlier) == sum(t.state == "COMPLETE" for t in both[0][1])
     searcher = OptunaSearcher(
         make_plan(settings).space,
-        folder=tmp_path / "new",
-        study_id="new",
-        metric=METRIC,
+        tmp_path / "new",
+        goals=settings.sweep.goals(),
         num_trials=4,
         beginning=beginning,
     )

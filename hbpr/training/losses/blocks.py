@@ -1,4 +1,4 @@
-"""Losses of a tile of scores and their slopes, by hand and in place.
+"""Losses of the listwise engine: of a tile of scores, with slopes by hand and in place.
 
 A tile holds the scores of some users (rows) for a block's items (columns). Positives are scored
 apart, with -inf at their places in the tile, so that a sampled column and a positive that is there
@@ -7,8 +7,7 @@ for certain can be told apart; so are negatives that count more or less than onc
 Shapes: B users of a tile, N columns, m positives of these users, k negatives scored apart.
 """
 
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 import torch
@@ -161,8 +160,3 @@ def _add(total: Tensor, top: Tensor, pairs: Pairs) -> Tensor:
 
 #: (tile, counts, positives, apart) to slopes.
 Objective = Callable[[Tensor, Tensor | None, Pairs, Pairs], Slopes]
-
-#: Losses of blocks by the name that settings use.
-OBJECTIVES: Final[Mapping[str, Objective]] = MappingProxyType(
-    {"softmax_loss": softmax, "bpr_loss": bpr}
-)

@@ -1,8 +1,11 @@
-"""What every model must beat."""
+"""The same list for everyone: what every model must beat."""
+
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hbpr.baselines.baseline import Baseline
 from hbpr.data.interactions import UserItems
 from hbpr.evaluation.ranks import ScoreBlock
 
@@ -24,3 +27,6 @@ class Popularity:
             return np.tile(self.scores, (len(users), 1))
 
         return score
+
+
+POPULARITY: Final = Baseline("popularity", Popularity)

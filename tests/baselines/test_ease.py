@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hbpr.baselines import Ease
 from hbpr.data.interactions import UserItems
 from hbpr.errors import ConfigError, DataError
-from hbpr.evaluation import Ease, evaluate
+from hbpr.evaluation import evaluate
 
 
 def _pairs(dense: np.ndarray) -> UserItems:

@@ -1,4 +1,5 @@
-from tune.tracking.events import History, trial_end
+from tune.tracking.events import trial_end
+from tune.tracking.history import History
 
 
 def test_why_trials_failed_is_known_until_they_get_another_try() -> None:

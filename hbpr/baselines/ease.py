@@ -1,13 +1,19 @@
 """A linear item-to-item model in closed form, hard to beat: what a searched model must face."""
 
+from typing import Final
+
 import numpy as np
 import scipy.linalg
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from hbpr.data.interactions import UserItems
+from hbpr.baselines.baseline import Baseline
+from hbpr.data.interactions import Interactions, UserItems
 from hbpr.errors import ConfigError, DataError
 from hbpr.evaluation.ranks import ScoreBlock
+
+#: More items than this take longer than a few seconds.
+_MOST_ITEMS: Final = 5000
 
 
 class Ease:
@@ -77,3 +83,19 @@ def _weights(rows: sp.csr_matrix, regularisation: float) -> NDArray[np.float32]:
     weights += weights.T.copy()
     weights /= -diagonal
     return np.asarray(weights)
+
+
+def _left_out(data: Interactions) -> str | None:
+    if data.n_items <= _MOST_ITEMS:
+        return None
+    return f"{data.n_items} items, and above {_MOST_ITEMS} it takes longer than a few seconds"
+
+
+#: The grid is coarse, since a study pays for every point of it at its end. Reproductions of
+#: published figures, which have the time, try finer ones: `hbpr.reproductions.baselines`.
+EASE: Final = Baseline(
+    "EASE",
+    Ease,
+    grid=[{"regularisation": value} for value in (50.0, 200.0, 800.0)],
+    left_out=_left_out,
+)

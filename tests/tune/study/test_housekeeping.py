@@ -2,7 +2,7 @@ from types import SimpleNamespace
 
 from ray.tune.experiment import Trial
 
-from tune.study.forget import ForgetEnded
+from tune.study.housekeeping import ForgetEnded
 
 
 def trial(name, status):

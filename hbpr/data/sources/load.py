@@ -1,0 +1,18 @@
+"""The one door from settings to data."""
+
+from hbpr.data.interactions import Interactions
+from hbpr.data.sources import SOURCES
+from hbpr.settings.models import DataSettings
+
+
+def load_data(settings: DataSettings) -> Interactions:
+    """Read or generate the data that the settings name, and split it.
+
+    The same settings always give the same data; compare `Interactions.fingerprint`.
+
+    Raises:
+        DatasetMissingError: The dataset is not on this machine and cannot be fetched.
+        DataError: The dataset does not have what is asked of it.
+    """
+    data = SOURCES[settings.source].load(settings)
+    return data.to_interactions(settings.split, candidates=settings.candidates)

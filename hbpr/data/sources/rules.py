@@ -1,0 +1,59 @@
+"""What does not go together with a source, said before anything is read."""
+
+from typing import TYPE_CHECKING, Any, Final
+
+from hbpr.data.sources import SOURCES
+
+if TYPE_CHECKING:
+    from hbpr.settings.models import DataSettings
+
+#: Values of ``data.item_feature`` that every source has.
+_FEATURES: Final = ("indicator", "metadata", "both")
+
+
+def with_defaults(values: Any) -> Any:
+    """Return a ``data`` section with what its source means by keys that are left out."""
+    if isinstance(values, dict) and isinstance(name := values.get("source"), str):
+        source = SOURCES.get(name)  # None: refused where it stands
+        return {**source.defaults, **values} if source else values
+    return values
+
+
+def check(settings: "DataSettings") -> None:
+    """Refuse settings that their source cannot meet.
+
+    Raises:
+        ValueError: The message names the setting that is to be changed.
+    """
+    source, kind = SOURCES[settings.source], settings.split.kind
+    dataset = f"{settings.source} {settings.name}"
+    if settings.item_feature not in (*_FEATURES, *source.item_features(settings)):
+        raise ValueError(
+            f"item_feature {settings.item_feature} is published with movielens ml-20m and ml-25m "
+            f"only, got {dataset}; use indicator, metadata or both"
+        )
+    if (settings.table is not None) != source.reads_table:
+        raise ValueError(
+            f"table goes with source table, got source {settings.source} "
+            f"{'without' if settings.table is None else 'with'} table"
+        )
+    if kind in ("leave_one_out", "temporal") and not source.has_times(settings):
+        raise ValueError(
+            f"split.kind {kind} needs times, which this {settings.source} does not have; "
+            f"{'name the column table.time, or ' if settings.table else ''}use another kind"
+        )
+    source.check(settings)
+    folds = source.folds(settings)
+    if kind == "fixed" and not folds:
+        raise ValueError(
+            f"split.kind fixed: {dataset} has no published test part; use another kind"
+        )
+    if kind == "fixed" and settings.split.name not in folds:
+        names = ", ".join(fold or "no name" for fold in folds)
+        raise ValueError(f"split.name: expected one of {names}, got {settings.split.name!r}")
+    if settings.candidates == "fixed" and not (source.has_lists and kind == "leave_one_out"):
+        having = " and ".join(name for name, each in SOURCES.items() if each.has_lists)
+        raise ValueError(
+            f"candidates: fixed lists are published for {having} with leave_one_out only, got "
+            f"{settings.source} with {kind}; use all, unseen or observed"
+        )

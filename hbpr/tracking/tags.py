@@ -1,0 +1,49 @@
+"""Names of the tags that runs, and versions of registered models, carry in MLflow."""
+
+from typing import Final
+
+#: What a run is: train, study, trial or repeat.
+KIND: Final = "hbpr.kind"
+#: Name of the study, and what tells it from all others.
+STUDY: Final = "hbpr.study"
+STUDY_ID: Final = "hbpr.study_id"
+#: Number of a trial.
+TRIAL: Final = "hbpr.trial"
+#: Number of the trial that is run again, and the seed of that run.
+REPEAT_OF: Final = "hbpr.repeat_of"
+SEED: Final = "hbpr.seed"
+
+#: Of a trial that goes on from another's weights: which, after which epoch, and instead of whom.
+PARENT: Final = "hbpr.parent"
+PARENT_EPOCH: Final = "hbpr.parent_epoch"
+REPLACES: Final = "hbpr.replaces"
+#: Why a run failed.
+ERROR: Final = "hbpr.error"
+#: Crashes of a trial's process that were made good, and times that it hung and was killed.
+RESTARTS: Final = "hbpr.restarts"
+HANGS: Final = "hbpr.hangs"
+#: Of a trial: whether it is on the Pareto front; of a study: the numbers of those that are.
+FRONT: Final = "hbpr.front"
+
+#: Of a study: its metric, all of its settings and their format, its winner, the schedule of the
+#: weights of the winner.
+MONITOR: Final = "hbpr.monitor"
+SETTINGS: Final = "hbpr.settings"
+SETTINGS_FORMAT: Final = "hbpr.settings_format"
+BEST_TRIAL: Final = "hbpr.best_trial"
+BEST_VALUE: Final = "hbpr.best_value"
+BEST_VALUES: Final = "hbpr.best_values"
+SCHEDULE: Final = "hbpr.schedule"
+
+#: Of a version of a registered model: what it was judged by, its value, on which data.
+METRIC: Final = "hbpr.metric"
+VALUE: Final = "hbpr.value"
+DATA: Final = "hbpr.data"
+#: URI of a logged model, what its files come to, and the version it was registered as.
+MODEL: Final = "hbpr.model"
+MODEL_CONTENT: Final = "hbpr.model_content"
+REGISTERED: Final = "hbpr.registered"
+
+#: MLflow's own: the program that made a run, and its description.
+SOURCE: Final = "mlflow.source.name"
+NOTE: Final = "mlflow.note.content"

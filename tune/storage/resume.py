@@ -1,0 +1,147 @@
+"""Going on with a study: which one, whether it is the one that the settings describe, and how."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from hbpr.errors import ConfigError, StudyFolderError
+from hbpr.settings.load import apply_overrides, dotted
+from hbpr.settings.problems import describe
+from tune.settings import DEFAULT_TRIALS, StudySettings
+from tune.storage import names
+from tune.storage.folder import (
+    StudyFolder,
+    experiment_folder,
+    public_settings,
+    stored_settings,
+    studies_in,
+    write_settings,
+)
+
+
+def newest_unfinished(settings: StudySettings) -> StudyFolder:
+    """Return the newest study of the experiment that has not come to its result.
+
+    Raises:
+        StudyFolderError: There is none.
+    """
+    above = experiment_folder(settings)
+    for folder in reversed(studies_in(above)):
+        if not folder.finished:
+            return folder
+    raise StudyFolderError(
+        f"--resume: no unfinished study of experiment {settings.mlflow.experiment_name!r} in "
+        f"{above}; leave --resume out to start one"
+    )
+
+
+def check_is_study(path: Path) -> None:
+    """Check, before anything is read or made, that there is a study to resume.
+
+    Raises:
+        StudyFolderError: The path is not the folder of a study.
+    """
+    stored_settings(path, f"--resume {path}")
+
+
+def with_overrides(settings: StudySettings, overrides: Sequence[str]) -> StudySettings:
+    """Return the settings of a study with some replaced.
+
+    Args:
+        settings: The study's.
+        overrides: Such as ``["sweep.num_trials=64"]``.
+
+    Raises:
+        ConfigError: An override is wrong.
+    """
+    if not overrides:
+        return settings
+    raw = apply_overrides(settings.model_dump(mode="json"), overrides, StudySettings)
+    try:
+        return StudySettings.model_validate_json(json.dumps(raw))
+    except ValidationError as error:
+        problems = describe(error, StudySettings, lambda key: f"--set {key}")
+        raise ConfigError(problems) from None
+
+
+def reopen(path: Path, settings: StudySettings, fingerprints: Mapping[str, str]) -> StudyFolder:
+    """Return the folder of a study to go on with, if it is the study that the settings describe.
+
+    More trials, another budget and what concerns faults, the end or the number of trials at a time
+    may change; the new settings are written down. A study that has come to its result is taken up
+    again if one of these did change.
+
+    Raises:
+        StudyFolderError: It is none, it is finished, or its settings or data were others.
+    """
+    folder = StudyFolder(path.absolute())
+    stored, before = stored_settings(path, f"--resume {path}")
+    old, new = dotted(_with_defaults(stored)), dotted(public_settings(settings))
+    changed = [key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)]
+    refused = [
+        f"  {key}: was {_shown(old, key)}, is now {_shown(new, key)}"
+        for key in changed
+        if not _may_change(key, old.get(key), new.get(key))
+    ]
+    refused += [
+        f"  {key}: was {_shown(old, key)}, is now {_shown(new, key)}; a population (scheduler.kind "
+        f"{settings.sweep.scheduler.kind}) is trained together, so {reason}"
+        for key, reason in _fixed_in_a_population(changed, settings, finished=folder.finished)
+    ]
+    if before != dict(fingerprints):
+        refused.append("  the data: other users, items or interactions than before")
+    if refused:
+        raise StudyFolderError(
+            f"--resume {path}: the study was started with other settings:\n"
+            + "\n".join(refused)
+            + "\nTake them back to go on with it, or leave --resume out to start a new study. More "
+            f"trials and other {', '.join(key.rstrip('.') for key in _MAY_CHANGE)} are accepted"
+        )
+    if folder.finished:
+        if not changed:
+            raise StudyFolderError(
+                f"--resume {path}: this study has come to its result; see {folder.summary}. Give "
+                "it more trials (sweep.num_trials) or another budget to go on with it"
+            )
+        os.replace(folder.summary, folder.path / names.SUMMARY_BEFORE)
+    folder.checkpoints.mkdir(exist_ok=True)
+    if changed:
+        write_settings(folder, settings, before)
+    return folder
+
+
+#: Settings that say nothing about a trial; `sweep.num_trials` may rise.
+_MAY_CHANGE = ("sweep.budget.", "sweep.faults.", "sweep.final.", "sweep.max_concurrent")
+
+
+def _fixed_in_a_population(
+    changed: Sequence[str], settings: StudySettings, *, finished: bool
+) -> list[tuple[str, str]]:
+    """Return what may change in other studies only, each with the reason."""
+    if settings.sweep.scheduler.trials_join_later:
+        return []
+    joins = [(key, "no trial can join it later") for key in changed if key == "sweep.num_trials"]
+    ended = [key for key in changed if key.startswith("sweep.budget.") and finished]
+    return joins + [(key, "one that has ended cannot go on") for key in ended]
+
+
+def _may_change(key: str, old: Any, new: Any) -> bool:
+    if key == "sweep.num_trials":
+        return (new or DEFAULT_TRIALS) >= (old or DEFAULT_TRIALS)
+    return key.startswith(_MAY_CHANGE)
+
+
+def _with_defaults(stored: Any) -> Any:
+    """Settings as they were written down, and what has become a setting since by its default."""
+    try:
+        return public_settings(StudySettings.model_validate_json(json.dumps(stored)))
+    except ValidationError:
+        return stored  # a setting is no more, or another rule holds: the comparison will show it
+
+
+def _shown(values: Mapping[str, Any], key: str) -> str:
+    return json.dumps(values[key]) if key in values else "not there"

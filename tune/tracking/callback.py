@@ -1,0 +1,85 @@
+"""What Tune tells of its trials, handed on to the recorder of a study."""
+
+from typing import Any, Final
+
+from ray.tune import Callback
+
+from hbpr.names import COSTS, DATA_SHARE, EVAL_S, LOSS, TRAIN_S
+from hbpr.tracking.records import Parent
+from tune.tracking.recorder import MlflowRecorder
+from tune.tracking.runs import Status
+from tune.trial.messages import (
+    PARENT,
+    VALUES,
+    Result,
+    epoch_of,
+    error_of,
+    failure_of,
+    is_finished,
+    number_of,
+)
+
+#: What is recorded of a result beside its validation metrics.
+_ALWAYS: Final = frozenset({LOSS, TRAIN_S, EVAL_S, DATA_SHARE, *COSTS})
+
+
+class RecordTrials(Callback):
+    """Has every trial recorded, from its start to its end.
+
+    Args:
+        recorder: The study's, which is open.
+    """
+
+    def __init__(self, recorder: MlflowRecorder) -> None:
+        self._recorder = recorder
+        self._finished: set[int] = set()
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Record a trial's settings; Tune calls this again after a pause or a retry."""
+        parent = trial.config.get(PARENT)
+        self._recorder.start_trial(
+            number_of(trial), trial.config[VALUES], Parent(**parent) if parent else None
+        )
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: Result, **info: Any
+    ) -> None:
+        """Record the metrics of an epoch."""
+        if is_finished(result):
+            self._finished.add(number_of(trial))
+        metrics = {
+            name: value
+            for name, value in result.items()
+            if name in _ALWAYS or name.startswith("val/")
+        }
+        self._recorder.report(number_of(trial), epoch_of(result) or 0, metrics)
+
+    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Record a crash that is made good."""
+        self._recorder.record_restart(number_of(trial))
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Close the run of a trial that ended, was stopped, or gave up with a reason."""
+        reason = failure_of(trial.last_result)
+        if reason:
+            self._recorder.end_trial(number_of(trial), "FAILED", reason)
+        else:
+            self._recorder.end_trial(number_of(trial), self._outcome(trial))
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Close the run of a trial that raised and is not tried again."""
+        self._recorder.end_trial(number_of(trial), "FAILED", error_of(trial))
+
+    def on_experiment_end(self, trials: list[Any], **info: Any) -> None:
+        """Close the runs of trials of which Tune said nothing at their end."""
+        for trial in trials:
+            if not self._recorder.is_open(number_of(trial)):
+                continue
+            if trial.status == "TERMINATED":
+                self._recorder.end_trial(number_of(trial), self._outcome(trial))
+            elif trial.status == "ERROR":
+                self._recorder.end_trial(number_of(trial), "FAILED", error_of(trial))
+
+    def _outcome(self, trial: Any) -> Status:
+        done = number_of(trial) in self._finished or is_finished(trial.last_result)
+        return "FINISHED" if done else "KILLED"
