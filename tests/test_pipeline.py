@@ -171,6 +171,7 @@ class TestEnds:
         diverging = config(
             model={"similarity": "dot", "temperature": None, "init_std": 10.0},
             optimizer={"name": "sgd", "lr": 100.0, "reg_user": 1.0},
+            training={"loss_function": "bpr_loss"},
         )
         with pytest.raises(DivergedError, match=r"epoch \d: .* learning rate 100; lower"):
             TrainingPipeline(diverging).run()

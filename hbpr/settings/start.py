@@ -16,7 +16,7 @@ _START: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
         "model": {"similarity": "cosine", "temperature": 0.2, "n_latent": 128, "init_std": 1.0},
         "optimizer": {
             "name": "adam",
-            "lr": 0.01,
+            "lr": 0.03,
             "reg_user": 0.0,
             "reg_positive": 0.0,
             "reg_negative": 0.0,

@@ -2,6 +2,8 @@
 
 from typing import Final
 
+import numpy as np
+
 from hbpr.data.interactions import Interactions
 from hbpr.errors import EngineError
 from hbpr.models import MatrixFactorization, Recommender
@@ -23,6 +25,9 @@ from hbpr.training.listwise import ListwiseEngine, memory_mib, why_not_listwise
 
 #: How often observed negatives count where they stay candidates, see decision 0026.
 _OBSERVED_WEIGHT: Final = 3.0
+#: Steps of an epoch where there are few users, and users of a block at least.
+_STEPS: Final = 8
+_LEAST_BLOCK: Final = 32
 
 
 def make_engine(
@@ -79,7 +84,8 @@ def negatives_for(model: Recommender, data: Interactions, settings: TrialSetting
 
     For `softmax_loss` of matrix factorization that is every item, or where a block of that takes
     more memory than by default allowed, a sample that the block shares. Observed negatives count
-    three times, or, where they are no candidates, as any other item. For what trains triple by
+    three times, or, where they are no candidates, as any other item. Blocks are small enough for
+    some eight steps an epoch where there are few users. For what trains triple by
     triple it is a mix of observed and uniform ones where there are observed ones, else uniform.
     """
     training = settings.training
@@ -87,13 +93,16 @@ def negatives_for(model: Recommender, data: Interactions, settings: TrialSetting
     if not isinstance(auto, AutoNegatives):
         return auto
     weight = 1.0 if data.unseen else _OBSERVED_WEIGHT
-    every = AllNegatives(observed_weight=weight)
+    most = AllNegatives.model_fields["block_users"].default
+    n_users = int((data.train.counts > 0).sum())
+    block_users = int(np.clip(n_users // _STEPS, _LEAST_BLOCK, most))
+    every = AllNegatives(observed_weight=weight, block_users=block_users)
     wanted = training.model_copy(update={"negatives": every})
     gap = why_not_listwise(model, settings.model_copy(update={"training": wanted}))
     listwise = training.loss_function == "softmax_loss" or training.engine == "listwise"
     if gap is None and listwise and training.engine in ("auto", "listwise"):
         if memory_mib(data, settings.model.n_latent) > every.block_mib:
-            return SharedNegatives(observed_weight=weight)
+            return SharedNegatives(observed_weight=weight, block_users=block_users)
         return every
     drawn = auto.model_dump(exclude={"kind"})
     return (MixedNegatives if data.train_negatives.n_pairs else UniformNegatives)(**drawn)
