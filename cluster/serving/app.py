@@ -20,7 +20,7 @@ MAX_USERS = 1000
 
 Id = int | float | str
 ListLength = Annotated[int, Query(ge=1, le=MAX_K, description="Items wanted.")]
-_SEEN = "Leave out what the user has in the training data."
+_SEEN = "Leave out what the user has in the training data, liked or not."
 
 
 class ListedItem(BaseModel):
