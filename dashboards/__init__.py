@@ -14,3 +14,7 @@ def __getattr__(name: str) -> Any:
 
         return MLflowPlotter
     raise AttributeError(f"module 'dashboards' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

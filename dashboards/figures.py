@@ -12,31 +12,15 @@ from matplotlib.figure import FigureBase
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
+from dashboards.charts import best_so_far
 from dashboards.records import Records
-from hbpr.names import METRICS
+from dashboards.words import metric_label
 
 BEST: Final = "#D55E00"
 STOPPED: Final = "#9AA0A6"
 FAILED: Final = "#000000"
 STUDIES: Final = ("#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _LOG_FROM: Final = 20.0
-_PARTS: Final = {"val": "validation", "test": "test", "train": "training", "time": "time"}
-
-
-def metric_label(name: str) -> str:
-    """Return a metric's name for people.
-
-    Example:
-        >>> metric_label("val/ndcg_at_10"), metric_label("train/loss")
-        ('validation NDCG@10', 'training loss')
-    """
-    part, _, rest = name.partition("/")
-    metric, at, k = rest.partition("_at_")
-    if name.startswith("time/"):
-        return f"{metric.removesuffix('_s')} seconds an epoch"
-    known = METRICS.get(metric)
-    label = known.label if known else metric
-    return f"{_PARTS.get(part, part)} {label}{f'@{k}' if at else ''}"
 
 
 def style(axes: Axes) -> None:
@@ -85,8 +69,9 @@ def draw_progress(axes: Axes, records: Records) -> None:
     """Draw each run's best value in order of start, and the best so far as steps."""
     runs = records.runs.reset_index(drop=True)
     number = np.arange(1, len(runs) + 1)
-    so_far = runs["value"].cummax().ffill()
-    axes.step(number, so_far, where="post", color=BEST, linewidth=1.8, zorder=2)
+    states = [trial.state for trial in records.trials]
+    so_far = best_so_far([trial.value for trial in records.trials], states)
+    axes.step(number, np.array(so_far, float), where="post", color=BEST, linewidth=1.8, zorder=2)
     _scatter_states(axes, pd.Series(number, dtype=float), runs)
     missing = runs["value"].isna()
     if missing.any():

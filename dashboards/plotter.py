@@ -10,8 +10,9 @@ from matplotlib.figure import Figure, FigureBase
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from dashboards import figures
-from dashboards.records import FIXED, Records, read_records
+from dashboards.records import Records, tabulate
 from hbpr.errors import ConfigError
+from hbpr.tracking.reader import read_experiment
 from hbpr.tracking.store import default_tracking_uri
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class MLflowPlotter:
 
         The index is the rank, from 1; runs without a value come last.
         """
-        return _summary(self._read(experiment, metric, study))
+        return self._read(experiment, metric, study).summary()
 
     def learning_curves(
         self,
@@ -160,17 +161,19 @@ class MLflowPlotter:
             raise ConfigError(f"{target}: there is no folder {target.absolute().parent}")
         records = self._read(experiment, metric, study)
         if target.suffix.lower() == ".csv":
-            _summary(records).to_csv(target, index_label="rank")
+            records.summary().to_csv(target, index_label="rank")
         elif target.suffix.lower() == ".html":
-            from dashboards.html import write_page
+            from dashboards.experiment_page import experiment_page
 
-            write_page(target, records, _page(records, study), _summary(records))
+            figure = _page(records, study, progress=False)
+            target.write_text(experiment_page(records, figure), encoding="utf-8")
         else:
             _page(records, study).savefig(target, dpi=150)
         return target
 
     def _read(self, experiment: str, metric: str, study: str | None) -> Records:
-        return read_records(self.tracking_uri, experiment, metric, study)
+        studies = read_experiment(self.tracking_uri, experiment, metric, study)
+        return tabulate(experiment, metric, studies)
 
 
 def _panels(records: Records, params: Sequence[str] | None) -> list[str]:
@@ -190,23 +193,12 @@ def _panels(records: Records, params: Sequence[str] | None) -> list[str]:
     return list(params)
 
 
-def _summary(records: Records) -> pd.DataFrame:
-    head = [name for name in FIXED if name not in ("run_id", "kind", "started", "trial")]
-    if records.runs["study"].nunique() <= 1:
-        head.remove("study")
-    tests = sorted(str(name) for name in records.runs if str(name).startswith("test/"))
-    table = records.runs[[*head, *records.searched, *tests, "run_id"]]
-    table = table.sort_values("value", ascending=False, kind="stable", ignore_index=True)
-    table = table.rename(columns={"value": records.metric})
-    table.index += 1
-    return table
-
-
 def _figure(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.08))
 
 
-def _page(records: Records, study: str | None) -> Figure:
+def _page(records: Records, study: str | None, *, progress: bool = True) -> Figure:
+    """Return all figures on one page; HTML draws the progress itself."""
     names = records.searched[:_MOST_PANELS]
     rows, _ = figures.grid_shape(max(1, len(names)))
     top_height, below_height = 5.6, 2.9 * rows + 0.4 if names else 0.0
@@ -217,9 +209,12 @@ def _page(records: Records, study: str | None) -> Figure:
         heights = [top_height, below_height]
         parts = figure.subfigures(2, 1, height_ratios=heights, hspace=0.03, squeeze=False)
         top, below = parts[0, 0], parts[1, 0]
-    curves, progress = top.subplots(1, 2, width_ratios=[3, 2])
+    if progress:
+        curves, beside = top.subplots(1, 2, width_ratios=[3, 2])
+        figures.draw_progress(beside, records)
+    else:
+        curves = top.subplots()
     figures.draw_learning_curves(curves, records)
-    figures.draw_progress(progress, records)
     counts = records.runs["state"].value_counts()
     states = ", ".join(f"{count} {state}" for state, count in counts.items())
     title = records.experiment + (f" · {study}" if study else "")

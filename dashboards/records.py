@@ -1,33 +1,27 @@
-"""What MLflow holds of an experiment, as a table of runs and one curve for each."""
+"""The runs of an experiment as a table and one curve for each, from the records of its studies."""
 
-import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hbpr.errors import ConfigError, TrackingError
 from hbpr.names import best_name
-from hbpr.tracking import tags as tag
-from hbpr.tracking.store import find_experiment, open_client, tracking_error
+from hbpr.settings.load import dotted
+from hbpr.tracking.records import StudyRecord, TrialRecord
+from hbpr.tracking.run_log import as_text
 
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
-    from mlflow.entities import Experiment, Run
-
-#: MLflow's statuses in the words of a study.
+#: States of trials in the words of runs, which Ctrl-C stops as well as a scheduler.
 STATES: Final = {
-    "FINISHED": "finished",
-    "KILLED": "stopped",
-    "FAILED": "failed",
+    "COMPLETE": "finished",
+    "PRUNED": "stopped",
+    "FAIL": "failed",
     "RUNNING": "running",
-    "SCHEDULED": "waiting",
+    "WAITING": "waiting",
 }
-#: Kinds of runs that say nothing of what a search tried: the study's own, and finalists repeated.
-_NO_TRIALS: Final = ("study", "repeat")
 #: Columns of `Records.runs` before those of settings and metrics.
 FIXED: Final = (
     "run_id",
@@ -59,6 +53,7 @@ class Records:
     Attributes:
         experiment: Name of the experiment.
         metric: The metric that `value` and the curves show.
+        trials: The record behind each row of `runs`.
         runs: One row a run, in order of start: the columns `FIXED`, then settings under dotted
             names and last values of metrics. `value` is the best of the metric, NaN without any.
         curves: Curve of each run that has the metric, by run id.
@@ -67,6 +62,7 @@ class Records:
 
     experiment: str
     metric: str
+    trials: list[TrialRecord]
     runs: pd.DataFrame
     curves: dict[str, Curve]
     settings: list[str]
@@ -80,135 +76,89 @@ class Records:
         """Row of the run with the highest value."""
         return self.runs.iloc[int(self.runs["value"].argmax())]
 
+    def summary(self) -> pd.DataFrame:
+        """Return one row a run, best first: value, epochs, state, time and what was searched.
 
-def read_records(
-    tracking_uri: str, experiment: str, metric: str, study: str | None = None
-) -> Records:
-    """Read the trials and training runs of an experiment.
+        The index is the rank, from 1; runs without a value come last.
+        """
+        head = [name for name in FIXED if name not in ("run_id", "kind", "started", "trial")]
+        if self.runs["study"].nunique() <= 1:
+            head.remove("study")
+        tests = sorted(str(name) for name in self.runs if str(name).startswith("test/"))
+        table = self.runs[[*head, *self.searched, *tests, "run_id"]]
+        table = table.sort_values("value", ascending=False, kind="stable", ignore_index=True)
+        table = table.rename(columns={"value": self.metric})
+        table.index += 1
+        return table
+
+
+def tabulate(experiment: str, metric: str, studies: Sequence[StudyRecord]) -> Records:
+    """Return the trials of some studies as one table.
 
     Args:
-        tracking_uri: SQLite file or server.
         experiment: Name of the experiment.
-        metric: Metric to read the curves of.
-        study: Name or id of one study; None for all runs.
-
-    Raises:
-        ConfigError: No such experiment or study, or no run has the metric.
-        TrackingError: MLflow does not answer.
+        metric: The metric that the trials' values and reports are of.
+        studies: At least one, with trials.
     """
-    client = open_client(tracking_uri, create=False)
-    from mlflow.exceptions import MlflowException
-
-    try:
-        found = find_experiment(client, experiment, tracking_uri)
-        runs = _select(_all_runs(client, found), experiment, study)
-        curves = {
-            run.info.run_id: _curve(client, run, metric)
-            for run in runs
-            if metric in run.data.metrics
-        }
-    except (MlflowException, OSError) as error:
-        if isinstance(error, TrackingError):
-            raise
-        raise tracking_error(tracking_uri, error) from error
-    if not curves:
-        names = sorted({name for run in runs for name in run.data.metrics})
-        raise ConfigError(
-            f"experiment {experiment!r}: no run has the metric {metric!r}; "
-            f"they have {', '.join(names) if names else 'none yet'}"
-        )
-    return _tabulate(experiment, metric, runs, curves)
-
-
-def _all_runs(client: "MlflowClient", experiment: "Experiment") -> list["Run"]:
-    runs, token = [], None
-    while True:
-        page = client.search_runs(
-            [experiment.experiment_id],
-            max_results=1000,
-            order_by=["attributes.start_time ASC"],
-            page_token=token,
-        )
-        runs += list(page)
-        token = page.token
-        if not token:
-            return runs
-
-
-def _select(runs: list["Run"], experiment: str, study: str | None) -> list["Run"]:
-    chosen = [run for run in runs if run.data.tags.get(tag.KIND) not in _NO_TRIALS]
-    if study is None:
-        return chosen
-    names = {run.data.tags.get(tag.STUDY) for run in chosen} - {None}
-    keys = (tag.STUDY, tag.STUDY_ID)
-    chosen = [run for run in chosen if study in [run.data.tags.get(key) for key in keys]]
-    if not chosen:
-        raise ConfigError(
-            f"experiment {experiment!r}: no trial of a study {study!r}; "
-            f"its studies are {', '.join(map(repr, sorted(map(str, names)))) or 'none'}"
-        )
-    return chosen
-
-
-def _curve(client: "MlflowClient", run: "Run", metric: str) -> Curve:
-    by_epoch = {
-        point.step: point.value
-        for point in client.get_metric_history(run.info.run_id, metric)
-        if math.isfinite(point.value)
-    }
-    epochs = sorted(by_epoch)
-    return Curve(np.array(epochs, np.int64), np.array([by_epoch[e] for e in epochs], np.float64))
-
-
-def _tabulate(experiment: str, metric: str, runs: list["Run"], curves: dict[str, Curve]) -> Records:
-    rows: list[dict[str, Any]] = []
-    for run in runs:
-        tags, curve = run.data.tags, curves.get(run.info.run_id)
-        row: dict[str, Any] = {
-            "run_id": run.info.run_id,
-            "run": run.info.run_name,
-            "kind": tags.get(tag.KIND, "run"),
-            "study": tags.get(tag.STUDY, ""),
-            "trial": int(tags[tag.TRIAL]) if tag.TRIAL in tags else None,
-            "state": STATES.get(run.info.status, run.info.status),
-            "started": pd.Timestamp(run.info.start_time, unit="ms"),
-            "duration_s": _duration(run),
-            "value": math.nan,
-            "best_epoch": None,
-            "epochs": None,
-        }
-        if curve is not None and len(curve.values):
-            at = int(curve.values.argmax())
-            row |= {
-                "value": float(curve.values[at]),
-                "best_epoch": int(curve.epochs[at]),
-                "epochs": int(curve.epochs[-1]),
-            }
-        row |= {name: _plain(value) for name, value in run.data.params.items()}
-        row |= {
-            name: value for name, value in run.data.metrics.items() if name != best_name(metric)
-        }
-        rows.append(row)
-    table = pd.DataFrame(rows)
+    pairs = [(study, trial) for study in studies for trial in study.trials]
+    pairs.sort(key=lambda pair: pair[1].run.began_at if pair[1].run else 0)
+    curves = {_run_id(trial): _curve(trial) for _, trial in pairs if trial.value is not None}
+    table = pd.DataFrame([_row(study, trial, metric) for study, trial in pairs])
     for name in ("trial", "best_epoch", "epochs"):
         table[name] = table[name].astype("Int64")
-    names = sorted({name for run in runs for name in run.data.params})
+    names = sorted({name for _, trial in pairs for name in dotted(trial.values)})
     settings = sorted(names, key=lambda name: _n_values(table, name) <= 1)
-    return Records(experiment, metric, table, curves, settings)
+    return Records(experiment, metric, [trial for _, trial in pairs], table, curves, settings)
 
 
-def _duration(run: "Run") -> float:
-    end = run.info.end_time
-    return math.nan if end is None else (end - run.info.start_time) / 1000
+def as_cell(value: object) -> str:
+    """Return a value of a table as a page shows it."""
+    if pd.isna(value):  # type: ignore[call-overload]
+        return "–"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _plain(text: str) -> Any:
-    """Turn a recorded setting back into a number, a truth value or text."""
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return text
-    return text if isinstance(value, list | dict) else value
+def as_cells(table: pd.DataFrame) -> list[list[str]]:
+    """Return the rows of a table as a page shows them."""
+    return [[as_cell(value) for value in row] for row in table.itertuples(index=False, name=None)]
+
+
+def _run_id(trial: TrialRecord) -> str:
+    return trial.run_id or f"trial-{trial.number}"
+
+
+def _curve(trial: TrialRecord) -> Curve:
+    known = sorted((e, value) for e, value in trial.reports.items() if math.isfinite(value))
+    epochs, values = zip(*known, strict=True) if known else ((), ())
+    return Curve(np.array(epochs, np.int64), np.array(values, np.float64))
+
+
+def _row(study: StudyRecord, trial: TrialRecord, metric: str) -> dict[str, Any]:
+    run = trial.run
+    seconds = math.nan if trial.seconds is None else trial.seconds
+    if run is not None:
+        seconds = math.nan if run.ended_at is None else (run.ended_at - run.began_at) / 1000
+    row: dict[str, Any] = {
+        "run_id": _run_id(trial),
+        "run": run.name if run else f"trial-{trial.number:03d}",
+        "kind": run.kind if run else "trial",
+        "study": study.identity.name,
+        "trial": trial.number if trial.number >= 0 else None,
+        "state": STATES.get(trial.state, trial.state),
+        "started": pd.Timestamp(run.began_at, unit="ms") if run else pd.NaT,
+        "duration_s": seconds,
+        "value": math.nan if trial.value is None else trial.value,
+        "best_epoch": trial.best_epoch,
+        "epochs": trial.epochs or None,
+    }
+    row |= {name: _cell(value) for name, value in dotted(trial.values).items()}
+    measured = run.metrics if run else trial.at_best
+    return row | {name: value for name, value in measured.items() if name != best_name(metric)}
+
+
+def _cell(value: Any) -> Any:
+    """Return a setting as a number, a truth value or text."""
+    return as_text(value) if isinstance(value, list | tuple | dict) else value
 
 
 def _n_values(table: pd.DataFrame, name: str) -> int:

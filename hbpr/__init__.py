@@ -22,6 +22,8 @@ __all__ = [
     "load_movielens",
 ]
 
+__version__: Final = "0.1.0"
+
 _HOMES: Final = {
     "MatrixFactorization": "hbpr.models",
     "NeuMF": "hbpr.models",
@@ -43,4 +45,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted([*__all__, "__version__"])

@@ -177,11 +177,12 @@ def best_name(metric: str) -> str:
     return f"best/{metric.partition('/')[2]}"
 
 
-def baseline_name(metric: str) -> str:
+def baseline_name(metric: str, baseline: str = "popularity") -> str:
     """Return the name under which a baseline's value of a metric is recorded.
 
     Example:
-        >>> baseline_name("test/ndcg_at_10")
-        'baseline/ndcg_at_10'
+        >>> baseline_name("test/ndcg_at_10"), baseline_name("test/ndcg_at_10", "ease")
+        ('baseline/ndcg_at_10', 'ease/ndcg_at_10')
     """
-    return f"baseline/{metric.partition('/')[2]}"
+    head = "baseline" if baseline == "popularity" else baseline
+    return f"{head}/{metric.partition('/')[2]}"

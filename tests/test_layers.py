@@ -2,9 +2,13 @@
 
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+
+import dashboards
+import hbpr
 
 ROOT = Path(__file__).parents[1]
 
@@ -39,10 +43,17 @@ def test_nothing_heavy_is_imported_before_it_is_needed(statement: str) -> None:
 
 
 def test_every_lazy_name_exists_and_others_do_not() -> None:
-    import hbpr
-
     for name in hbpr.__all__:
         assert getattr(hbpr, name).__name__ == name
         assert name in dir(hbpr)
     with pytest.raises(AttributeError, match="module 'hbpr' has no attribute 'Nothing'"):
         _ = hbpr.Nothing
+
+
+def test_packages_show_public_names_only() -> None:
+    assert dir(hbpr) == sorted([*hbpr.__all__, "__version__"])
+    assert dir(dashboards) == ["MLflowPlotter"]
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    assert version("hbpr") == hbpr.__version__

@@ -34,8 +34,12 @@ TOLD = ("trial", "study", "search", "tracking", "answer", "report", "settings")
 #: What has its own files of such names: the trained system, and who serves a study's winner but may
 #: not import `tune`.
 FILES_OF_OTHERS = {"cluster/serving/command.py"}
-#: `Parent`, of which "epoch" is a field.
-KEYS_OF_OTHERS = {"tune/trial/trainable.py": {"epoch"}}
+#: Fields of `Parent`, columns of a data frame, and summaries of an earlier version.
+KEYS_OF_OTHERS = {
+    "tune/trial/trainable.py": {"epoch"},
+    "tune/answer/result.py": {"best_epoch"},
+    "tune/report/summary.py": {"best_epoch"},
+}
 
 
 def modules(*folders: str) -> Iterator[tuple[str, ast.Module]]:

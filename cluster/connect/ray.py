@@ -79,7 +79,7 @@ def ray_runtime(
     *,
     cpus: int | None = None,
     data_bytes: int = 0,
-    tell: Callable[[str], None] = logger.info,
+    announce: Callable[[str], None] = logger.info,
 ) -> Iterator[Runtime]:
     """Run the body with Ray at hand, and leave nothing behind.
 
@@ -91,7 +91,7 @@ def ray_runtime(
         address: ``HOST:PORT`` of a cluster's head, or ``auto`` on one of its nodes.
         cpus: CPUs of a private Ray; None: all of the machine.
         data_bytes: Size of the data that trials will share; sizes a private object store.
-        tell: Called with what is about to take seconds.
+        announce: Called with what is about to take seconds.
 
     Raises:
         ClusterError: No cluster answers at the address, or a private Ray did not start.
@@ -104,7 +104,7 @@ def ray_runtime(
                 yield _describe(private=False)
                 return
         address = address or os.environ.get("RAY_ADDRESS") or None
-        tell(f"joining Ray at {address}" if address else "starting Ray on this machine")
+        announce(f"joining Ray at {address}" if address else "starting Ray on this machine")
         started = _joined(address) if address else _private(cpus, data_bytes)
         with started as runtime:
             yield runtime

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from hbpr.data.interactions import UserItems
 from hbpr.inference.similar import cosine_scorer, itself, popularity_penalty, with_penalty
 from hbpr.inference.system import RecommendationSystem
-from hbpr.inference.top_k import best_of
+from hbpr.inference.top_k import top_k_of
 from hbpr.models.base import BlockScorer
 
 #: Longest list, and most users in one request.
@@ -111,7 +111,7 @@ def create_app(system: RecommendationSystem) -> FastAPI:
     def best(
         scorer: BlockScorer, rows: NDArray[np.int64], k: int, exclude: UserItems | None
     ) -> list[list[ListedItem]]:
-        lists, found, scores, ranks = best_of(scorer, rows, data.n_items, k, exclude=exclude)
+        lists, found, scores, ranks = top_k_of(scorer, rows, data.n_items, k, exclude=exclude)
         answer: list[list[ListedItem]] = [[] for _ in rows]
         for place, item, score, rank in zip(
             lists.tolist(), found.tolist(), scores.tolist(), ranks.tolist(), strict=True

@@ -92,7 +92,7 @@ def load(model: str, tracking_uri: str | None = None) -> "RecommendationSystem":
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """Take the port before the model is read: a taken one is told at once."""
+    """Take the port before the model is read: a taken one is an error at once."""
     listener = None
     try:
         family, kind, protocol, _, place = socket.getaddrinfo(

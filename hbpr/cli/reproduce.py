@@ -48,7 +48,7 @@ def reproduce(
     from hbpr.reproductions.render import to_text, write_report
 
     names = list(ROWS) if name is None else [name]
-    plans = [(load_row(each), load_settings(each)) for each in names]  # slips are told first
+    plans = [(load_row(each), load_settings(each)) for each in names]  # slips are reported first
     for row, settings in plans:
         numbers = range(1, 1 + (seeds or row.n_seeds))
         result = row.run(settings, numbers, lambda line: click.echo(line, err=True))

@@ -44,7 +44,9 @@ def train(config: Path, overrides: tuple[str, ...], output: Path | None) -> None
     """
     from hbpr.settings import load_trial
 
-    settings = load_trial(config, overrides)  # a slip in the file is told before torch is loaded
+    settings = load_trial(
+        config, overrides
+    )  # a slip in the file is reported before torch is loaded
 
     from rich.console import Console
 

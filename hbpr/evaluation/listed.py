@@ -108,7 +108,7 @@ def pairs_from_blocks(score_block: ScoreBlock, n_items: int) -> ScorePairs:
     return score
 
 
-def _merge_lists(  # type: ignore[no-untyped-def]
+def _merge_lists(  # type: ignore[no-untyped-def]  # noqa: PLR0913 - a compiled kernel
     users, held_ptr, held_items, out_ptr, out_items, list_ptr, list_items, items, held, ends
 ):
     """Fill items, held and ends: each user's list without what is excluded, and what is held."""

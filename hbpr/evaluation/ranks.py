@@ -142,7 +142,7 @@ def readonly(array: NDArray[Any]) -> NDArray[Any]:
     return view
 
 
-def _rank_rows(  # type: ignore[no-untyped-def]
+def _rank_rows(  # type: ignore[no-untyped-def]  # noqa: PLR0913 - a compiled kernel
     block, users, held_indptr, held_items, seen_indptr, seen_items, indptr, ranks, n_candidates
 ):
     """Fill ranks and n_candidates of a block of users; return the row that has a NaN, or -1.

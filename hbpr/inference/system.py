@@ -19,7 +19,7 @@ from hbpr.inference import saving
 from hbpr.inference.cold_start import Labels, features_of, with_items
 from hbpr.inference.fold_in import fold_in
 from hbpr.inference.similar import cosine_scorer, itself, popularity_penalty, with_penalty
-from hbpr.inference.top_k import best_of
+from hbpr.inference.top_k import top_k_of
 from hbpr.models import Recommender, build_model
 from hbpr.models.base import load_arrays, parameters_as_arrays
 from hbpr.names import Part
@@ -120,7 +120,7 @@ class RecommendationSystem:
         )
         seen = self.met if exclude_seen else None
         scorer = self.model.block_scorer()
-        lists, items, scores, ranks = best_of(scorer, rows, self.data.n_items, k, exclude=seen)
+        lists, items, scores, ranks = top_k_of(scorer, rows, self.data.n_items, k, exclude=seen)
         return pd.DataFrame(
             {
                 "user": self.data.user_ids[rows[lists]],
@@ -224,7 +224,7 @@ class RecommendationSystem:
             else UserItems.from_pairs(np.zeros_like(seen), seen, n_users=1, n_items=n_items)
         )
         one = np.zeros(1, np.int64)
-        _, items, scores, ranks = best_of(
+        _, items, scores, ranks = top_k_of(
             lambda _: score(vector[None]), one, n_items, k, exclude=exclude
         )
         return pd.DataFrame({"item": self.data.item_ids[items], "score": scores, "rank": ranks})
@@ -272,13 +272,13 @@ class RecommendationSystem:
     def _neighbours(
         self, rows: NDArray[np.int64], k: int, popularity_discount: float
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
-        """What `best_of` finds for item rows, the items themselves left out."""
+        """What `top_k_of` finds for item rows, the items themselves left out."""
         penalty = popularity_penalty(self.seen, discount=popularity_discount)
         scorer = cosine_scorer(self.model.item_vectors())
         if popularity_discount:
             scorer = with_penalty(scorer, penalty)
         n_items = self.data.n_items
-        return best_of(scorer, rows, n_items, k, exclude=itself(n_items))
+        return top_k_of(scorer, rows, n_items, k, exclude=itself(n_items))
 
     def predict(self, users: Iterable[Any], items: Iterable[Any]) -> NDArray[np.float32]:
         """Score pairs of user and item.

@@ -8,7 +8,7 @@ from hbpr.errors import DivergedError
 from hbpr.evaluation.ranks import ScoreBlock, rows_in_block
 
 
-def best_of(
+def top_k_of(
     score_block: ScoreBlock,
     rows: NDArray[np.int64],
     n_items: int,

@@ -50,7 +50,7 @@ class NeuMF(Recommender):
         sigmoid at the end, and one loss.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a public constructor, a setting each
         self,
         user_features: Features,
         item_features: Features,

@@ -37,8 +37,8 @@ def _measure(settings: TrialSettings, seeds: Sequence[int], say: Say) -> tuple[F
         kind: fmean(_validate(of_kind[kind], split) for split in splits) for kind in _KINDS
     }
     best = max(_KINDS, key=validation.__getitem__)
-    told = ", ".join(f"{kind} {value:.4f}" for kind, value in validation.items())
-    say(f"negatives by {monitor}, mean of {_N_SPLITS} splits: {told}; chosen: {best}")
+    described = ", ".join(f"{kind} {value:.4f}" for kind, value in validation.items())
+    say(f"negatives by {monitor}, mean of {_N_SPLITS} splits: {described}; chosen: {best}")
     learnt = data.seen()
     regularisation = best_regularisation(splits, settings.training, _REGULARISATIONS)
     ease = Ease(learnt, regularisation=regularisation)

@@ -81,13 +81,13 @@ def _measure(settings: TrialSettings, seeds: Sequence[int], say: Say) -> tuple[F
             figures[label] = _score(found[ratio], splits, seeds, label, say)
     means = {ratio: fmean(chosen[part, ratio].value for part in _PARTS) for ratio in _RATIOS}
     best = max(_RATIOS, key=means.__getitem__)
-    told = ", ".join(f"{ratio:g} {value:.4f}" for ratio, value in means.items())
-    say(f"ratio by the mean of warm and cold on validation: {told}; chosen: {best:g}")
+    described = ", ".join(f"{ratio:g} {value:.4f}" for ratio, value in means.items())
+    say(f"ratio by the mean of warm and cold on validation: {described}; chosen: {best:g}")
     for part, features in _MIXED.items():
         label = _label(part, features, "mixed")
         splits = [_data(settings, part, features, seed) for seed in seeds]
         found_ = _score(chosen[part, best], splits, seeds, label, say)
-        about = f"ratio {best:g}, by the mean validation AUC of warm and cold ({told})"
+        about = f"ratio {best:g}, by the mean validation AUC of warm and cold ({described})"
         figures[label] = replace(found_, note=f"{about}; {found_.note}")
     return tuple(_with_differences(each, figures) for each in figures.values())
 
@@ -115,14 +115,15 @@ def _negatives(ratio: float) -> dict[str, Any]:
 def _choose(settings: TrialSettings, splits: Sequence[Interactions], ratio: float) -> _Choice:
     """Choose a cell's settings by the mean validation AUC over the splits."""
     tried = {
-        told: with_values(settings, {**values, **_negatives(ratio)})
-        for told, values in _TRIED.items()
+        described: with_values(settings, {**values, **_negatives(ratio)})
+        for described, values in _TRIED.items()
     }
     found = {
-        told: fmean(_validation(mine, split) for split in splits) for told, mine in tried.items()
+        described: fmean(_validation(mine, split) for split in splits)
+        for described, mine in tried.items()
     }
     best = max(found, key=found.__getitem__)
-    note = "; ".join(f"{told} {value:.4f}" for told, value in found.items())
+    note = "; ".join(f"{described} {value:.4f}" for described, value in found.items())
     return _Choice(tried[best], found[best], f"settings by validation AUC: {best} (of {note})")
 
 
@@ -174,16 +175,16 @@ def _with_differences(mine: Figures, figures: Mapping[str, Figures]) -> Figures:
     """Tell how far the figures are from those of the ends, seed by seed."""
     cell, _, negatives = mine.label.rpartition(", ")
     ends = {"observed": ("random",), "mixed": ("random", "observed")}.get(negatives, ())
-    told = []
+    described = []
     for end in ends:
         other = figures[f"{cell}, {end}"]
         pairs = zip(mine.values[_METRIC], other.values[_METRIC], strict=True)
         differences = [ours - theirs for ours, theirs in pairs]
         error = statistics.stdev(differences) / math.sqrt(len(differences))
-        told.append(f"{end} {fmean(differences):+.4f}, standard error {error:.4f}")
-    if not told:
+        described.append(f"{end} {fmean(differences):+.4f}, standard error {error:.4f}")
+    if not described:
         return mine
-    return replace(mine, note=f"paired difference to {'; to '.join(told)}; {mine.note}")
+    return replace(mine, note=f"paired difference to {'; to '.join(described)}; {mine.note}")
 
 
 def _plot(result: Result, path: Path) -> None:

@@ -89,7 +89,7 @@ def _measure(settings: TrialSettings, seeds: Sequence[int], say: Say) -> tuple[F
     for view, place in ((data, ""), (cancelled, f", {_AMONG_CANCELLED}")):
         for label, scorers, numbers, note in methods:
             tests = [evaluate_test(scorer, view, top_k) for scorer in scorers]
-            told = [_customers(tests[0], view), note if view is data else ""]
+            described = [_customers(tests[0], view), note if view is data else ""]
             found.append(
                 Figures.of(
                     f"{label}{place}",
@@ -97,7 +97,7 @@ def _measure(settings: TrialSettings, seeds: Sequence[int], say: Say) -> tuple[F
                     [test.metrics for test in tests],
                     seeds=numbers,
                     metrics=_METRICS,
-                    note="; ".join(part for part in told if part),
+                    note="; ".join(part for part in described if part),
                 )
             )
     return tuple(found)

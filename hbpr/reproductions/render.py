@@ -56,7 +56,7 @@ def to_markdown(result: Result, *, plot: str | None = None) -> str:
         if row.published
         else "",
         f"Settings, chosen on validation ([configs/reproductions/{row.name}.yaml]"
-        f"(../configs/reproductions/{row.name}.yaml) tells how, and holds a search that chooses "
+        f"(../configs/reproductions/{row.name}.yaml) says how, and holds a search that chooses "
         "again; what is not named has its default):",
         f"```yaml\n{_changed(result.settings)}```",
     ]
@@ -172,13 +172,13 @@ def _bar(bar: Band | Order, figures: dict[str, Figures]) -> str:
 
 def _about(figures: Figures) -> str:
     prints = [each[:16] for each in figures.fingerprints or (figures.fingerprint,)]
-    told = [
+    described = [
         f"split {figures.split}",
         f"fingerprint{'s' if len(prints) > 1 else ''} {', '.join(prints)}",
         f"ranked among {figures.candidates}",
         figures.note,
     ]
-    return "; ".join(part for part in told if part)
+    return "; ".join(part for part in described if part)
 
 
 def _changed(settings: TrialSettings) -> str:

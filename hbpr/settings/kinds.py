@@ -33,6 +33,11 @@ def until_a_kind_is_added(function: Callable[P, R]) -> Callable[P, R]:
     return cast("Callable[P, R]", kept)
 
 
+def _forget() -> None:
+    for kept in _KEPT:
+        kept.cache_clear()
+
+
 class Kinds(Generic[S]):
     """A table of settings classes by their ``kind``, and the type of a field that holds any.
 
@@ -89,9 +94,13 @@ class Kinds(Generic[S]):
                 f"{place}: kind {kind} is {_place(taken)} already; give it another name"
             )
         self._classes[kind] = settings_class
-        for kept in _KEPT:
-            kept.cache_clear()
+        _forget()
         return settings_class
+
+    def remove(self, kind: str) -> None:
+        """Take a kind that came from outside out again."""
+        del self._classes[kind]
+        _forget()
 
     def __iter__(self) -> Iterator[type[S]]:
         """Yield the classes, the default's first."""

@@ -4,7 +4,7 @@ from typing import Final
 
 #: What a run is: train, study, trial or repeat.
 KIND: Final = "hbpr.kind"
-#: Name of the study, and what tells it from all others.
+#: Name of the study, and its unique id.
 STUDY: Final = "hbpr.study"
 STUDY_ID: Final = "hbpr.study_id"
 #: Number of a trial.

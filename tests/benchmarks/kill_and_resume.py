@@ -120,8 +120,8 @@ def look(above: Path) -> dict[str, Any]:
             for name, trial in names.items()
         ),
         "told": [[t.number, t.values, t.state, t.value, sorted(t.reports.items())] for t in trials],
-        "winner": summary["best"]["number"],
-        "test": summary["test_metrics"],
+        "winner": summary["winner"]["number"],
+        "test": summary["winner"]["test"],
     }
 
 

@@ -9,7 +9,6 @@ import pytest
 
 from hbpr.cli.main import cli, run
 from hbpr.errors import ConfigError
-from hbpr.settings.kinds import _KEPT
 from tune.schedulers import SCHEDULERS
 from tune.settings import StudySettings, load_study, make_plan
 from tune.storage.trials import read_journal
@@ -19,15 +18,12 @@ HERE = Path(__file__).parent
 
 
 @pytest.fixture
-def floor(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Any]]:
+def floor() -> Iterator[type[Any]]:
     """The settings of the scheduler, in the table as long as the test runs."""
-    with monkeypatch.context() as patch:
-        patch.setattr(SCHEDULERS, "_classes", dict(SCHEDULERS._classes))
-        from .floor_scheduler import FloorSettings
+    from .floor_scheduler import FloorSettings
 
-        yield SCHEDULERS.add(FloorSettings)
-    for kept in _KEPT:
-        kept.cache_clear()
+    yield SCHEDULERS.add(FloorSettings)
+    SCHEDULERS.remove("floor")
 
 
 def written(folder: Path, scheduler: str) -> Path:
@@ -92,6 +88,6 @@ def test_a_study(floor: type[Any], tmp_path: Path) -> None:
 
 def test_contributing_shows_it() -> None:
     text = (HERE.parents[1] / "CONTRIBUTING.md").read_text()
-    (shown,) = re.findall(r"^### A scheduler\n.*?^```python\n(.*?)^```", text, re.M | re.S)
+    (shown,) = re.findall(r"^### Adding a scheduler\n.*?^```python\n(.*?)^```", text, re.M | re.S)
     _, _, code = (HERE / "floor_scheduler.py").read_text().partition("\n\n")
     assert shown == code

@@ -11,7 +11,7 @@ from hbpr.data.interactions import Interactions, UserItems
 from hbpr.models import build_model
 from hbpr.settings.models import SplitSettings, SyntheticSettings, TrialSettings, UniformNegatives
 from hbpr.training.engines import make_engine
-from hbpr.training.fused.pools import make_pools, places_of
+from hbpr.training.fused.pools import make_pools, positions_of
 from hbpr.training.negatives import NegativeSampler
 
 KINDS = ["uniform", "popularity", "observed", "mixed", "adaptive"]
@@ -60,7 +60,7 @@ def test_positives_become_places_among_the_items_that_training_may_meet(
     cold: Interactions,
 ) -> None:
     pools = make_pools(UniformNegatives(), cold)
-    places = places_of(cold, pools)
+    places = positions_of(cold, pools)
     np.testing.assert_array_equal(pools.catalogue[places], cold.train.items)
     everything = dataclasses.replace(cold, trainable_items=None)
-    assert places_of(everything, make_pools(UniformNegatives(), everything)) is cold.train.items
+    assert positions_of(everything, make_pools(UniformNegatives(), everything)) is cold.train.items

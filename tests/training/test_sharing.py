@@ -7,13 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hbpr.data.interactions import Features
-from hbpr.training.fused.sharing import Parted, part, stride_of
+from hbpr.training.fused.sharing import SplitFeatures, split_features, stride_of
 
 #: So few visits that each shared feature stands alone, so many that whole patterns are kept.
 both_ways = pytest.mark.parametrize("visits", [0, 10**6], ids=["alone", "patterns"])
 
 
-def dense(shared: Parted, n_features: int) -> np.ndarray:
+def dense(shared: SplitFeatures, n_features: int) -> np.ndarray:
     """(rows, n_features) the features put together again."""
     n_rows, n_sums = len(shared.own), len(shared.starts) - 1
     columns = shared.features[shared.places]
@@ -40,7 +40,7 @@ class TestPart:
     @both_ways
     @given(rows=matrices())
     def test_nothing_is_lost(self, rows: np.ndarray, visits: int) -> None:
-        shared = part(features_of(rows), visits)
+        shared = split_features(features_of(rows), visits)
         np.testing.assert_array_equal(dense(shared, rows.shape[1]), rows)
 
     @both_ways
@@ -48,13 +48,13 @@ class TestPart:
     def test_what_a_row_has_for_itself_no_other_row_has(
         self, rows: np.ndarray, visits: int
     ) -> None:
-        shared = part(features_of(rows), visits)
+        shared = split_features(features_of(rows), visits)
         owners = np.flatnonzero(shared.weight)
         assert ((rows[:, shared.own[owners]] != 0).sum(0) == 1).all()
 
     @given(rows=matrices())
     def test_no_two_patterns_are_the_same(self, rows: np.ndarray) -> None:
-        shared = part(features_of(rows), 10**6)
+        shared = split_features(features_of(rows), 10**6)
         rest = rows.copy()
         owners = shared.weight != 0
         rest[owners, shared.own[owners]] = 0
@@ -64,14 +64,14 @@ class TestPart:
 
     def test_films_of_the_same_genres_share_a_sum(self) -> None:
         genres = np.array([[1, 0], [1, 1], [1, 0], [0, 0]], np.float32)
-        shared = part(features_of(np.hstack([np.eye(4), genres])), 100)
+        shared = split_features(features_of(np.hstack([np.eye(4), genres])), 100)
         assert shared.own.tolist() == [0, 1, 2, 3]
         assert shared.features.tolist() == [4, 5]
         assert shared.indptr.tolist() == [0, 1, 2, 3, 3]
         assert shared.sums.tolist() == [0, 1, 0]
 
     def test_rows_that_share_nothing_have_no_sums(self) -> None:
-        shared = part(Features.identity(5), 100)
+        shared = split_features(Features.identity(5), 100)
         assert shared.starts.tolist() == [0]
         assert shared.weight.tolist() == [1.0] * 5
 

@@ -3,6 +3,7 @@
 import math
 import shlex
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,19 +12,12 @@ from hbpr.baselines.choose import choose_baselines
 from hbpr.data.interactions import Interactions
 from hbpr.errors import StudyError
 from hbpr.settings.load import with_values
+from hbpr.tracking.findings import Comparison, Finalist, Stage
 from hbpr.tracking.records import TrialRecord
-from tune.answer.finalists import (
-    Comparison,
-    Finalist,
-    by_user,
-    compare,
-    judge,
-    summarize,
-)
-from tune.answer.lineage import Stage, lineage, schedule_of
+from tune.answer.finalists import by_user, compare, judge, summarize
+from tune.answer.lineage import lineage, schedule_of
 from tune.answer.refit import Final, train_winner
 from tune.answer.rerun import Repeats, run_repeats
-from tune.report.progress import Count
 from tune.settings import StudyPlan
 from tune.settings.goals import Goals
 from tune.storage.folder import StudyFolder
@@ -66,7 +60,7 @@ def find_answer(
     folder: StudyFolder,
     slots: int,
     failure: str | None,
-    progress: bool,
+    count: AbstractContextManager[Callable[[int, int], None]],
 ) -> Answer:
     """Choose the winner, train it for the last time and score it.
 
@@ -79,7 +73,8 @@ def find_answer(
         folder: The study's; repeats of finalists are kept in it.
         slots: Trials at a time.
         failure: Why the first failed trial did so, for the message if there is no winner.
-        progress: Show on stdout how many repeats are done; otherwise it is logged.
+        count: Entered while finalists are repeated; its value is called with how many repeats are
+            done, and of how many.
 
     Raises:
         StudyError: No trial can win.
@@ -94,19 +89,16 @@ def find_answer(
     repeats = Repeats({}, {})
     comparisons: list[Comparison] = []
     if (len(best), sweep.final.seeds) != (1, 1):
-        with Count("finalists", shown=progress) as count:
+        with count as on_progress:
             repeats = run_repeats(
                 best,
                 base,
                 _references(datasets),
-                seeds=sweep.final.seeds,
+                sweep,
                 folder=folder.finals,
-                cpu=sweep.resources.cpu,
-                gpu=sweep.resources.gpu,
                 slots=slots,
-                max_retries=sweep.faults.max_retries,
                 schedules={t.number: schedule_of(lineage(trials, t.number), base) for t in best},
-                tell=count,
+                on_progress=on_progress,
             )
         finalists = sorted(
             (summarize(number, found, sweep.metric) for number, found in repeats.whole.items()),
@@ -163,9 +155,9 @@ def ranked(
     Raises:
         StudyError: There is none.
     """
-    told = [trial for trial in trials if trial.value is not None and math.isfinite(trial.value)]
-    complete = [trial for trial in told if trial.state == "COMPLETE"]
-    stopped = [trial for trial in told if trial.state == "PRUNED"]
+    reported = [trial for trial in trials if trial.value is not None and math.isfinite(trial.value)]
+    complete = [trial for trial in reported if trial.state == "COMPLETE"]
+    stopped = [trial for trial in reported if trial.state == "PRUNED"]
     if not complete and not stopped:
         reason = f" The first failure: {failure}" if failure else ""
         raise StudyError(f"none of the {len(trials)} trials came to its end.{reason}")

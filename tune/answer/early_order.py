@@ -1,64 +1,16 @@
-"""Whether early values tell which trials will be good: what stopping early rests on."""
+"""Whether early values predict which trials will be good, which stopping early rests on."""
 
 import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from scipy.stats import kendalltau
 
+from hbpr.tracking.findings import RankCorrelation
+
 #: Below this, a quarter of the pairs of trials or more change their order after that epoch.
 MISLEADING: Final = 0.5
-_FEWEST: Final = 5
-
-
-@dataclass(frozen=True)
-class RankCorrelation:
-    """How far the order of trials at an epoch is their final order.
-
-    Attributes:
-        epoch: Where the scheduler decides.
-        tau: Kendall's tau-b of the values there and the final ones, -1 to 1, as it would be among
-            all trials that came there; NaN where too few went further, or all had the same value.
-        n_trials: Finished trials that went further than this epoch.
-        data_share: Share of the training positives that they had seen by then; 1: all.
-        n_stopped: Trials that came there and were stopped, there or later.
-        range_ratio: Standard deviation of the values there of all, over that of the finished ones.
-    """
-
-    epoch: int
-    tau: float
-    n_trials: int
-    data_share: float = 1.0
-    n_stopped: int = 0
-    range_ratio: float = 1.0
-
-    @property
-    def place(self) -> str:
-        """Where, in words, such as ``epoch 5 on 11 % of the data``."""
-        if self.data_share >= 1.0:
-            return f"epoch {self.epoch}"
-        return f"epoch {self.epoch} on {100 * self.data_share:.0f} % of the data"
-
-    @property
-    def is_known(self) -> bool:
-        """Whether enough trials went further for the order to say something."""
-        return self.n_trials >= _FEWEST and math.isfinite(self.tau)
-
-    @property
-    def misleading(self) -> bool:
-        """Whether stopping here would be a guess, by more than chance.
-
-        Chance is two standard errors of the finished trials' own tau, before it is corrected.
-        """
-        n = self.n_trials
-        if not self.is_known:
-            return False
-        # Of unrelated orders: Kendall, A New Measure of Rank Correlation, Biometrika 1938.
-        error = math.sqrt(2.0 * (2 * n + 5) / (9 * n * (n - 1)))
-        finished = unrestricted(self.tau, 1.0 / self.range_ratio)
-        return unrestricted(min(finished + 2.0 * error, 1.0), self.range_ratio) < MISLEADING
 
 
 def rank_correlations(
@@ -131,20 +83,34 @@ def unrestricted(tau: float, ratio: float) -> float:
     return 2.0 / math.pi * math.asin(max(-1.0, min(1.0, correlation * ratio / spread)))
 
 
+def misleading(order: RankCorrelation) -> bool:
+    """Whether stopping at an epoch would be a guess, by more than chance.
+
+    Chance is two standard errors of the finished trials' own tau, before it is corrected.
+    """
+    n = order.n_trials
+    if not order.is_known:
+        return False
+    # Of unrelated orders: Kendall, A New Measure of Rank Correlation, Biometrika 1938.
+    error = math.sqrt(2.0 * (2 * n + 5) / (9 * n * (n - 1)))
+    finished = unrestricted(order.tau, 1.0 / order.range_ratio)
+    return unrestricted(min(finished + 2.0 * error, 1.0), order.range_ratio) < MISLEADING
+
+
 def _from(curve: Mapping[int, float], epoch: int) -> list[float]:
     """Return the values from an epoch on, in order."""
     return [v for e, v in sorted(curve.items()) if e >= epoch and not math.isnan(v)]
 
 
 def warning_of(correlations: Sequence[RankCorrelation]) -> str | None:
-    """Return what to tell a person where stopping early would mislead, or None.
+    """Return a warning where stopping early would mislead, or None.
 
     Example:
         >>> print(warning_of([RankCorrelation(5, 0.21, 64), RankCorrelation(15, 0.8, 9)]))
         at epoch 5 the order of 64 trials says little about their final order (Kendall tau 0.21, \
 below 0.5): raise scheduler.grace_period
     """
-    bad = [each for each in correlations if each.misleading]
+    bad = [each for each in correlations if misleading(each)]
     if not bad:
         return None
     last = bad[-1]

@@ -7,7 +7,6 @@ not use shows what is left of their lead.
 import statistics
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,50 +15,9 @@ from hbpr.data.interactions import Interactions
 from hbpr.evaluation import Evaluation, Scorer, evaluate_part
 from hbpr.names import LOSS, METRICS, parse_metric_name
 from hbpr.settings.models import TrialSettings
+from hbpr.tracking.findings import Comparison, Finalist
 from tune.answer.lineage import Schedule, ScheduledTrainer
 from tune.storage.repeat import Repeat
-
-
-@dataclass(frozen=True)
-class Finalist:
-    """A trial with its repeats.
-
-    Attributes:
-        number: Number of the trial.
-        values: The study's metric with each seed.
-        mean: Their mean.
-        deviation: Their standard deviation (n - 1); 0 for one seed.
-        best_epoch: Median of the best epochs, an epoch that was the best once.
-        metrics: Mean of every validation metric.
-    """
-
-    number: int
-    values: tuple[float, ...]
-    mean: float
-    deviation: float
-    best_epoch: int
-    metrics: dict[str, float]
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """The winner against another, user by user, on validation.
-
-    Attributes:
-        other: What it was compared with.
-        difference: Mean over users of winner - other; a user's value is its mean over the seeds.
-        low: Lower end of the 95 % interval of that mean.
-        high: Upper end.
-        p: Two-sided p of the paired t-test over users.
-        n_users: Users compared.
-    """
-
-    other: str
-    difference: float
-    low: float
-    high: float
-    p: float
-    n_users: int
 
 
 def repeat_trial(
@@ -159,15 +117,14 @@ def compare(
 
     if not np.array_equal(winner[0], other[0]):
         return None
-    differences = winner[1] - other[1]
-    differences = differences[~np.isnan(differences)]
-    n = len(differences)
+    known = ~np.isnan(winner[1] - other[1])
+    ours, others = winner[1][known], other[1][known]
+    n = len(ours)
     if n < 2:
         return None
-    mean = float(differences.mean())
-    error = float(differences.std(ddof=1) / np.sqrt(n))
-    if error == 0.0:
+    mean = float((ours - others).mean())
+    if np.ptp(ours - others) == 0.0:  # no spread to test against
         return Comparison(name, mean, mean, mean, 1.0 if mean == 0.0 else 0.0, n)
-    half = float(stats.t.ppf(0.975, n - 1)) * error
-    p = float(2 * stats.t.sf(abs(mean) / error, n - 1))
-    return Comparison(name, mean, mean - half, mean + half, p, n)
+    test = stats.ttest_rel(ours, others)
+    interval = test.confidence_interval(0.95)
+    return Comparison(name, mean, float(interval.low), float(interval.high), float(test.pvalue), n)

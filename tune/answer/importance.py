@@ -27,7 +27,7 @@ _DIRECTIONS: Final[dict[str, StudyDirection]] = {
 def importance(
     trials: Sequence[TrialRecord], space: Space, goals: Goals
 ) -> dict[str, dict[str, float]]:
-    """Return, for each objective, the share of each setting in what tells the best from all.
+    """Return, for each objective, the share of each setting in what separates the best from all.
 
     The best are the tenth of the trials with the best values of that objective. Stopped trials
     count with the values of their best epoch; copies of a population do not, since their values are
@@ -36,7 +36,7 @@ def importance(
 
     Returns:
         Objective -> setting -> share, largest first, 1 together. An objective that too few trials
-        have a value of is left out, and so is one whose best tenth cannot be told from all.
+        have a value of is left out, and so is one whose best tenth cannot be separated from all.
 
     Source:
         Watanabe et al., PED-ANOVA, IJCAI 2023, arXiv:2304.10255; milliseconds for 1,000 trials.
@@ -63,15 +63,15 @@ def _told(
 
 
 def _shares(
-    told: Sequence[tuple[TrialRecord, float]], space: Space, mode: Literal["max", "min"]
+    judged: Sequence[tuple[TrialRecord, float]], space: Space, mode: Literal["max", "min"]
 ) -> dict[str, float]:
-    ranked = sorted((value for _, value in told), reverse=mode == "max")
-    if len(told) < _LEAST or ranked[math.ceil(0.1 * len(ranked)) - 1] == ranked[-1]:
+    ranked = sorted((value for _, value in judged), reverse=mode == "max")
+    if len(judged) < _LEAST or ranked[math.ceil(0.1 * len(ranked)) - 1] == ranked[-1]:
         return {}
     domains = {
         dimension.key: dimension.domain.distribution()
         for dimension in space.dimensions
-        if all(dimension.key in trial.values for trial, _ in told)
+        if all(dimension.key in trial.values for trial, _ in judged)
     }
     if not domains:
         return {}
@@ -83,7 +83,7 @@ def _shares(
             study = optuna.create_study(
                 direction=_DIRECTIONS[mode], storage=optuna.storages.InMemoryStorage()
             )
-            for trial, value in told:
+            for trial, value in judged:
                 encoded = space.encode(trial.values)
                 study.add_trial(
                     create_trial(

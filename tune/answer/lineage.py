@@ -4,12 +4,12 @@ Only population-based training gives a trial a parent; every other one is a line
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hbpr.data.interactions import Interactions
 from hbpr.settings.load import with_values
 from hbpr.settings.models import OptimizerSettings, TrialSettings
+from hbpr.tracking.findings import Stage
 from hbpr.training.report import EpochReport
 from hbpr.training.trainer import Trainer
 
@@ -18,21 +18,6 @@ if TYPE_CHECKING:
 
 #: First epoch -> optimizer settings from there on.
 Schedule = Mapping[int, OptimizerSettings]
-
-
-@dataclass(frozen=True)
-class Stage:
-    """A stretch of epochs with the same settings.
-
-    Attributes:
-        first: Its first epoch.
-        trial: Number of the trial that trained it.
-        values: That trial's values.
-    """
-
-    first: int
-    trial: int
-    values: dict[str, Any]
 
 
 def lineage(trials: "Sequence[TrialRecord]", number: int) -> list[Stage]:
@@ -64,14 +49,16 @@ def describe(stages: Sequence[Stage], epochs: int) -> str | None:
         >>> describe(stages, 30)
         'optimizer.lr 0.1 from epoch 1 (trial 3), 0.08 from epoch 11 (trial 8)'
     """
-    told = [stage for stage in stages if stage.first <= epochs]
+    reached = [stage for stage in stages if stage.first <= epochs]
     keys = [
-        key for key, value in told[-1].values.items() if any(s.values[key] != value for s in told)
+        key
+        for key, value in reached[-1].values.items()
+        if any(s.values[key] != value for s in reached)
     ]
     lines = []
     for key in keys:
         steps, before = [], None
-        for stage in told:
+        for stage in reached:
             if stage.values[key] != before:
                 before = stage.values[key]
                 steps.append(f"{before:.4g} from epoch {stage.first} (trial {stage.trial})")

@@ -5,7 +5,7 @@ early stopping; then the test part is scored, once, beside the baselines.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from hbpr.baselines import ChosenBaseline
@@ -13,6 +13,7 @@ from hbpr.data.interactions import Interactions
 from hbpr.evaluation import Scorer, evaluate_part
 from hbpr.inference.system import RecommendationSystem
 from hbpr.settings.models import TrialSettings
+from hbpr.tracking.findings import BaselineRecord
 from tune.answer.lineage import Schedule, ScheduledTrainer
 
 
@@ -23,22 +24,12 @@ class Final:
     Attributes:
         system: The recommender; its `metrics` hold the winner's validation and test metrics.
         test: Test metrics by full name; empty if the data have no test part.
-        baselines: Validation and test metrics of each baseline, by its name.
+        baselines: What each baseline came to.
     """
 
     system: RecommendationSystem
     test: dict[str, float]
-    baselines: dict[str, dict[str, float]]
-
-    @property
-    def baseline(self) -> dict[str, float]:
-        """Those of popularity."""
-        return self.baselines.get("popularity", {})
-
-    @property
-    def ease(self) -> dict[str, float]:
-        """Those of EASE; empty where it was left out."""
-        return self.baselines.get("ease", {})
+    baselines: tuple[BaselineRecord, ...]
 
 
 def train_winner(
@@ -74,14 +65,19 @@ def train_winner(
     # Not best_model(): without early stopping the epoch that validation chose is the last one.
     system = RecommendationSystem(trainer.model, last, settings, dict(validation))
     top_k = settings.training.top_k
-    beside = {each.name: score(each.fit(data.train), data, top_k, "val") for each in baselines}
+    beside = [
+        BaselineRecord(each.name, each.label, score(each.fit(data.train), data, top_k, "val"))
+        for each in baselines
+    ]
     test: dict[str, float] = {}
     if data.test.n_pairs:
         test = score(trainer.model, data, top_k, "test") | system.evaluate_pages("test", top_k)
-        for each in baselines:
-            beside[each.name] |= score(each.fit(last.train), data, top_k, "test")
+        beside = [
+            replace(record, test=score(each.fit(last.train), data, top_k, "test"))
+            for each, record in zip(baselines, beside, strict=True)
+        ]
         system.metrics |= test
-    return Final(system, test, beside)
+    return Final(system, test, tuple(beside))
 
 
 def score(

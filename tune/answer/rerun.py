@@ -12,6 +12,7 @@ from hbpr.settings.models import TrialSettings
 from hbpr.tracking.records import TrialRecord
 from tune.answer.finalists import repeat_trial
 from tune.answer.lineage import Schedule
+from tune.settings import SweepSettings
 from tune.storage.repeat import Repeat
 from tune.trial.data import data_of
 
@@ -50,15 +51,12 @@ def run_repeats(
     trials: Sequence[TrialRecord],
     base: TrialSettings,
     data: Mapping[str, Any],
+    sweep: SweepSettings,
     *,
-    seeds: int,
     folder: Path,
-    cpu: int,
-    gpu: float,
     slots: int,
-    max_retries: int,
     schedules: Mapping[int, Schedule],
-    tell: Callable[[int, int], None],
+    on_progress: Callable[[int, int], None],
 ) -> Repeats:
     """Repeat trials on Ray; what an earlier sitting finished is read, not run again.
 
@@ -66,15 +64,13 @@ def run_repeats(
         trials: The finalists.
         base: Settings that a trial's values are laid over; seeds count up from its seed.
         data: Reference to the data of each trial's data key; "" serves all.
-        seeds: Repeats of each trial. Once one has failed, no other of that trial is started.
+        sweep: How many seeds there are, what one needs, and how often a crashed one starts anew.
+            Once one has failed, no other of that trial is started.
         folder: Where repeats are kept.
-        cpu: CPUs of one.
-        gpu: GPUs of one.
         slots: Most at a time.
-        max_retries: Starts of a crashed one anew.
         schedules: By trial: optimizer settings that its weights went through, see
             `tune.answer.lineage`.
-        tell: Called twice a second or more with how many are done, and of how many.
+        on_progress: Called twice a second or more with how many are done, and of how many.
     """
     import ray
 
@@ -82,13 +78,17 @@ def run_repeats(
     found: dict[tuple[int, int], Repeat] = {}
     failures: dict[tuple[int, int], str] = {}
     waiting = []
-    for seed in range(base.training.seed + 1, base.training.seed + 1 + seeds):
+    first = base.training.seed + 1
+    for seed in range(first, first + sweep.final.seeds):
         for trial in trials:
             try:
                 found[trial.number, seed] = Repeat.load(_path(folder, trial.number, seed))
             except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
                 waiting.append((trial, seed))
-    task: Any = ray.remote(num_cpus=cpu, num_gpus=gpu, max_retries=max_retries)(repeat_trial)
+    cpu = sweep.resources.cpu
+    task: Any = ray.remote(
+        num_cpus=cpu, num_gpus=sweep.resources.gpu, max_retries=sweep.faults.max_retries
+    )(repeat_trial)
     running: dict[Any, tuple[TrialRecord, int]] = {}
     try:
         while waiting or running:
@@ -98,7 +98,7 @@ def run_repeats(
                 schedule = schedules.get(trial.number)
                 reference = task.remote(settings, data_of(settings, data), cpu, schedule)
                 running[reference] = trial, seed
-            tell(len(found), len(found) + len(running) + len(waiting))
+            on_progress(len(found), len(found) + len(running) + len(waiting))
             ready, _ = ray.wait(list(running), timeout=0.5)  # short, so that Ctrl-C is heard
             for each in ready:
                 trial, seed = running.pop(each)
@@ -115,7 +115,7 @@ def run_repeats(
     finally:
         for each in running:
             ray.cancel(each, force=True)
-    tell(len(found), len(found))
+    on_progress(len(found), len(found))
     by_trial = {
         trial.number: [found[key] for key in sorted(found) if key[0] == trial.number]
         for trial in trials

@@ -1,134 +1,211 @@
 """What a study hands back."""
 
-import dataclasses
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
+from dashboards.words import all_notes
 from hbpr.inference.system import RecommendationSystem
-from hbpr.tracking.records import TrialRecord
+from hbpr.settings.load import dotted
+from hbpr.tracking.findings import (
+    BaselineRecord,
+    Comparison,
+    Finalist,
+    RankCorrelation,
+    Stage,
+    Winner,
+)
+from hbpr.tracking.goals import Goals
+from hbpr.tracking.records import StudyRecord, Times, TrialRecord
 from hbpr.tracking.registry import Registered
-from hbpr.tracking.store import mask_uri
-from tune.answer.early_order import RankCorrelation
-from tune.answer.finalists import Comparison, Finalist
-from tune.answer.lineage import Stage
-from tune.settings.goals import Goals
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
 class StudyResult:
-    """A study that came to its result.
+    """A study that came to its result: its record, and the recommender that it found.
+
+    `len` and iteration are over the trials, by number.
 
     Attributes:
-        study_id: Name of the study.
-        folder: Its folder, absolute.
-        experiment: MLflow experiment.
-        tracking_uri: Where the records are.
-        run_id: MLflow run of the study; None while the tracking server is away.
-        view: What follows the address of MLflow's pages to see all trials; None likewise.
-        metric: What trials are compared by.
-        trials: All trials, by number.
-        best: The winner: the highest mean of the finalists, or where none were repeated the highest
-            value among the trials that ran to their end.
-        validation_metrics: The winner's, at its best epoch; means over the seeds of a finalist.
-        test_metrics: The refitted winner's; empty where the data have no test part.
-        baseline_metrics: Popularity's, validation and test.
-        system: The refitted winner.
+        record: All that its pages show, as plain data.
+        system: The winner, refitted.
+        folder: Folder of the study, absolute.
         model_folder: Where `system` is saved.
-        wall_s: Seconds of this sitting, from the call to the result.
-        search_s: Seconds in which trials ran.
-        busy_cpu_s: CPU seconds that trials spent on training and evaluation.
-        cpus: CPUs that trials could use.
-        ease_metrics: EASE's, a linear model in closed form; empty where there are too many items.
-        epochs: Epochs of the winner's last training.
-        finalists: Trials that were repeated with other seeds, best mean first.
-        comparisons: The winner against the runner-up, popularity and EASE, user by user.
-        importance: By objective: share of each searched setting in what tells good trials from all.
-        early: How far the order of the trials where the scheduler decides is their final order.
-        ended: The budget that ended the search; None where all trials ran.
-        registered: The version of the registered model; None where there is none, or not yet.
-        stages: Settings that the winner's weights went through, its own last; the refit went
-            through them too. Only a copy of a population has several.
-        notes: What went wrong on the way and was made good.
-        goals: All that trials are compared by; None: `metric` alone.
-        front: Trials of the Pareto front, best by the first objective first; empty where there is
-            one objective.
     """
 
-    study_id: str
+    record: StudyRecord
+    system: RecommendationSystem = field(repr=False)
     folder: Path
-    experiment: str
-    tracking_uri: str
-    run_id: str | None
-    view: str | None
-    metric: str
-    trials: Sequence[TrialRecord]
-    best: TrialRecord
-    validation_metrics: dict[str, float]
-    test_metrics: dict[str, float]
-    baseline_metrics: dict[str, float]
-    system: RecommendationSystem
     model_folder: Path
-    wall_s: float
-    search_s: float
-    busy_cpu_s: float
-    cpus: float
-    ease_metrics: dict[str, float] = field(default_factory=dict)
-    epochs: int = 0
-    finalists: Sequence[Finalist] = ()
-    comparisons: Sequence[Comparison] = ()
-    importance: dict[str, dict[str, float]] = field(default_factory=dict)
-    early: Sequence[RankCorrelation] = ()
-    ended: str | None = None
-    registered: Registered | None = None
-    stages: Sequence[Stage] = ()
-    notes: Sequence[str] = ()
-    goals: Goals | None = None
-    front: Sequence[TrialRecord] = ()
+
+    def __len__(self) -> int:
+        return len(self.trials)
+
+    def __iter__(self) -> Iterator[TrialRecord]:
+        return iter(self.trials)
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __repr__(self) -> str:
+        winner, states = self.winner, self.states
+        lines = [
+            f"Study {self.study_id} of experiment {self.experiment!r}: {len(self)} trials "
+            f"({', '.join(f'{count} {state}' for state, count in states.items())})",
+            f"best: trial {winner.number}, {self.metric} {winner.value:.4f}, "
+            f"{winner.epochs} epochs, {winner.values}",
+        ]
+        tests = ", ".join(f"{name} {value:.4f}" for name, value in winner.test.items())
+        lines += [f"test: {tests}"] if tests else []
+        return "\n".join([*lines, f"folder: {self.folder}"])
+
+    def to_frame(self) -> "pd.DataFrame":
+        """Return a row a trial, by number.
+
+        Returns:
+            The searched settings under dotted names, then state, value (of `metric`; NaN without
+            a report), best_epoch, epochs (the last one that was evaluated), seconds (of training
+            and evaluation; NaN where unknown) and run_id; the index is the number.
+        """
+        import pandas as pd
+
+        numbers = pd.Index([trial.number for trial in self.trials], name="trial")
+        frame = pd.DataFrame([dotted(trial.values) for trial in self.trials], index=numbers)
+        frame["state"] = [trial.state for trial in self.trials]
+        frame["value"] = pd.array([trial.value for trial in self.trials], float)
+        frame["best_epoch"] = pd.array([trial.best_epoch for trial in self.trials], "Int64")
+        frame["epochs"] = pd.array([trial.epochs for trial in self.trials], "Int64")
+        frame["seconds"] = pd.array([trial.seconds for trial in self.trials], float)
+        frame["run_id"] = [trial.run_id for trial in self.trials]
+        return frame
+
+    @property
+    def study_id(self) -> str:
+        """Name of the study."""
+        return self.record.identity.study_id
+
+    @property
+    def experiment(self) -> str:
+        """MLflow experiment."""
+        return self.record.identity.experiment
+
+    @property
+    def tracking_uri(self) -> str:
+        """Where MLflow keeps it, without a password."""
+        return self.record.tracking.uri
+
+    @property
+    def run_id(self) -> str | None:
+        """MLflow run of the study; None while the tracking server is away."""
+        return self.record.tracking.run_id
+
+    @property
+    def metric(self) -> str:
+        """What picks the winner."""
+        return self.record.metric
+
+    @property
+    def goals(self) -> Goals:
+        """All that trials are compared by."""
+        return self.record.goals
+
+    @property
+    def trials(self) -> Sequence[TrialRecord]:
+        """All trials, by number."""
+        return self.record.trials
 
     @property
     def states(self) -> dict[str, int]:
         """Number of trials by state."""
-        return dict(Counter(trial.state for trial in self.trials))
+        return self.record.states
 
     @property
-    def n_outside(self) -> int:
-        """Number of trials that ran to their end and are outside of a limit."""
-        ended = [trial for trial in self.trials if trial.state == "COMPLETE"]
-        return sum(not self.goals.feasible(t.at_best) for t in ended) if self.goals else 0
+    def front(self) -> Sequence[TrialRecord]:
+        """Trials of the Pareto front; empty where there is one objective."""
+        return self.record.front
 
     @property
-    def busy_share(self) -> float:
-        """Share of the CPUs' time, while trials ran, that went into training and evaluation."""
-        return self.busy_cpu_s / max(self.search_s * self.cpus, 1e-9)
+    def winner(self) -> Winner:
+        """What the winning trial came to."""
+        assert self.record.winner is not None, "a study without a winner has no result"
+        return self.record.winner
 
-    def as_json(self) -> dict[str, Any]:
-        """Return all but the recommender itself, as plain values."""
-        plain = {
-            field.name: getattr(self, field.name)
-            for field in dataclasses.fields(self)
-            if field.name not in ("system", "trials", "best")
-        }
-        return plain | {
-            "folder": str(self.folder),
-            "model_folder": str(self.model_folder),
-            "tracking_uri": mask_uri(self.tracking_uri),
-            "best": self.best.as_json(),
-            "finalists": [dataclasses.asdict(finalist) for finalist in self.finalists],
-            "comparisons": [dataclasses.asdict(comparison) for comparison in self.comparisons],
-            "goals": _plain(self.goals) if self.goals else None,
-            "front": [trial.as_json() for trial in self.front],
-            "early": [dataclasses.asdict(each) for each in self.early],
-            "stages": [dataclasses.asdict(stage) for stage in self.stages],
-            "registered": self.registered._asdict() if self.registered else None,
-            "states": self.states,
-        }
+    @property
+    def best(self) -> TrialRecord:
+        """The winning trial.
 
+        It has the highest mean of the finalists, or where none were repeated the highest value
+        among the trials that ran to their end.
+        """
+        assert self.record.best is not None, "the winner is one of the trials"
+        return self.record.best
 
-def _plain(goals: Goals) -> dict[str, Any]:
-    return {
-        "objectives": [objective._asdict() for objective in goals.objectives],
-        "limits": [limit._asdict() for limit in goals.limits],
-    }
+    @property
+    def epochs(self) -> int:
+        """Epochs of the winner's last training."""
+        return self.winner.epochs
+
+    @property
+    def stages(self) -> Sequence[Stage]:
+        """Settings that the winner's weights went through, its own last."""
+        return self.winner.stages
+
+    @property
+    def validation_metrics(self) -> dict[str, float]:
+        """The winner's, at its best epoch; means over the seeds of a finalist."""
+        return self.winner.validation
+
+    @property
+    def test_metrics(self) -> dict[str, float]:
+        """The refitted winner's; empty where the data have no test part."""
+        return self.winner.test
+
+    @property
+    def registered(self) -> Registered | None:
+        """The version of the registered model; None where there is none, or not yet."""
+        return self.winner.registered
+
+    @property
+    def baselines(self) -> Sequence[BaselineRecord]:
+        """What the winner is compared with."""
+        return self.record.baselines
+
+    @property
+    def finalists(self) -> Sequence[Finalist]:
+        """Trials that were repeated with other seeds, best mean first."""
+        return self.record.findings.finalists
+
+    @property
+    def comparisons(self) -> Sequence[Comparison]:
+        """The winner against the runner-up and the baselines, user by user."""
+        return self.record.findings.comparisons
+
+    @property
+    def importance(self) -> dict[str, dict[str, float]]:
+        """By objective: share of each searched setting in what separates good trials from all."""
+        return self.record.findings.importance
+
+    @property
+    def early(self) -> Sequence[RankCorrelation]:
+        """How far the order of the trials where the scheduler decides is their final order."""
+        return self.record.findings.early
+
+    @property
+    def times(self) -> Times:
+        """What this sitting took."""
+        assert self.record.times is not None, "a study that was run knows its times"
+        return self.record.times
+
+    @property
+    def ended(self) -> str | None:
+        """The budget that ended the search; None where all trials ran."""
+        return self.record.ended
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What went wrong on the way and was made good, and what MLflow has not got."""
+        return all_notes(self.record)

@@ -84,7 +84,7 @@ def lines_of(plan: "StudyPlan", beginning: "Beginning") -> list[str]:
 
 
 def _domain(dimension: "Dimension") -> str:
-    from tune.space.dimensions import Choice
+    from tune.space.domains import Choice
 
     domain = dimension.domain
     if isinstance(domain, Choice):

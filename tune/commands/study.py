@@ -1,6 +1,5 @@
 """The command `hbpr study`: list studies, look at one, go on with it, send its records."""
 
-import json
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -169,6 +168,7 @@ Examples:
 def sync(folder: Path, tracking_uri: str | None) -> None:
     """Send to MLflow what of the study in FOLDER has not arrived there."""
     from hbpr.errors import TrackingError
+    from tune.report.summary import records_arrived
     from tune.storage.folder import StudyFolder
     from tune.storage.names import OUTBOX, SET_ASIDE
     from tune.tracking.sync import sync as send
@@ -180,13 +180,13 @@ def sync(folder: Path, tracking_uri: str | None) -> None:
             "call it again when MLflow answers. What it answers to and still cannot take is in "
             f"{OUTBOX}/{SET_ASIDE}"
         )
-    StudyFolder(folder).tell_records_arrived()
+    records_arrived(StudyFolder(folder.absolute()))
     click.echo(f"{counts['sent']} records were sent; MLflow has everything of this study")
 
 
 def _front_so_far(folder: "StudyFolder") -> list[str]:
     """Return the Pareto front of an unfinished study; nothing where there is one objective."""
-    from tune.report.front import front_head, front_row
+    from dashboards.words import front_head, front_row
     from tune.settings import make_plan
     from tune.storage.folder import read_settings
     from tune.storage.trials import read_journal
@@ -206,15 +206,15 @@ def _row(folder: "StudyFolder") -> tuple[str, str, str]:
     Raises:
         StudyFolderError: It is none, or one of another version of hbpr.
     """
+    from tune.report.summary import headline
     from tune.settings import make_plan
     from tune.storage.folder import read_settings
     from tune.storage.trials import read_journal
     from tune.tracking.outbox import is_in_use
 
     if folder.finished:
-        summary = json.loads(folder.summary.read_text())
-        best = summary["best"]["value"]
-        return "finished", str(sum(summary["states"].values())), f"{best:.4f}"
+        n_trials, best = headline(folder)
+        return "finished", str(n_trials), f"{best:.4f}"
     state = "running" if is_in_use(folder.path) else "unfinished"
     plan = make_plan(read_settings(folder.path)[0])
     trials = read_journal(folder.path, plan.space)

@@ -124,7 +124,7 @@ def run_and_show(
     progress: bool,
     resume: Path | None,
 ) -> None:
-    """Run a study and print its last page; where it is stopped, print how to go on.
+    """Run a study and print its summary; where it is stopped, print how to go on.
 
     Args:
         plan: The study's.
@@ -148,4 +148,4 @@ def run_and_show(
         words += ["--resume", str(stop.folder)] if resume_option else []
         click.echo(f"{stop}\nGo on with it:\n  {shlex.join(words)}", err=True)
         raise
-    show(result, Console())
+    show(result.record, Console())

@@ -11,7 +11,8 @@ from typing import Any, Final
 from hbpr.errors import ConfigError
 from tune.schedulers import AshaSettings, SchedulerSettings
 from tune.space import Space
-from tune.space.dimensions import Choice, Dimension, Domain, FloatRange, IntRange
+from tune.space.dimensions import Dimension
+from tune.space.domains import Choice, Domain, FloatRange, IntRange
 
 logger = logging.getLogger(__name__)
 

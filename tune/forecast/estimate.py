@@ -9,15 +9,14 @@ from typing import Any
 from cluster.connect.ray import ray_runtime
 from hbpr.data.interactions import Interactions
 from hbpr.errors import ClusterError
+from hbpr.formats import as_words, duration
 from hbpr.settings.load import with_values
 from hbpr.settings.models import NegativeSettings, TrialSettings
 from hbpr.training.trainer import Trainer
-from tune.report.progress import duration
 from tune.schedulers import SchedulerContext
 from tune.schedulers.base import CLOCK
 from tune.settings import StudyPlan
 from tune.space import Space
-from tune.space.dimensions import as_words
 from tune.study.interrupt import orderly_stop
 from tune.trial.data import data_of, load_datasets, n_bytes, trial_slots
 from tune.warm_start.earlier import read_beginning

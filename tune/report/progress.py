@@ -1,7 +1,6 @@
 """What a person sees while a study runs: a live line on a terminal, a plain line now and then."""
 
 import logging
-import math
 import time
 from collections.abc import Mapping, Sequence
 from operator import itemgetter
@@ -10,19 +9,18 @@ from typing import Any, Self
 from ray import tune as ray_tune
 from rich.console import Console, Group
 from rich.live import Live
-from rich.progress_bar import ProgressBar
-from rich.table import Table
+from rich.progress import BarColumn, TextColumn
+from rich.progress import Progress as Bar
 from rich.text import Text
 
+from dashboards.words import STATES
+from hbpr.formats import as_words, duration
 from hbpr.tracking.records import TrialRecord
 from tune.settings.goals import Goals
-from tune.space.dimensions import as_words
 from tune.trial.messages import VALUES, Result, best_of, failure_of, is_finished
 
 logger = logging.getLogger(__name__)
 
-#: What a person reads for a state of the journal.
-STATES = {"COMPLETE": "finished", "PRUNED": "pruned", "FAIL": "failed"}
 _REFRESH_S = 0.25
 _PLAIN_EVERY_S = 10.0
 
@@ -62,6 +60,8 @@ class Progress(ray_tune.Callback):
         )
         self._console = console or Console()
         self._live: Live | None = None
+        self._bar = _bar(self._console)
+        self._task = self._bar.add_task("", total=total)
         self._started = self._shown = time.monotonic()
         self._first: float | None = None
 
@@ -159,16 +159,13 @@ class Progress(ray_tune.Callback):
         return text
 
     def _picture(self) -> Group:
-        head = Table.grid(padding=(0, 1))
-        head.add_row(
-            ProgressBar(total=self._total, completed=self._n_ended, width=24),
-            Text(f"{self._n_ended}/{self._total} trials: {self._states()}; {self._times()}"),
-        )
+        head = f"{self._n_ended}/{self._total} trials: {self._states()}; {self._times()}"
+        self._bar.update(self._task, completed=self._n_ended, description=head)
         if self._best is None:
-            return Group(head)
+            return Group(self._bar)
         value, settings = self._best
         text = f"best {self._metric} {value:.4f}: {as_words(settings)}"
-        return Group(head, Text(text, no_wrap=True, overflow="ellipsis"))
+        return Group(self._bar, Text(text, no_wrap=True, overflow="ellipsis"))
 
 
 class Count:
@@ -183,60 +180,49 @@ class Count:
     def __init__(self, what: str, *, shown: bool = True, console: Console | None = None) -> None:
         self._what = what
         self._console = (console or Console()) if shown else None
-        self._live: Live | None = None
-        self._started = self._told = time.monotonic()
+        self._bar: Bar | None = None
+        self._started = self._shown = time.monotonic()
         self._line = ""
 
     def __enter__(self) -> Self:
         if self._console is not None and self._console.is_terminal:
-            self._live = Live(console=self._console, auto_refresh=False, transient=True)
-            self._live.start()
+            self._bar = _bar(self._console)
+            self._bar.start()
+            self._task = self._bar.add_task("", total=None)
         return self
 
     def __call__(self, done: int, total: int) -> None:
         """Take in how much is done, and show it if what is shown has grown old."""
         now = time.monotonic()
         self._line = f"{self._what}: {done} of {total} done; {duration(now - self._started)}"
-        if self._live is not None:
-            bar = ProgressBar(total=total, completed=done, width=24)
-            picture = Table.grid(padding=(0, 1))
-            picture.add_row(bar, Text(self._line))
-            self._live.update(picture, refresh=True)
-        elif now - self._told >= _PLAIN_EVERY_S:
-            self._told = now
-            self._tell()
+        if self._bar is not None:
+            self._bar.update(
+                self._task, completed=done, total=total, description=self._line, refresh=True
+            )
+        elif now - self._shown >= _PLAIN_EVERY_S:
+            self._shown = now
+            self._say()
 
     def __exit__(self, kind: object, *error: object) -> None:
         """Leave the terminal as it was, with one line that stays where all went well."""
-        if self._live is not None:
-            self._live.stop()
+        if self._bar is not None:
+            self._bar.stop()
         if kind is None:
-            self._tell()
+            self._say()
 
-    def _tell(self) -> None:
+    def _say(self) -> None:
         if self._console is None:
             logger.info(self._line)
         else:
             self._console.print(self._line, highlight=False, soft_wrap=True)
 
 
+def _bar(console: Console) -> Bar:
+    """Return a bar with words behind it, which goes away when it is stopped."""
+    columns = BarColumn(bar_width=24), TextColumn("{task.description}", markup=False)
+    return Bar(*columns, console=console, auto_refresh=False, transient=True)
+
+
 def say(line: str) -> None:
     """Show a line on stdout, beside those of `Progress`."""
     Console().print(line, highlight=False, soft_wrap=True, markup=False)
-
-
-def duration(seconds: float) -> str:
-    """Return a length of time as a person says it.
-
-    Example:
-        >>> duration(7.4), duration(83), duration(7262)
-        ('7 s', '1 min 23 s', '2 h 1 min')
-    """
-    if not math.isfinite(seconds):
-        return "unknown"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"

@@ -8,7 +8,7 @@ from pydantic import Field
 from hbpr.errors import SpaceError
 from tune.schedulers.base import Planned, SchedulerContext, SchedulerSettings
 from tune.schedulers.population import CHANGEABLE
-from tune.space.dimensions import Choice
+from tune.space.domains import Choice
 
 if TYPE_CHECKING:
     from ray.tune.schedulers import TrialScheduler

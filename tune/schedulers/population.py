@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from tune.space.dimensions import Choice, IntRange, same
+from tune.space.domains import Choice, IntRange, same
 
 if TYPE_CHECKING:
     from hbpr.tracking.records import TrialRecord
     from tune.space import Space
-    from tune.space.dimensions import Domain
+    from tune.space.domains import Domain
 
 #: Settings that a copy may change. All others are part of what was copied: shapes of weights, the
 #: optimizer's own state, the data, the clock.
@@ -59,7 +59,7 @@ def decide(
     the numbers, and nothing is replaced by its equal.
 
     Args:
-        trials: All of the study, as its journal tells them, before or after the decision.
+        trials: All of the study, as its journal has them, before or after the decision.
         epoch: Where they are compared.
         space: The study's.
         quantile: Share that is replaced, and share that is copied.
@@ -72,8 +72,8 @@ def decide(
         Jaderberg et al., Population Based Training of Neural Networks, 2017, arXiv:1711.09846:
         truncation selection, and perturbation by 0.8 or 1.2.
     """
-    told = [trial for trial in trials if epoch in trial.reports]
-    members = [t for t in told if not (t.state == "COMPLETE" and max(t.reports) == epoch)]
+    compared = [trial for trial in trials if epoch in trial.reports]
+    members = [t for t in compared if not (t.state == "COMPLETE" and max(t.reports) == epoch)]
     ranked = sorted(members, key=lambda trial: (-trial.reports[epoch], trial.number))
     n = min(math.ceil(len(ranked) * quantile), len(ranked) // 2)
     copies = []

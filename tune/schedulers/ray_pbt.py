@@ -134,7 +134,7 @@ class PopulationScheduler(FIFOScheduler):
         copied = 0 if trial.parent is None else trial.parent.epoch
         return max(copied, (max(trial.reports, default=1) - 1) // interval * interval)
 
-    # What Ray tells.
+    # Callbacks of Ray.
 
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
         """Count a trial in; a crashed one comes back this way too."""

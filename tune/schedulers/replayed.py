@@ -96,11 +96,11 @@ class EachReportOnce(FIFOScheduler):
         return decided
 
     def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
-        """Tell the rule that a trial ended."""
+        """Pass the end of a trial to the rule."""
         self.rule.on_trial_complete(tune_controller, _bare(trial), result)
 
     def on_trial_remove(self, tune_controller: Any, trial: Any) -> None:
-        """Tell the rule of a trial that ended while it did not run."""
+        """Pass the end of a trial that did not run to the rule."""
         self.rule.on_trial_remove(tune_controller, _bare(trial))
 
 

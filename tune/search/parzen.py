@@ -21,7 +21,8 @@ from scipy.special import logsumexp, ndtr, ndtri
 
 from tune.search.fixed import UnsearchedSampler
 from tune.space import Space
-from tune.space.dimensions import Choice, Dimension, is_number
+from tune.space.dimensions import Dimension
+from tune.space.domains import Choice, is_number
 
 #: Share of the trials that count as good, and how many of them at most.
 _GOOD_SHARE: Final = 0.1

@@ -13,7 +13,7 @@ from tune.settings.goals import Goals
 from tune.settings.schema import DEFAULT_TRIALS, StudySettings
 from tune.space import Space
 from tune.space.check import check_space, data_points, largest
-from tune.space.dimensions import Choice
+from tune.space.domains import Choice
 from tune.space.points import check_point, written_points
 
 

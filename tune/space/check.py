@@ -10,11 +10,14 @@ from dataclasses import replace
 from typing import Any, Final
 
 from hbpr.errors import ConfigError, SpaceError
+from hbpr.formats import in_words
 from hbpr.settings.kinds import kinds_in
 from hbpr.settings.load import with_values
 from hbpr.settings.models import DataSettings, TrialSettings
-from tune.space.dimensions import Dimension, IntRange, in_words, refuse, same, setting_of
+from tune.space.dimensions import Dimension, setting_of
+from tune.space.domains import IntRange, same
 from tune.space.space import MAX_TRIES, Space
+from tune.space.words import refuse
 
 #: Allowed points that are tried against the settings; so many of `MAX_TRIES` must be allowed.
 _SAMPLE: Final = 64

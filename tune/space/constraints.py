@@ -16,7 +16,8 @@ from hbpr.settings.kinds import until_a_kind_is_added
 from hbpr.settings.load import dotted
 from hbpr.settings.models import TrialSettings
 from hbpr.settings.problems import known_keys
-from tune.space.dimensions import nearest, refuse, setting_of
+from tune.space.dimensions import setting_of
+from tune.space.words import nearest, refuse
 
 _PLACE: Final = "constraints"
 _EXAMPLE: Final = "such as model.n_latent * training.batch_size <= 1000000"

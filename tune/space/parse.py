@@ -8,7 +8,10 @@ from hbpr.errors import SpaceError
 from hbpr.settings.kinds import until_a_kind_is_added
 from hbpr.settings.models import TrialSettings
 from hbpr.settings.problems import known_keys
-from tune.space.dimensions import DIMENSION_KEYS, Dimension, nearest, parse_dimension, refuse, same
+from tune.space.dimensions import Dimension
+from tune.space.domains import same
+from tune.space.parse_dimension import DIMENSION_KEYS, parse_dimension
+from tune.space.words import nearest, refuse
 
 #: Settings that are the study's own, not a trial's.
 _NOT_SEARCHABLE: Final = ("mlflow.", "training.monitor")

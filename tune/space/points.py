@@ -6,8 +6,10 @@ from typing import Any, Final
 
 from hbpr.errors import SpaceError
 from hbpr.settings.models import TrialSettings
-from tune.space.dimensions import Dimension, nearest, refuse, same, setting_of
+from tune.space.dimensions import Dimension, setting_of
+from tune.space.domains import same
 from tune.space.space import Space
+from tune.space.words import nearest, refuse
 
 PLACE: Final = "start_with"
 _WORDS: Final = ("file", "best")

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from hbpr.errors import SpaceError
 from tune.space.constraints import Constraint
-from tune.space.dimensions import MAX_POINTS, Dimension, refuse, same
+from tune.space.dimensions import Dimension
+from tune.space.domains import MAX_POINTS, same
 from tune.space.parse import parse_dimensions
+from tune.space.words import refuse
 
 if TYPE_CHECKING:
     from optuna.trial import Trial

@@ -26,14 +26,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from hbpr.errors import FormatError, StudyFolderError
-from hbpr.files import PARTIAL, write_json, write_text
+from hbpr.files import PARTIAL, write_json
 from hbpr.settings.stored import FORMAT, FORMAT_KEY, up_to_date
 from hbpr.tracking.store import mask_uri
 from tune.settings import StudySettings
 from tune.storage import names
-
-#: How a note of a study ends that came to its result before MLflow had it; the folder follows.
-REST_SENT_BY = "the rest is sent by: hbpr study sync"
 
 
 @dataclass(frozen=True)
@@ -104,20 +101,6 @@ class StudyFolder:
                 shutil.rmtree(path, ignore_errors=True)
             else:
                 path.unlink(missing_ok=True)
-
-    def tell_records_arrived(self) -> None:
-        """Say on the result's pages that MLflow has got what they name a command for."""
-
-        def told(text: str, rest: str) -> str:
-            return re.sub(f"{REST_SENT_BY}{rest}", "all records have arrived since", text)
-
-        for path, rest in ((self.text, "[^\n]*"), (self.page, "[^<\n]*")):
-            if path.exists():
-                write_text(path, told(path.read_text(encoding="utf-8"), rest))
-        if self.summary.exists():
-            content = json.loads(self.summary.read_text(encoding="utf-8"))
-            content["notes"] = [told(note, ".*") for note in content["notes"]]
-            write_json(self.summary, content)
 
     @property
     def finished(self) -> bool:

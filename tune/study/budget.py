@@ -97,7 +97,7 @@ class Budget(ray_tune.Callback, ray_tune.Stopper):
         """Return whether the search should end."""
         return self.reached is not None
 
-    # What Tune tells.
+    # Callbacks of Tune.
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Start the clock."""

@@ -20,12 +20,12 @@ class HangGuard(ray_tune.Callback):
 
     Args:
         timeout_s: Longest silence, from the moment at which the trial's process is ready.
-        tell: Called with the number of a trial whose process was killed.
+        on_kill: Called with the number of a trial whose process was killed.
     """
 
-    def __init__(self, timeout_s: float, tell: Callable[[int], None]) -> None:
+    def __init__(self, timeout_s: float, on_kill: Callable[[int], None]) -> None:
         self._timeout_s = timeout_s
-        self._tell = tell
+        self._on_kill = on_kill
         self._heard: dict[str, tuple[float, Any]] = {}
         self._killed: set[str] = set()
 
@@ -69,7 +69,7 @@ class HangGuard(ray_tune.Callback):
             "trial %s hangs (%s); its process is killed", number_of(trial), self._reason()
         )
         self._killed.add(trial.trial_id)
-        self._tell(number_of(trial))
+        self._on_kill(number_of(trial))
         ray.kill(actor)
 
     def _reason(self) -> str:

@@ -76,7 +76,7 @@ class ForgetEnded(ray_tune.Callback):
         Args:
             iteration: Steps so far.
             trials: Tune's own list, not a copy of it.
-            **info: What Tune may tell besides.
+            **info: Further arguments of Tune.
         """
         while len(self._ended) > 1:
             trial = self._ended.popleft()

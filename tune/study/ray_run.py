@@ -183,7 +183,7 @@ def _decisions(plan: StudyPlan, sitting: Sitting) -> tuple[Searcher, TrialSchedu
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep off the terminal what is told elsewhere, in plain words.
+    """Keep off the terminal what is reported elsewhere, in plain words.
 
     That is what Optuna notes, Tune's list of trials that were stopped, and its traceback of a disk
     that is full.

@@ -1,4 +1,4 @@
-"""What Tune tells of its trials, handed on to the recorder of a study."""
+"""Tune's callbacks about its trials, handed on to the recorder of a study."""
 
 from typing import Any, Final
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from hbpr.files import JsonLines, json_line, read_json_lines
 from tune.storage.names import SET_ASIDE
-from tune.tracking.runs import place_of_event
+from tune.tracking.runs import key_of_event
 
 logger = logging.getLogger(__name__)
 
@@ -73,4 +73,4 @@ def describe(event: dict[str, Any]) -> str:
     """
     step = event.get("step")
     where = "" if step is None else f" at epoch {step}"
-    return f"{event.get('event')} of {place_of_event(event).name}{where}"
+    return f"{event.get('event')} of {key_of_event(event).name}{where}"

@@ -20,7 +20,7 @@ from hbpr.tracking.store import (
     tracking_error,
 )
 from tune.tracking.outbox import Event
-from tune.tracking.runs import Place, find_runs, place_of_event, place_of_run
+from tune.tracking.runs import RunKey, find_runs, key_of_event, key_of_run
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -87,10 +87,10 @@ class Delivery:
         self.experiment_name = experiment_name
         self.study_id = study_id
         self.experiment_id: str | None = None
-        self.runs: dict[Place, str] = {}
+        self.runs: dict[RunKey, str] = {}
         self.registered: Registered | None = None
-        self._statuses: dict[Place, str] = {}
-        self._known: dict[Place, dict[str, set[int]]] = {}
+        self._statuses: dict[RunKey, str] = {}
+        self._known: dict[RunKey, dict[str, set[int]]] = {}
         self._client: MlflowClient | None = None
 
     def __call__(self, events: list[Event]) -> None:
@@ -101,19 +101,19 @@ class Delivery:
         """
         from mlflow.exceptions import MlflowException
 
-        changes: dict[Place, _Change] = {}
+        changes: dict[RunKey, _Change] = {}
         for event in events:
-            changes.setdefault(place_of_event(event), _Change()).add(event)
+            changes.setdefault(key_of_event(event), _Change()).add(event)
         try:
             client = self._client or self._connect()
             self._client = None  # a call that breaks half-way: look the runs up again
-            for place, change in changes.items():
+            for key, change in changes.items():
                 try:
-                    self._apply(client, place, change)
+                    self._apply(client, key, change)
                 except MlflowException as error:
                     if not is_permanent(error):
                         raise
-                    logger.warning("MLflow refused records of %s: %s", place.name, error)
+                    logger.warning("MLflow refused records of %s: %s", key.name, error)
             self._client = client
         except TrackingError:
             raise
@@ -127,20 +127,20 @@ class Delivery:
         for run in find_runs(
             client, self.experiment_id, f"tags.`{tag.STUDY_ID}` = '{self.study_id}'"
         ):
-            place = place_of_run(run.data.tags)
-            runs[place], statuses[place] = run.info.run_id, run.info.status
+            key = key_of_run(run.data.tags)
+            runs[key], statuses[key] = run.info.run_id, run.info.status
         self.runs, self._statuses = runs, statuses
-        self._known = {place: {} for place in runs if place.kind == "trial"}
+        self._known = {key: {} for key in runs if key.kind == "trial"}
         return client
 
-    def _apply(self, client: "MlflowClient", place: Place, change: _Change) -> None:
-        run_id = self.runs.get(place)
+    def _apply(self, client: "MlflowClient", key: RunKey, change: _Change) -> None:
+        run_id = self.runs.get(key)
         if run_id is None:
-            run_id = self._create(client, place, change)
-        elif change.started_at is not None and self._statuses.get(place) != "RUNNING":
+            run_id = self._create(client, key, change)
+        elif change.started_at is not None and self._statuses.get(key) != "RUNNING":
             client.update_run(run_id, status="RUNNING")
-            self._statuses[place] = "RUNNING"
-        points = self._new(client, place, change.points)
+            self._statuses[key] = "RUNNING"
+        points = self._new(client, key, change.points)
         log_batch(client, run_id, metrics=points, params=change.params, tags=change.tags)
         for name, text in change.texts.items():
             client.log_text(run_id, text, name)
@@ -155,31 +155,31 @@ class Delivery:
             self._log_model(client, run_id, Path(change.model), change.register)
         if change.status is not None and change.status != "RUNNING":
             client.set_terminated(run_id, change.status, change.ended_at)
-            self._statuses[place] = change.status
+            self._statuses[key] = change.status
 
     def _new(
-        self, client: "MlflowClient", place: Place, points: list[tuple[str, float, int, int]]
+        self, client: "MlflowClient", key: RunKey, points: list[tuple[str, float, int, int]]
     ) -> list[tuple[str, float, int, int]]:
         """Leave out what a run that goes on has already, sent by a process whose disk lost it.
 
         MLflow itself takes a point at another time for another point.
         """
-        if place not in self._known:
+        if key not in self._known:
             return points
-        known, run_id = self._known[place], self.runs[place]
+        known, run_id = self._known[key], self.runs[key]
         for name in {name for name, *_ in points} - known.keys():
             known[name] = {point.step for point in client.get_metric_history(run_id, name)}
         return [point for point in points if point[3] not in known[point[0]]]
 
-    def _create(self, client: "MlflowClient", place: Place, change: _Change) -> str:
-        tags = {tag.STUDY_ID: self.study_id} | place.tags
+    def _create(self, client: "MlflowClient", key: RunKey, change: _Change) -> str:
+        tags = {tag.STUDY_ID: self.study_id} | key.tags
         run = client.create_run(
             str(self.experiment_id),
             start_time=change.started_at,
             tags=tags | {key: as_text(value) for key, value in change.tags.items()},
-            run_name=change.name or f"trial-{place.trial:03d}",
+            run_name=change.name or f"trial-{key.trial:03d}",
         )
-        self.runs[place], self._statuses[place] = run.info.run_id, "RUNNING"
+        self.runs[key], self._statuses[key] = run.info.run_id, "RUNNING"
         return str(run.info.run_id)
 
     def _log_model(

@@ -11,7 +11,6 @@ import json
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,6 +18,7 @@ from hbpr.names import baseline_name, best_name
 from hbpr.settings.load import dotted
 from hbpr.settings.stored import FORMAT
 from hbpr.tracking import tags as tag
+from hbpr.tracking.findings import BaselineRecord, Winner
 from hbpr.tracking.records import Parent
 from hbpr.tracking.run_log import as_text
 from hbpr.tracking.store import mask_uri
@@ -143,27 +143,9 @@ def repeat_run(
     }
 
 
-@dataclass(frozen=True)
-class Winner:
-    """What a study found.
-
-    Attributes:
-        number: Number of the winning trial.
-        value: Its best value of the metric that the study maximises.
-        values: Its searched values.
-        test: Test metrics of the refitted winner, ``test/…``.
-        baseline: The same metrics of the baseline; others of it are not recorded.
-    """
-
-    number: int
-    value: float
-    values: Mapping[str, Any]
-    test: Mapping[str, float] = field(default_factory=dict)
-    baseline: Mapping[str, float] = field(default_factory=dict)
-
-
 def study_answer(
     winner: Winner,
+    baselines: Sequence[BaselineRecord],
     monitor: str,
     *,
     tags: Mapping[str, Any],
@@ -174,39 +156,44 @@ def study_answer(
 
     Args:
         winner: The answer.
+        baselines: What stands beside it; popularity's test metrics are logged as ``baseline/…``,
+            another's under its name.
         monitor: Metric that the study maximises.
         tags: More tags of the study's run.
         metrics: More metrics.
         files: Files to keep with the run.
     """
-    baselines = {
-        baseline_name(name): value
-        for name, value in finite(winner.baseline).items()
-        if name.startswith("test/")
+    beside = {
+        baseline_name(name, each.name): value
+        for each in baselines
+        for name, value in finite(each.test).items()
     }
     return {
         "event": "final",
-        "metrics": finite(winner.test) | finite(metrics) | baselines,
+        "metrics": finite(winner.test) | finite(metrics) | beside,
         "tags": {
             tag.BEST_TRIAL: str(winner.number),
             tag.BEST_VALUE: f"{winner.value:.6g}",
             tag.BEST_VALUES: as_text(dict(winner.values)),
-            tag.NOTE: winner_note(winner, monitor),
+            tag.NOTE: winner_note(winner, baselines, monitor),
         }
         | dict(tags),
         "files": [str(Path(path).absolute()) for path in files],
     }
 
 
-def winner_note(winner: Winner, monitor: str) -> str:
-    """Return the description of a study's run, in Markdown: the winner beside popularity."""
+def winner_note(winner: Winner, baselines: Sequence[BaselineRecord], monitor: str) -> str:
+    """Return the description of a study's run, in Markdown: the winner beside the baselines."""
     lines = [f"**Best: trial {winner.number}**, {monitor} = {winner.value:.4f}", ""]
     lines += [f"- `{key}`: {as_text(value)}" for key, value in dotted(winner.values).items()]
     if winner.test:
-        lines += ["", "| | winner | popularity |", "|---|---:|---:|"]
-        for name, value in winner.test.items():
-            other = winner.baseline.get(name)
-            lines.append(f"| {name} | {value:.4f} | {'' if other is None else f'{other:.4f}'} |")
+        columns = [("winner", winner.test), *((each.label, each.test) for each in baselines)]
+        lines += ["", f"| | {' | '.join(name for name, _ in columns)} |"]
+        lines += [f"|---|{'---:|' * len(columns)}"]
+        for metric in winner.test:
+            found = [metrics.get(metric) for _, metrics in columns]
+            cells = ["" if value is None else f"{value:.4f}" for value in found]
+            lines.append(f"| {metric} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

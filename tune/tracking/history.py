@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from hbpr.names import best_name
 from hbpr.tracking import tags as tag
 from tune.tracking.outbox import Event
-from tune.tracking.runs import Place, place_of_event
+from tune.tracking.runs import RunKey, key_of_event
 
 
 class History:
@@ -34,7 +34,7 @@ class History:
         self._best: dict[int, float] = {}
         self._last_step: dict[int, int] = {}
         self._final: Event | None = None
-        self._repeats: dict[Place, Event] = {}
+        self._repeats: dict[RunKey, Event] = {}
 
     @property
     def open(self) -> list[int]:
@@ -47,7 +47,7 @@ class History:
         if event["event"] == "final":
             self._final = event
         elif event["event"] == "repeat":
-            self._repeats[place_of_event(event)] = event
+            self._repeats[key_of_event(event)] = event
         if number is None:
             return
         if event["event"] == "start":
@@ -81,7 +81,7 @@ class History:
 
     def knows_repeat(self, repeat: Event) -> bool:
         """Return whether this very repeat was recorded, be it at another time."""
-        before = self._repeats.get(place_of_event(repeat))
+        before = self._repeats.get(key_of_event(repeat))
         return before is not None and _same(before, repeat)
 
 

@@ -18,7 +18,7 @@ from hbpr.errors import StudyError
 from hbpr.files import JsonLines, Lock, is_held, json_line, read_json_lines, write_text
 from tune.storage.names import EVENTS, LOCK, OUTBOX, SENT
 from tune.tracking.dead_letters import DeadLetters
-from tune.tracking.runs import place_of_event
+from tune.tracking.runs import key_of_event
 
 logger = logging.getLogger(__name__)
 
@@ -118,8 +118,8 @@ class Outbox:
         missed = self.dead_letters.events()
         if not missed:
             return
-        runs = {place_of_event(event) for event in missed}
-        again = [event for event in self.events() if place_of_event(event) in runs]
+        runs = {key_of_event(event) for event in missed}
+        again = [event for event in self.events() if key_of_event(event) in runs]
         for event in again + [event for event in missed if event not in again]:
             self.append(event)
         self.dead_letters.clear()

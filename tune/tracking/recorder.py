@@ -20,7 +20,6 @@ from hbpr.tracking.store import mask_uri
 from tune.storage.names import OUTBOX
 from tune.tracking.delivery import Delivery
 from tune.tracking.events import (
-    Winner,
     finite,
     repeat_run,
     study_answer,
@@ -36,6 +35,7 @@ from tune.tracking.sender import Sender
 from tune.tracking.view import view_path
 
 if TYPE_CHECKING:
+    from hbpr.tracking.findings import BaselineRecord, Winner
     from hbpr.tracking.records import TrialRecord
     from hbpr.tracking.registry import Registered
     from tune.storage.repeat import Repeat
@@ -57,7 +57,7 @@ class MlflowRecorder:
         folder: The study's folder; records wait in its outbox.
         tracking_uri: SQLite file (absolute) or server.
         experiment_name: MLflow experiment, made where there is none.
-        study_id: What tells this study from all others; letters, digits, ``-`` and ``_``.
+        study_id: Unique id of the study; letters, digits, ``-`` and ``_``.
         settings: All settings of the study, as plain data.
         monitor: Metric that the study maximises.
         others: Metrics that it looks at besides.
@@ -115,8 +115,8 @@ class MlflowRecorder:
     def catch_up(self, trials: "Sequence[TrialRecord]") -> None:
         """Record what the study's journal knows and the records do not.
 
-        A driver that was killed may have told one and not the other. Trials that the journal does
-        not know as ended are left alone: they run again.
+        A driver that was killed may have written one and not the other. Trials that the journal
+        does not know as ended are left alone: they run again.
         """
         for trial in trials:
             number, status = trial.number, STATUS_OF.get(trial.state)
@@ -173,7 +173,7 @@ class MlflowRecorder:
     def run_ids(self) -> dict[int, str]:
         """Run id of each trial's number, as far as MLflow has given them: see `flush`."""
         runs = self._delivery.runs.items()
-        return {place.trial: run for place, run in runs if place.kind == "trial"}
+        return {key.trial: run for key, run in runs if key.kind == "trial"}
 
     @property
     def study_run_id(self) -> str | None:
@@ -220,7 +220,8 @@ class MlflowRecorder:
 
     def record_final(
         self,
-        winner: Winner,
+        winner: "Winner",
+        baselines: "Sequence[BaselineRecord]",
         *,
         model_folder: Path | None = None,
         files: Sequence[str | Path] = (),
@@ -232,6 +233,7 @@ class MlflowRecorder:
 
         Args:
             winner: The answer.
+            baselines: What stands beside it.
             model_folder: Where the winning `RecommendationSystem` was saved; becomes the run's
                 model.
             files: Files to keep with the run.
@@ -240,7 +242,7 @@ class MlflowRecorder:
             register: Register the model, with these tags of its version; see `Delivery`.
         """
         event = study_answer(
-            winner, self.monitor, tags=tags or {}, metrics=metrics or {}, files=files
+            winner, baselines, self.monitor, tags=tags or {}, metrics=metrics or {}, files=files
         )
         if model_folder is not None:
             event["model"] = str(model_folder.absolute())

@@ -23,7 +23,7 @@ STATUS_OF: Final[dict[str, Status]] = {
 }
 
 
-class Place(NamedTuple):
+class RunKey(NamedTuple):
     """Which of a study's runs one is.
 
     Attributes:
@@ -49,7 +49,7 @@ class Place(NamedTuple):
         """The tags by which its run is found again.
 
         Example:
-            >>> Place("repeat", 7, 43).tags
+            >>> RunKey("repeat", 7, 43).tags
             {'hbpr.kind': 'repeat', 'hbpr.repeat_of': '7', 'hbpr.seed': '43'}
         """
         if self.kind == "repeat":
@@ -60,21 +60,21 @@ class Place(NamedTuple):
 
 
 #: The study's own run.
-STUDY: Final = Place("study")
+STUDY: Final = RunKey("study")
 
 
-def place_of_event(event: Mapping[str, Any]) -> Place:
+def key_of_event(event: Mapping[str, Any]) -> RunKey:
     """Return the run that an event is about."""
     if "repeat_of" in event:
-        return Place("repeat", event["repeat_of"], event["seed"])
-    return Place("trial", event["trial"]) if "trial" in event else STUDY
+        return RunKey("repeat", event["repeat_of"], event["seed"])
+    return RunKey("trial", event["trial"]) if "trial" in event else STUDY
 
 
-def place_of_run(tags: Mapping[str, str]) -> Place:
+def key_of_run(tags: Mapping[str, str]) -> RunKey:
     """Return which run of its study one is, by its tags."""
     if tag.REPEAT_OF in tags:
-        return Place("repeat", int(tags[tag.REPEAT_OF]), int(tags[tag.SEED]))
-    return Place("trial", int(tags[tag.TRIAL])) if tag.TRIAL in tags else STUDY
+        return RunKey("repeat", int(tags[tag.REPEAT_OF]), int(tags[tag.SEED]))
+    return RunKey("trial", int(tags[tag.TRIAL])) if tag.TRIAL in tags else STUDY
 
 
 def find_runs(client: "MlflowClient", experiment_id: str, query: str = "") -> Iterator["Run"]:

@@ -1,6 +1,6 @@
 """The words between a trial and its driver: what a result says, and why a trial failed.
 
-A trial builds its results here, and whoever is told of one reads it here. Keys of metrics and of
+A trial builds its results here, and whoever receives one reads it here. Keys of metrics and of
 times are in `hbpr.names`.
 """
 

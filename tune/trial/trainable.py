@@ -119,7 +119,7 @@ class HbprTrainable(ray_tune.Trainable):
         """Train up to the next evaluation and report it.
 
         A trial that goes on from where a scheduler may have paused it says first what it said
-        there: a scheduler that was not told, in a resumed study, must be.
+        there: a scheduler of a resumed study may not have it.
 
         Returns:
             The metrics of the evaluation and the costs, as `tune.trial.messages.evaluated` puts

@@ -10,7 +10,8 @@ from hbpr.errors import ConfigError, SpaceError, StudyError
 from hbpr.settings.load import dotted, load_trial, with_values
 from hbpr.tracking.records import TrialRecord
 from tune.settings import StudyPlan, StudySettings, make_plan
-from tune.space.dimensions import same, setting_of
+from tune.space.dimensions import setting_of
+from tune.space.domains import same
 from tune.space.points import PLACE, check_point, plain, settings_point, value_in, written_points
 from tune.storage.beginning import Beginning, EarlierTrial
 from tune.storage.folder import read_settings
@@ -128,12 +129,12 @@ def _known(name: str, plan: StudyPlan) -> list[EarlierTrial]:
                 taken.append(EarlierTrial(study.name, values, float(trial.value or 0.0)))
             else:
                 reasons[reason] += 1
-    told = "; ".join(f"{count}: {reason}" for reason, count in reasons.most_common())
+    left_out = "; ".join(f"{count}: {reason}" for reason, count in reasons.most_common())
     if not taken:
         raise SpaceError(
             f"{place}: none of the {n_finished} finished trials of {name} is a point of this space "
-            f"on these data ({told or 'there are none'}). Start with its best settings instead: "
-            f"start_with: [{{best: {{study: {name}}}}}]"
+            f"on these data ({left_out or 'there are none'}). Start with its best settings "
+            f"instead: start_with: [{{best: {{study: {name}}}}}]"
         )
     logger.info("%s: %d of %d finished trials are known", name, len(taken), n_finished)
     if reasons:
@@ -143,7 +144,7 @@ def _known(name: str, plan: StudyPlan) -> list[EarlierTrial]:
             reasons.total(),
             n_finished,
             name,
-            told,
+            left_out,
         )
     return sorted(taken, key=lambda trial: trial.value)
 

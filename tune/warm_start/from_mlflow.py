@@ -23,7 +23,8 @@ from hbpr.tracking.run_log import as_text
 from hbpr.tracking.store import mask_uri, open_client, tracking_error
 from tune.settings import StudyPlan, StudySettings, make_plan
 from tune.space import Space
-from tune.space.dimensions import Dimension, nearest
+from tune.space.dimensions import Dimension
+from tune.space.words import nearest
 from tune.storage.names import SETTINGS
 from tune.tracking.runs import STATUS_OF, find_runs
 

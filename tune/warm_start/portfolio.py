@@ -13,7 +13,8 @@ from typing import Any, Final
 from hbpr.settings.load import with_values
 from hbpr.settings.models import TrialSettings
 from tune.space import Space
-from tune.space.dimensions import Choice, Domain, is_number, setting_of
+from tune.space.dimensions import setting_of
+from tune.space.domains import Choice, Domain, is_number
 from tune.space.points import value_in
 
 logger = logging.getLogger(__name__)

@@ -159,7 +159,7 @@ def rounds_of(n_pairs: int, n_rows: int, threads: int) -> int:
 
 
 @njit(cache=True, nogil=True, fastmath=set(FAST), error_model="numpy")
-def _merge(
+def _merge(  # noqa: C901, PLR0913 - a compiled kernel
     shared: Any,
     shared_sums: Any,
     visits: Any,

@@ -209,7 +209,7 @@ def _by_rank(state: Any, pools: Any, user: Any) -> Any:
 
 
 @njit(cache=True, nogil=True)
-def draw_ahead(
+def draw_ahead(  # noqa: PLR0913 - a compiled kernel
     state: Any,
     drawn: Any,
     order: Any,

@@ -20,8 +20,8 @@ from hbpr.training.fused import hybrid, onehot
 from hbpr.training.fused.copies import Copies, Shared, rounds_of, shares
 from hbpr.training.fused.draws import KINDS
 from hbpr.training.fused.gradients import code_of
-from hbpr.training.fused.pools import follow, make_pools, places_of
-from hbpr.training.fused.sharing import part, stride_of
+from hbpr.training.fused.pools import follow, make_pools, positions_of
+from hbpr.training.fused.sharing import split_features, stride_of
 from hbpr.training.losses import LOSSES
 from hbpr.training.losses.warp import harmonic_numbers
 from hbpr.training.random_state import load_random_state, random_state
@@ -78,43 +78,14 @@ class FusedEngine(Engine):
             self._loop = hybrid.train_blocks
             stride = stride_of(data.train.n_pairs, adagrad=adagrad)
             met = stride * (1 + negatives.per_positive)
-            self._features = (part(users, stride), part(items, met), stride)
+            self._features = (split_features(users, stride), split_features(items, met), stride)
         self._rng = np.random.default_rng(training.seed)
         self._pools = make_pools(negatives, data)
-        self._places = places_of(data, self._pools)
+        self._places = positions_of(data, self._pools)
         self._n_places = len(self._pools.catalogue) or data.n_items
-        words = -(-data.n_items // 64)
-        row_bytes = 4 * model.n_latent * (1 + adagrad) + 8 * min(
-            words, int(data.train.counts.max())
-        )
         self._copies = self._make_copies(threads, negatives.per_positive)
-        most_users = _BLOCK_USERS
-        if self._copies:
-            n_parts = self._copies.threads * self._copies.rounds
-            most_users = min(_BLOCK_USERS, max(1, data.n_users // (n_parts * _BLOCKS_PER_PART)))
-        self._block_users = int(np.clip(_BLOCK_BYTES // row_bytes, 1, most_users))
-        self._n_blocks = -(-data.n_users // self._block_users)
-        edges = np.arange(self._n_blocks + 1) * self._block_users
-        starts = data.train.indptr[np.minimum(edges, data.n_users)]
-        self._block_pairs = np.diff(starts)
-        self._visits = np.zeros(0, np.int32)
-        counts = data.train.counts
-        self._learnable = np.repeat(counts < self._n_places, counts)  # others have no negative
-        self._n_learnable = int(self._learnable.sum())
-        most_visits = self._block_pairs
-        if data.train.weights is not None:
-            most = np.ceil(data.train.weights / data.train.weights.mean(dtype=np.float64))
-            most_visits = np.diff(np.concatenate([[0], np.cumsum(most)])[starts]).astype(np.int64)
-        largest = int(most_visits.max())
         self.n_threads = self._copies.threads if self._copies else 1
-        self._scratch = [
-            (
-                np.empty((largest, 2), np.int32),
-                np.zeros((self._block_users, words), np.uint64),
-                np.zeros(1, np.uint64),
-            )
-            for _ in range(self.n_threads)
-        ]
+        self._make_blocks(data, 4 * model.n_latent * (1 + adagrad))
         self._harmonic = harmonic_numbers(data.n_items)
         loss = LOSSES[training.loss_function]
         assert loss.gradient is not None  # see why_not_fused
@@ -135,6 +106,42 @@ class FusedEngine(Engine):
                 optimizer.reg_bias,
             )
         )
+
+    def _make_blocks(self, data: Interactions, vector_bytes: int) -> None:
+        """Part the users into blocks that fit the cache, and make room for one block a thread.
+
+        Args:
+            data: What is trained on.
+            vector_bytes: Bytes of a user's vector and of what the optimizer keeps of it.
+        """
+        words = -(-data.n_items // 64)
+        row_bytes = vector_bytes + 8 * min(words, int(data.train.counts.max()))
+        most_users = _BLOCK_USERS
+        if self._copies:
+            n_parts = self._copies.threads * self._copies.rounds
+            most_users = min(_BLOCK_USERS, max(1, data.n_users // (n_parts * _BLOCKS_PER_PART)))
+        self._block_users = int(np.clip(_BLOCK_BYTES // row_bytes, 1, most_users))
+        self._n_blocks = -(-data.n_users // self._block_users)
+        edges = np.arange(self._n_blocks + 1) * self._block_users
+        starts = data.train.indptr[np.minimum(edges, data.n_users)]
+        self._block_pairs = np.diff(starts)
+        self._visits = np.zeros(0, np.int32)
+        counts = data.train.counts
+        self._learnable = np.repeat(counts < self._n_places, counts)  # others have no negative
+        self._n_learnable = int(self._learnable.sum())
+        most_visits = self._block_pairs
+        if data.train.weights is not None:
+            most = np.ceil(data.train.weights / data.train.weights.mean(dtype=np.float64))
+            most_visits = np.diff(np.concatenate([[0], np.cumsum(most)])[starts]).astype(np.int64)
+        largest = int(most_visits.max())
+        self._scratch = [
+            (
+                np.empty((largest, 2), np.int32),
+                np.zeros((self._block_users, words), np.uint64),
+                np.zeros(1, np.uint64),
+            )
+            for _ in range(self.n_threads)
+        ]
 
     def train_epoch(self, lr: float) -> float:
         """Visit every training positive once, in random order; return the mean loss."""

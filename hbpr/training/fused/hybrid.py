@@ -67,7 +67,7 @@ def _add_bias(shared: Any, kept: Any, row: Any, g: Any) -> None:
         kept.gradients[s, 0] += shared.weights[entry] * g
 
 
-def _train_blocks(
+def _train_blocks(  # noqa: C901, PLR0913, PLR0915 - a compiled kernel
     U: Any,
     V: Any,
     b: Any,
@@ -101,9 +101,9 @@ def _train_blocks(
 ) -> Any:
     """Train on every positive of some blocks of users once; weights change in place.
 
-    Arguments and result are those of `onehot.train_blocks`, and what users and items
-    share (`sharing.Parted`) and the triples between two steps of it; U, V and b have a row for each
-    feature.
+    Arguments and result are those of `onehot.train_blocks`, and what users and items share
+    (`sharing.SplitFeatures`) and the triples between two steps of it; U, V and b have a row for
+    each feature.
     """
     n_users = indptr.shape[0] - 1
     d = U.shape[1]

@@ -43,7 +43,7 @@ def _gap(users: Any, user: Any, items: Any, i: Any, j: Any) -> Any:
 
 
 @njit(cache=True, inline="always", fastmath=set(FAST), error_model="numpy")
-def _sgd_triple(
+def _sgd_triple(  # noqa: PLR0913 - a compiled kernel
     U: Any, V: Any, u: Any, i: Any, j: Any, rise: Any, fall: Any, lr: Any, regs: Any
 ) -> None:
     """Move the three rows of a triple in one pass; regs is (user, positive, negative)."""
@@ -55,7 +55,7 @@ def _sgd_triple(
 
 
 @njit(cache=True, inline="always", fastmath=set(FAST), error_model="numpy")
-def _gradients(
+def _gradients(  # noqa: PLR0913 - a compiled kernel
     U: Any, V: Any, u: Any, i: Any, j: Any, rise: Any, fall: Any, regs: Any, steps: Any
 ) -> None:
     """Write the gradients of a triple's user, positive and negative to the rows of `steps`.
@@ -70,7 +70,7 @@ def _gradients(
         steps[2, f] = regs[2] * V[j, f] + fall * U[u, f]
 
 
-def _train_blocks(
+def _train_blocks(  # noqa: C901, PLR0913, PLR0915 - a compiled kernel
     U: Any,
     V: Any,
     b: Any,

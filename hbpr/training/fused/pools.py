@@ -44,7 +44,7 @@ def make_pools(settings: NegativeSettings, data: Interactions) -> Pools:
     )
 
 
-def places_of(data: Interactions, pools: Pools) -> NDArray[np.int32]:
+def positions_of(data: Interactions, pools: Pools) -> NDArray[np.int32]:
     """(n_pairs,) training positives as places among the items that training may meet."""
     if len(pools.catalogue) == 0:
         return data.train.items

@@ -25,7 +25,7 @@ _MOST_SGD: Final = 64
 _LEAST_STEPS: Final = 128
 
 
-class Parted(NamedTuple):
+class SplitFeatures(NamedTuple):
     """Features of users or items; a row is its own feature and some sums of shared ones.
 
     Attributes:
@@ -51,7 +51,7 @@ class Parted(NamedTuple):
     features: NDArray[np.int64]
 
 
-def part(features: Features, visits: int) -> Parted:
+def split_features(features: Features, visits: int) -> SplitFeatures:
     """Part what only one row has from what rows share.
 
     Args:
@@ -78,7 +78,7 @@ def part(features: Features, visits: int) -> Parted:
     )
     if 2 * len(entries) <= visits:
         has = lengths > 0
-        return Parted(
+        return SplitFeatures(
             own,
             weight,
             np.concatenate([[0], np.cumsum(has)]),
@@ -91,7 +91,7 @@ def part(features: Features, visits: int) -> Parted:
         )
     each = np.arange(len(shared) + 1)
     ones = np.ones(len(shared), np.float32)
-    return Parted(own, weight, indptr, places, values, each, each[:-1], ones, shared)
+    return SplitFeatures(own, weight, indptr, places, values, each, each[:-1], ones, shared)
 
 
 def _patterns(
@@ -163,7 +163,7 @@ def _add_up(W: Any, shared: Any, kept: Any, s: Any) -> None:
 
 
 @njit(cache=True, fastmath=set(FAST), error_model="numpy")
-def move(W: Any, W2: Any, shared: Any, kept: Any, adagrad: Any, lr: Any) -> None:
+def move(W: Any, W2: Any, shared: Any, kept: Any, adagrad: Any, lr: Any) -> None:  # noqa: C901 - a compiled kernel
     """Move the shared features along the gradients added up, and what is kept with them."""
     gradients, steps = kept.gradients, kept.steps
     for s in range(kept.met.shape[0]):

@@ -29,15 +29,15 @@ def test_a_private_ray_that_takes_too_long(monkeypatch: pytest.MonkeyPatch) -> N
         raise Exception("The current node timed out during startup.")  # as Ray does
 
     monkeypatch.setattr(ray, "init", too_long)
-    told: list[str] = []
+    said: list[str] = []
     with (
         pytest.raises(ClusterError, match=r"did not start on this machine, .*timed out") as error,
-        ray_runtime(None, cpus=1, tell=told.append),
+        ray_runtime(None, cpus=1, announce=said.append),
     ):
         pass
     assert re.search(r"Load of the last minute: \d.* on \d+ CPUs; free memory", str(error.value))
     assert "--address HOST:PORT" in str(error.value)
-    assert told == ["starting Ray on this machine"]
+    assert said == ["starting Ray on this machine"]
 
 
 def test_a_start_that_failed_is_tried_again_without_its_processes(

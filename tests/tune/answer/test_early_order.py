@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from hbpr.data import load_data
 from hbpr.settings.load import with_values
+from hbpr.tracking.findings import RankCorrelation
 from hbpr.training.trainer import Trainer
-from tune.answer.early_order import RankCorrelation, rank_correlations, unrestricted, warning_of
+from tune.answer.early_order import rank_correlations, unrestricted, warning_of
 from tune.schedulers import (
     AshaSettings,
     HyperbandSettings,
@@ -182,7 +183,7 @@ class TestShareOfTheData:
             own = {step for name, step, _ in rows if name == f"trial-{trial.number:03d}"}
             assert own == {step for step in shares if step <= trial.epochs}
         summary = json.loads((result.folder / "summary.json").read_text())
-        assert [each["data_share"] for each in summary["early"]] == [0.125, 0.25, 0.5]
+        assert [each["data_share"] for each in summary["findings"]["early"]] == [0.125, 0.25, 0.5]
 
         settings = with_values(make_plan(settings).base, result.best.values)
         reports = list(Trainer(load_data(settings.data), settings))

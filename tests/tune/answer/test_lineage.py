@@ -7,10 +7,11 @@ import pytest
 from hbpr.data import load_data
 from hbpr.settings.load import with_values
 from hbpr.settings.models import TrialSettings
+from hbpr.tracking.findings import Stage
 from hbpr.tracking.records import Parent, TrialRecord
 from hbpr.training.trainer import Trainer
 from tune.answer.finalists import repeat_trial
-from tune.answer.lineage import ScheduledTrainer, Stage, describe, lineage, schedule_of
+from tune.answer.lineage import ScheduledTrainer, describe, lineage, schedule_of
 from tune.answer.refit import train_winner
 
 BASE = TrialSettings.model_validate(

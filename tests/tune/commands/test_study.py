@@ -1,13 +1,14 @@
 """`hbpr study` without Ray."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from hbpr.cli.main import cli, run
 from tune.storage import folder as folders
-from tune.storage.folder import REST_SENT_BY, StudyFolder
+from tune.storage.folder import StudyFolder
 from tune.tracking.outbox import Outbox
 
 
@@ -29,11 +30,14 @@ def test_a_study_is_listed_in_each_state(folder: StudyFolder, capsys) -> None:
     outbox = Outbox(folder.path / "outbox")
     assert "running" in said(capsys, "list")
     outbox.close()
-    summary = {"best": {"value": 0.25}, "states": {"COMPLETE": 3, "PRUNED": 1}}
-    folder.summary.write_text(json.dumps(summary))
-    listed = said(capsys, "list")
-    assert "finished" in listed
-    assert "0.2500" in listed
+    before = {"best": {"value": 0.25}, "states": {"COMPLETE": 3, "PRUNED": 1}}
+    now = {"format": 2, "winner": {"value": 0.25}, "trials": [{}, {}, {}, {}]}
+    for summary in (before, now):
+        folder.summary.write_text(json.dumps(summary))
+        listed = said(capsys, "list")
+        assert re.search(r"finished +│ 4 +│ 0.2500", listed)
+    folder.summary.write_text("{")
+    assert "unreadable: " in said(capsys, "list")
 
 
 def test_a_folder_without_studies_is_told(capsys, tmp_path: Path) -> None:
@@ -75,15 +79,3 @@ def test_what_cannot_be_resumed_is_told(folder: StudyFolder, capsys, tmp_path: P
 
 def test_sync_without_records_is_told(folder: StudyFolder, capsys) -> None:
     assert "no records of a study" in said(capsys, "sync", str(folder.path), code=2)
-
-
-def test_pages_no_longer_ask_for_what_has_arrived(folder: StudyFolder, capsys) -> None:
-    note = f"MLflow did not answer for 9 s; {REST_SENT_BY} '/a \"b\"/s'"
-    folder.text.write_text(f"Study s\n{note}\nMattered all\n")
-    folder.page.write_text(f'<p class="warn">{note}</p><p>more</p>')
-    folder.summary.write_text(json.dumps({"notes": [note, "another"]}))
-    folder.tell_records_arrived()
-    arrived = "MLflow did not answer for 9 s; all records have arrived since"
-    assert said(capsys, "show", str(folder.path)) == f"Study s\n{arrived}\nMattered all\n"
-    assert folder.page.read_text() == f'<p class="warn">{arrived}</p><p>more</p>'
-    assert json.loads(folder.summary.read_text()) == {"notes": [arrived, "another"]}

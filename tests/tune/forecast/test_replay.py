@@ -15,7 +15,8 @@ from tune.search.searcher import OptunaSearcher
 from tune.settings import StudySettings, make_plan
 from tune.settings.goals import Goals, Objective
 from tune.space import Space
-from tune.space.dimensions import Dimension, FloatRange
+from tune.space.dimensions import Dimension
+from tune.space.domains import FloatRange
 from tune.storage.folder import create
 
 NONE = NoneSettings()

@@ -6,14 +6,21 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from hbpr.tracking.records import TrialRecord
+from dashboards.study_page import study_page
+from dashboards.words import early_line, metric_heads, metric_rows
+from hbpr.tracking.findings import (
+    BaselineRecord,
+    Comparison,
+    Finalist,
+    Findings,
+    RankCorrelation,
+    Winner,
+)
+from hbpr.tracking.goals import Goals, Limit, Objective
+from hbpr.tracking.records import Identity, StudyRecord, Times, Tracking, TrialRecord
 from hbpr.tracking.registry import Registered
-from tune.answer.early_order import RankCorrelation
-from tune.answer.finalists import Comparison, Finalist
-from tune.answer.result import StudyResult
-from tune.report.page import early_line, metric_heads, metric_rows, render, write_page
+from tune.report.summary import write_page
 from tune.report.terminal import show, write_text
-from tune.settings.goals import Goals, Limit, Objective
 
 METRICS = ("precision", "recall", "ndcg")
 
@@ -26,35 +33,33 @@ TRIALS = [
 
 
 @pytest.fixture
-def result(tmp_path: Path) -> StudyResult:
-    return StudyResult(
-        study_id="s1",
-        folder=tmp_path,
-        experiment="films <&>",
-        tracking_uri="http://ann:secret@mlflow.local:5000",
-        run_id=None,
-        view=None,
-        metric="val/auc",
-        trials=TRIALS,
-        best=TRIALS[2],
-        validation_metrics={"val/auc": 0.4},
-        test_metrics={"test/auc": 0.35},
-        baseline_metrics={"val/auc": 0.2, "test/auc": 0.15},
-        system=None,  # type: ignore[arg-type]
-        model_folder=tmp_path / "model",
-        wall_s=75.0,
-        search_s=50.0,
-        busy_cpu_s=80.0,
-        cpus=2.0,
-        ease_metrics={"val/auc": 0.3, "test/auc": 0.25},
-        epochs=6,
-        finalists=[Finalist(2, (0.39, 0.41), 0.4, 0.014, 6, {"val/auc": 0.4})],
-        comparisons=[Comparison("popularity", 0.2, 0.1, 0.3, 0.001, 80)],
-        importance={"val/auc": {"optimizer.lr": 1.0}},
-        early=[RankCorrelation(2, 0.75, 9), RankCorrelation(6, 0.9, 2)],
+def record(tmp_path: Path) -> StudyRecord:
+    return StudyRecord(
+        identity=Identity("s1", "study s1", "films <&>", str(tmp_path), str(tmp_path / "model")),
+        tracking=Tracking("http://mlflow.local:5000", away_s=12.0),
+        goals=Goals((Objective("val/auc", "max"),)),
+        trials=tuple(TRIALS),
+        winner=Winner(
+            2,
+            TRIALS[2].values,
+            0.4,
+            6,
+            {"val/auc": 0.4},
+            {"test/auc": 0.35},
+            registered=Registered("films", "4", "3"),
+        ),
+        baselines=(
+            BaselineRecord("popularity", "popularity", {"val/auc": 0.2}, {"test/auc": 0.15}),
+            BaselineRecord("ease", "EASE", {"val/auc": 0.3}, {"test/auc": 0.25}),
+        ),
+        findings=Findings(
+            finalists=(Finalist(2, (0.39, 0.41), 0.4, 0.014, 6, {"val/auc": 0.4}),),
+            comparisons=(Comparison("popularity", 0.2, 0.1, 0.3, 0.001, 80),),
+            importance={"val/auc": {"optimizer.lr": 1.0}},
+            early=(RankCorrelation(2, 0.75, 9), RankCorrelation(6, 0.9, 2)),
+        ),
+        times=Times(75.0, 50.0, 80.0, 2.0),
         ended="sweep.budget.wall_s: trials ran for 50 s",
-        registered=Registered("films", "4", "3"),
-        notes=["MLflow did not answer for 12 s; all records have arrived"],
     )
 
 
@@ -81,8 +86,8 @@ class Tags(HTMLParser):
         self.text += f"{data}\n"
 
 
-def test_the_page_is_whole_and_says_it_all(result: StudyResult, tmp_path: Path) -> None:
-    write_page(result, TRIALS, tmp_path / "summary.html")
+def test_the_page_is_whole_and_says_it_all(record: StudyRecord, tmp_path: Path) -> None:
+    write_page(record, tmp_path / "summary.html")
     parser = Tags()
     parser.feed((tmp_path / "summary.html").read_text())
     assert parser.open == []
@@ -103,8 +108,8 @@ def test_the_page_is_whole_and_says_it_all(result: StudyResult, tmp_path: Path) 
     assert "secret" not in parser.text
 
 
-def test_the_text_says_the_same(result: StudyResult, tmp_path: Path) -> None:
-    write_text(result, tmp_path / "summary.txt")
+def test_the_text_says_the_same(record: StudyRecord, tmp_path: Path) -> None:
+    write_text(record, tmp_path / "summary.txt")
     said = (tmp_path / "summary.txt").read_text()
     for words in (
         "Ended by sweep.budget.wall_s",
@@ -117,54 +122,69 @@ def test_the_text_says_the_same(result: StudyResult, tmp_path: Path) -> None:
     assert "secret" not in said
 
 
-def test_the_columns_of_the_metrics_stand_under_their_part(result: StudyResult) -> None:
-    assert metric_heads(result) == [
+def test_the_columns_of_the_metrics_stand_under_their_part(record: StudyRecord) -> None:
+    assert metric_heads(record) == [
         (part, who) for part in ("validation", "test") for who in ("winner", "popularity", "EASE")
     ]
-    assert metric_rows(result) == [
+    assert metric_rows(record) == [
         ("auc", "0.4000", "0.2000", "0.3000", "0.3500", "0.1500", "0.2500")
     ]
-    page = render(result, TRIALS)
+    page = study_page(record)
     assert (
         '<th></th><th class="group" colspan="3">validation</th>'
         '<th class="group" colspan="3">test</th>'
     ) in page
     assert '<th>metric</th><th class="starts">winner</th><th>popularity</th><th>EASE</th>' in page
-    lines = _shown(result).splitlines()
+    lines = _shown(record).splitlines()
     (parts,) = (i for i, line in enumerate(lines) if "validation" in line and "test" in line)
     words = lines[parts + 1].replace("┃", " ").split()
     assert words == ["metric", *2 * ["winner", "popularity", "EASE"]]
 
 
-def test_without_a_test_part_there_is_no_column_of_it(result: StudyResult) -> None:
-    bare = dataclasses.replace(result, test_metrics={}, ease_metrics={})
+def test_without_a_test_part_there_is_no_column_of_it(record: StudyRecord) -> None:
+    bare = dataclasses.replace(
+        record,
+        winner=dataclasses.replace(winner_of(record), test={}),
+        baselines=record.baselines[:1],
+    )
     assert metric_heads(bare) == [("validation", "winner"), ("validation", "popularity")]
     assert metric_rows(bare) == [("auc", "0.4000", "0.2000")]
 
 
-def test_what_mattered_is_told_for_each_objective(result: StudyResult) -> None:
+def test_what_mattered_is_told_for_each_objective(record: StudyRecord) -> None:
     shares = {"val/auc": {"optimizer.lr": 1.0}, "item_vector_bytes": {"model.n_latent": 0.996}}
-    several = dataclasses.replace(result, importance=shares)
-    page = render(several, TRIALS)
+    several = dataclasses.replace(
+        record, findings=dataclasses.replace(record.findings, importance=shares)
+    )
+    page = study_page(several)
     for metric, words in shares.items():
         assert f"<h2>What mattered to {metric}</h2>" in page
         assert f"Mattered to {metric}: {next(iter(words))} 100%" in _shown(several)
-    assert several.as_json()["importance"] == shares
 
 
-def _shown(result: StudyResult) -> str:
+def winner_of(record: StudyRecord) -> Winner:
+    assert record.winner is not None
+    return record.winner
+
+
+def _shown(record: StudyRecord) -> str:
     console = Console(width=80, file=io.StringIO(), record=True)
-    show(result, console)
+    show(record, console)
     return console.export_text()
 
 
-def test_few_trials_have_no_chart_and_no_correlation(result: StudyResult) -> None:
-    bare = dataclasses.replace(result, early=[RankCorrelation(2, 1.0, 3)], importance={})
+def test_few_trials_have_no_chart_and_no_correlation(record: StudyRecord) -> None:
+    bare = dataclasses.replace(
+        record,
+        findings=Findings(early=(RankCorrelation(2, 1.0, 3),)),
+        trials=tuple(TRIALS[3:]),
+        winner=None,
+    )
     assert early_line(bare) is None
-    assert "<polyline" not in render(bare, TRIALS[3:])
+    assert "<polyline" not in study_page(bare)
 
 
-def test_a_front_and_its_limits(result: StudyResult, tmp_path: Path) -> None:
+def test_a_front_and_its_limits(record: StudyRecord, tmp_path: Path) -> None:
     goals = Goals(
         (Objective("val/auc", "max"), Objective("item_vector_bytes", "min")),
         (Limit("score_cpu_ms", None, 0.5),),
@@ -183,13 +203,16 @@ def test_a_front_and_its_limits(result: StudyResult, tmp_path: Path) -> None:
                 }
             },
         )
-        for trial, size in zip(result.trials, sizes, strict=True)
+        for trial, size in zip(record.trials, sizes, strict=True)
     ]
     several = dataclasses.replace(
-        result, goals=goals, trials=trials, best=trials[2], front=[trials[2]]
+        record,
+        goals=goals,
+        trials=tuple(trials),
+        findings=dataclasses.replace(record.findings, front=(2,)),
     )
     parser = Tags()
-    parser.feed(render(several, TRIALS))
+    parser.feed(study_page(several))
     assert parser.open == []
     write_text(several, tmp_path / "summary.txt")
     said = " ".join((tmp_path / "summary.txt").read_text().split())
@@ -201,21 +224,22 @@ def test_a_front_and_its_limits(result: StudyResult, tmp_path: Path) -> None:
         assert words in " ".join(parser.text.split()), words
         assert words in said, words
     assert "trial 0: val/auc 0.2000, item_vector_bytes 1,600, score_cpu_ms 0.7500" in parser.text
-    assert several.as_json()["front"][0]["measured"] == trials[2].at_best
 
 
-def test_the_metrics_fit_a_terminal_of_80_columns(result: StudyResult) -> None:
+def test_the_metrics_fit_a_terminal_of_80_columns(record: StudyRecord) -> None:
     names = [
         f"{part}/{name}_at_{k}" for part in ("val", "test") for name in METRICS for k in (10, 20)
     ]
-    metrics = dict.fromkeys(names, 0.25)
-    result = dataclasses.replace(
-        result,
-        validation_metrics=metrics,
-        test_metrics=metrics,
-        baseline_metrics=metrics,
-        ease_metrics=metrics,
+    val, test = (
+        {name: 0.25 for name in names if name.startswith(part)} for part in ("val/", "test/")
     )
-    text = _shown(result)
+    record = dataclasses.replace(
+        record,
+        winner=dataclasses.replace(winner_of(record), validation=val, test=test),
+        baselines=tuple(
+            dataclasses.replace(each, validation=val, test=test) for each in record.baselines
+        ),
+    )
+    text = _shown(record)
     assert all(f"{name}_at_{k}" in text for name in METRICS for k in (10, 20))
     assert "…" not in text

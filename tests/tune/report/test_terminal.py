@@ -6,43 +6,41 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from hbpr.tracking.records import TrialRecord
-from tune.answer.result import StudyResult
+from hbpr.tracking.findings import BaselineRecord, Winner
+from hbpr.tracking.goals import Goals, Objective
+from hbpr.tracking.records import Identity, StudyRecord, Times, Tracking, TrialRecord
 from tune.report.terminal import next_commands, show
 
 
 @pytest.fixture
-def result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StudyResult:
+def record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StudyRecord:
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / "studies" / "my study" / "20260101-000000-abcd"
     best = TrialRecord(
         1, {"optimizer.lr": 0.1234567, "model.n_latent": 8}, "COMPLETE", 0.4, {4: 0.4, 6: 0.3}
     )
-    return StudyResult(
-        study_id=folder.name,
-        folder=folder,
-        experiment="my study",
-        tracking_uri=f"sqlite:///{tmp_path}/mlflow.db",
-        run_id="r1",
-        view="/#/experiments/1/runs?viewStateShareKey=s1",
-        metric="val/auc",
-        trials=[TrialRecord(0, {}, "PRUNED", 0.1, {2: 0.1}), best],
-        best=best,
-        validation_metrics={"val/auc": 0.4, "val/mrr": 0.3},
-        test_metrics={"test/auc": 0.35},
-        baseline_metrics={"val/auc": 0.2, "val/mrr": 0.1, "test/auc": 0.15},
-        system=None,  # type: ignore[arg-type]
-        model_folder=folder / "model",
-        wall_s=75.0,
-        search_s=50.0,
-        busy_cpu_s=80.0,
-        cpus=2.0,
+    return StudyRecord(
+        identity=Identity(
+            folder.name, f"study {folder.name}", "my study", str(folder), str(folder / "model")
+        ),
+        tracking=Tracking(
+            f"sqlite:///{tmp_path}/mlflow.db", "r1", "/#/experiments/1/runs?viewStateShareKey=s1"
+        ),
+        goals=Goals((Objective("val/auc", "max"),)),
+        trials=(TrialRecord(0, {}, "PRUNED", 0.1, {2: 0.1}), best),
+        winner=Winner(1, best.values, 0.4, 4, {"val/auc": 0.4, "val/mrr": 0.3}, {"test/auc": 0.35}),
+        baselines=(
+            BaselineRecord(
+                "popularity", "popularity", {"val/auc": 0.2, "val/mrr": 0.1}, {"test/auc": 0.15}
+            ),
+        ),
+        times=Times(75.0, 50.0, 80.0, 2.0),
     )
 
 
-def test_the_page_has_what_a_person_needs(result: StudyResult) -> None:
+def test_the_page_has_what_a_person_needs(record: StudyRecord) -> None:
     out = io.StringIO()
-    show(result, Console(file=out, width=80))
+    show(record, Console(file=out, width=80))
     said = out.getvalue()
     assert "2 trials (1 finished, 1 pruned, 0 failed) in 1 min 15 s" in said
     assert "took 80% of 2 CPUs" in said
@@ -59,22 +57,23 @@ def test_the_page_has_what_a_person_needs(result: StudyResult) -> None:
     ]
 
 
-def test_commands_can_be_typed_as_they_stand(result: StudyResult) -> None:
-    commands = dict(next_commands(result))
+def test_commands_can_be_typed_as_they_stand(record: StudyRecord) -> None:
+    commands = dict(next_commands(record))
     assert shlex.split(commands["plot"])[1:] == ["plot", "my study", "-o", "curves.png"]
     serve = shlex.split(commands["serve"])
     assert serve[1:] == ["serve", "studies/my study/20260101-000000-abcd/model"]
     assert "MLFLOW_TRACKING_URI" not in commands["plot"]
-    assert commands["open"] == f"http://127.0.0.1:5000{result.view}"
+    assert commands["open"] == f"http://127.0.0.1:5000{record.tracking.view}"
     look = shlex.split(commands["look"])
     assert look[0] == "MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false"
-    assert look[2:5] == ["server", "--backend-store-uri", result.tracking_uri]
+    assert look[2:5] == ["server", "--backend-store-uri", record.tracking.uri]
 
 
-def test_a_server_is_named_where_plots_would_not_find_it(result: StudyResult) -> None:
-    remote = dataclasses.replace(result, tracking_uri="http://ann:secret@mlflow.local:5000/")
+def test_a_server_is_named_where_plots_would_not_find_it(record: StudyRecord) -> None:
+    remote = dataclasses.replace(
+        record, tracking=dataclasses.replace(record.tracking, uri="http://mlflow.local:5000/")
+    )
     commands = dict(next_commands(remote))
-    assert commands["open"] == f"http://mlflow.local:5000{result.view}"
+    assert commands["open"] == f"http://mlflow.local:5000{record.tracking.view}"
     assert commands["plot"].startswith("MLFLOW_TRACKING_URI=http://mlflow.local:5000/ ")
     assert "look" not in commands
-    assert "secret" not in str(commands)

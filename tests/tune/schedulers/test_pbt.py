@@ -111,7 +111,9 @@ def test_records(undisturbed):
     stages = undisturbed.stages
     assert stages[-1].trial == undisturbed.best.number
     summary = json.loads((undisturbed.folder / "summary.json").read_text())
-    assert [stage["first"] for stage in summary["stages"]] == [stage.first for stage in stages]
+    assert [stage["first"] for stage in summary["winner"]["stages"]] == [
+        stage.first for stage in stages
+    ]
     if len(stages) > 1:
         (schedule,) = schedules
         assert f"(trial {stages[0].trial})" in schedule

@@ -8,13 +8,14 @@ import pytest
 
 from hbpr.cli.main import cli, run
 from hbpr.errors import SpaceError
+from hbpr.formats import as_cell
 from hbpr.settings.load import with_values
 from hbpr.settings.models import TrialSettings, UniformNegatives
+from hbpr.tracking.findings import Winner
 from hbpr.tracking.records import TrialRecord
 from tune.answer.importance import importance
 from tune.forecast.curves import Curve, Curves
 from tune.forecast.replay import Strategy, replay
-from tune.report.page import as_cell
 from tune.schedulers import NoneSettings
 from tune.search.draw import draw_allowed
 from tune.search.samplers import Samplers
@@ -23,7 +24,7 @@ from tune.settings.goals import Goals, Objective
 from tune.space import Space
 from tune.space.check import check_space, data_settings, largest
 from tune.space.points import check_point, settings_point
-from tune.tracking.events import Winner, study_start, trial_start, winner_note
+from tune.tracking.events import study_start, trial_start, winner_note
 from tune.warm_start.earlier import _point
 from tune.warm_start.from_mlflow import _values
 
@@ -277,7 +278,8 @@ class TestRecords:
 
     def test_words(self):
         assert as_cell(MIXED) == "kind=mixed, observed=0.3"
-        assert f"- `{KEY}.observed`: 0.3" in winner_note(Winner(1, 0.5, {KEY: MIXED}), "val/auc")
+        winner = Winner(1, {KEY: MIXED}, 0.5, 4)
+        assert f"- `{KEY}.observed`: 0.3" in winner_note(winner, [], "val/auc")
 
     def test_space_show(self, tmp_path, capsys):
         path = tmp_path / "x.yaml"

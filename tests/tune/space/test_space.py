@@ -12,8 +12,9 @@ from hbpr.settings.load import with_values
 from hbpr.settings.models import TrialSettings
 from tune.space import Space
 from tune.space.check import check_space, data_points, data_settings, largest
-from tune.space.dimensions import Choice, FloatRange, IntRange, parse_dimension, same
+from tune.space.domains import Choice, FloatRange, IntRange, same
 from tune.space.parse import searchable_keys
+from tune.space.parse_dimension import parse_dimension
 
 BASE = TrialSettings()
 #: Losses stand in for a tree of conditions: two levels below training.loss_function.

@@ -104,9 +104,9 @@ def test_a_study_killed_again_and_again_ends_as_if_nothing_had_been(
     ours, theirs = (
         json.loads((each / "summary.json").read_text()) for each in (folder, undisturbed)
     )
-    for key in ("validation_metrics", "test_metrics", "states", "epochs"):
-        assert ours[key] == theirs[key]
-    assert ours["best"] | {"run_id": ""} == theirs["best"] | {"run_id": ""}
+    assert ours["winner"] | {"registered": 0} == theirs["winner"] | {"registered": 0}
+    states = [[trial["state"] for trial in each["trials"]] for each in (ours, theirs)]
+    assert states[0] == states[1]
     assert left_behind(temporary) == []
 
 

@@ -37,15 +37,15 @@ class TestStudy:
 
         assert {trial.state for trial in result.trials} == {"COMPLETE"}
         for trial in result.trials:
-            assert trial.measured[BYTES] == 4 * N_ITEMS * trial.values["model.n_latent"]
-            assert trial.measured[NDCG] == trial.value
+            assert trial.at_best[BYTES] == 4 * N_ITEMS * trial.values["model.n_latent"]
+            assert trial.at_best[NDCG] == trial.value
         able = [trial for trial in result.trials if trial.values["model.n_latent"] <= 4]
         assert 0 < len(able) < 10
-        front = {t.number for t in able if not any(_beats(o.measured, t.measured) for o in able)}
+        front = {t.number for t in able if not any(_beats(o.at_best, t.at_best) for o in able)}
         assert {trial.number for trial in result.front} == front
         assert result.best.number == result.front[0].number
         assert result.best.value == max(trial.value for trial in able)
-        assert result.system.model.item_vectors().nbytes == result.best.measured[BYTES]
+        assert result.system.model.item_vectors().nbytes == result.best.at_best[BYTES]
 
         tags = "select r.name, t.value from runs r join tags t on r.run_uuid = t.run_uuid where "
         tagged = read(tmp_path, tags + "t.key = 'hbpr.front' and r.name like 'trial%'")
@@ -58,17 +58,17 @@ class TestStudy:
             "select r.name, max(m.value) from runs r join metrics m on r.run_uuid = m.run_uuid "
             f"where m.key = '{BYTES}' group by r.name",
         )
-        assert [size for _, size in sizes] == [trial.measured[BYTES] for trial in result.trials]
+        assert [size for _, size in sizes] == [trial.at_best[BYTES] for trial in result.trials]
 
         summary = json.loads((result.folder / "summary.json").read_text())
-        assert [trial["number"] for trial in summary["front"]] == [t.number for t in result.front]
+        assert summary["findings"]["front"] == [t.number for t in result.front]
         assert summary["goals"]["limits"] == [{"metric": BYTES, "least": None, "most": 800.0}]
         shown = CliRunner().invoke(study, ["show", str(result.folder)]).output
         page = (result.folder / "summary.html").read_text()
         for words in (
             f"Pareto front: {len(front)} of 10 trials; the champion is trial {result.best.number}",
             f"{10 - len(able)} of 10 trials are outside",
-            f"{result.best.measured[BYTES]:,.0f}",
+            f"{result.best.at_best[BYTES]:,.0f}",
         ):
             assert words in " ".join(shown.split())
             assert words in page
@@ -100,10 +100,10 @@ class TestStudy:
         limits = {"score_cpu_ms": {"max": 1000.0}, "val/recall_at_20": {"min": 0.0}}
         result = run_study(small_study({"limits": limits, "num_trials": 2}), progress=False)
         assert result.front == []
-        assert all(0.0 < trial.measured["score_cpu_ms"] < 1000.0 for trial in result.trials)
+        assert all(0.0 < trial.at_best["score_cpu_ms"] < 1000.0 for trial in result.trials)
         assert (
             result.validation_metrics["val/recall_at_20"]
-            == (result.best.measured["val/recall_at_20"])
+            == (result.best.at_best["val/recall_at_20"])
         )
 
     def test_no_trial_is_inside(self, small_study, tmp_path: Path) -> None:

@@ -40,14 +40,14 @@ def test_a_study_goes_on_and_mlflow_holds_all_of_it(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    find_answer = tune.study.run.find_answer
+    find_answer = tune.study.conclude.find_answer
 
     def find_late(*settings: Any, **more: Any) -> Any:
         """However slow this machine starts a server: the study is not over before it is there."""
         outage.join()
         return find_answer(*settings, **more)
 
-    monkeypatch.setattr("tune.study.run.find_answer", find_late)
+    monkeypatch.setattr("tune.study.conclude.find_answer", find_late)
     server.start()
     settings = small_study(
         {"num_trials": N_TRIALS, "max_concurrent": 1},

@@ -12,6 +12,7 @@ from dashboards import MLflowPlotter
 from hbpr.data import load_data
 from hbpr.errors import ClusterError, ConfigError, DataError, StudyError, TrackingError
 from hbpr.inference.system import RecommendationSystem
+from hbpr.tracking.records_json import as_json, from_json
 from hbpr.tracking.store import open_client
 from tune.storage import folder as folders
 from tune.study import run_study
@@ -116,7 +117,10 @@ class TestStudy:
 
         assert result.validation_metrics[result.metric] == result.best.value
         assert result.validation_metrics == result.best.metrics, "of the journal"
-        assert result.test_metrics.keys() < result.baseline_metrics.keys()
+        assert [each.name for each in result.baselines] == ["popularity", "ease"]
+        for baseline in result.baselines:
+            assert baseline.test.keys() <= result.test_metrics.keys()
+            assert baseline.validation.keys() == result.validation_metrics.keys()
         assert result.system.evaluate("test") == pytest.approx(result.test_metrics)
         loaded = RecommendationSystem.load(result.model_folder)
         assert loaded.data.validation.n_pairs == 0
@@ -125,8 +129,15 @@ class TestStudy:
 
         assert result.folder.parent == folder / "studies" / "small"
         summary = json.loads((result.folder / "summary.json").read_text())
-        assert summary["test_metrics"] == result.test_metrics
-        assert summary["best"]["number"] == result.best.number
+        assert summary == as_json(result.record) == as_json(from_json(summary))
+        assert summary["winner"]["test"] == result.test_metrics
+        assert set(summary["origin"]["versions"]) >= {"hbpr", "torch", "ray", "optuna"}
+        assert len(result) == len(list(result)) == 6
+        assert f"best: trial {result.best.number}" in repr(result)
+        frame = result.to_frame()
+        assert frame["value"].tolist() == [trial.value for trial in result.trials]
+        assert frame["run_id"].tolist() == [trial.run_id for trial in result.trials]
+        assert set(settings.sweep.space) <= set(frame)
         assert not (result.folder / "checkpoints").exists()
         with pytest.raises(StudyError, match="has come to its result"):
             run_study(settings, progress=False, resume=result.folder)
@@ -134,7 +145,7 @@ class TestStudy:
     def test_same_seed_one_worker_same_study(self, small_study, whole) -> None:
         def told(result) -> object:
             trials = [(t.number, t.values, t.state, t.value, t.epochs) for t in result.trials]
-            return trials, result.validation_metrics, result.test_metrics, result.baseline_metrics
+            return trials, result.validation_metrics, result.test_metrics, result.baselines
 
         _, first, _ = whole
         assert told(run_study(small_study(HALVING), progress=False)) == told(first)
@@ -275,7 +286,7 @@ class TestStudy:
         assert result.validation_metrics[result.metric] == pytest.approx(first.mean)
         others = [comparison.other for comparison in result.comparisons]
         assert others == [f"trial {second.number}", "popularity", "EASE"]
-        assert result.ease_metrics.keys() == result.baseline_metrics.keys()
+        assert [each.label for each in result.baselines] == ["popularity", "EASE"]
         assert result.comparisons[0].difference == pytest.approx(first.mean - second.mean)
         assert result.importance == {}, "of so few trials it says nothing"
         page = (result.folder / "summary.html").read_text()
@@ -364,7 +375,7 @@ class TestStudy:
         assert [trial.state for trial in result.trials] == ["COMPLETE"] * 4
         (note,) = result.notes
         assert re.match(r"MLflow did not answer for \d+ s; .* hbpr study sync ", note)
-        assert result.wall_s <= time.monotonic() - started
+        assert result.times.wall_s <= time.monotonic() - started
         server.start()
         assert sync(result.folder)["left"] == 0
         champion = load_system("models:/small@champion", server.uri)

@@ -2,7 +2,7 @@ import pytest
 
 from tune.tracking.callback import RecordTrials
 from tune.tracking.delivery import Delivery
-from tune.tracking.runs import Place
+from tune.tracking.runs import RunKey
 
 
 def test_a_run_that_somebody_deleted_stops_nothing(
@@ -34,6 +34,6 @@ def test_an_epoch_that_only_mlflow_knows_of_is_there_once(recording) -> None:
     second = Delivery(recording.uri, "films", "s1")
     second([start | {"at": 10}, epoch(2, 11)])
     second([epoch(3, 12)])
-    run_id = second.runs[Place("trial", 0)]
+    run_id = second.runs[RunKey("trial", 0)]
     points = recording.client.get_metric_history(run_id, "val/ndcg_at_10")
     assert [point.step for point in points] == [1, 2, 3]

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from hbpr.errors import StudyError
+from hbpr.tracking.findings import BaselineRecord, Winner
 from hbpr.tracking.records import TrialRecord
 from tune.storage.repeat import Repeat
 from tune.tracking.callback import RecordTrials
-from tune.tracking.events import Winner
 from tune.tracking.recorder import MlflowRecorder
 
 MONITOR = "val/ndcg_at_10"
@@ -27,13 +27,13 @@ def test_a_study_becomes_flat_runs_with_true_statuses(recording, tmp_path: Path)
     RecordTrials(recorder).on_trial_error(0, [], failed)
     RecordTrials(recorder).on_experiment_end([failed])
     recorder.record_final(
-        Winner(
-            0,
-            0.3,
-            {"optimizer.lr": 0.1},
-            test={"test/ndcg_at_10": 0.25},
-            baseline={"test/ndcg_at_10": 0.1, "val/ndcg_at_10": 0.7},
-        )
+        Winner(0, {"optimizer.lr": 0.1}, 0.3, 15, test={"test/ndcg_at_10": 0.25}),
+        [
+            BaselineRecord(
+                "popularity", "popularity", {"val/ndcg_at_10": 0.7}, {"test/ndcg_at_10": 0.1}
+            ),
+            BaselineRecord("ease", "EASE", {"val/ndcg_at_10": 0.8}, {"test/ndcg_at_10": 0.2}),
+        ],
     )
     assert recorder.finish()
 
@@ -58,9 +58,15 @@ def test_a_study_becomes_flat_runs_with_true_statuses(recording, tmp_path: Path)
     assert recording.steps(best, "best/ndcg_at_10") == [5, 10]
     assert runs["trial-002"].data.tags["hbpr.error"] == "DivergedError: the loss is nan"
     study = runs["study s1"]
-    assert study.data.metrics == {"test/ndcg_at_10": 0.25, "baseline/ndcg_at_10": 0.1}
+    assert study.data.metrics == {
+        "test/ndcg_at_10": 0.25,
+        "baseline/ndcg_at_10": 0.1,
+        "ease/ndcg_at_10": 0.2,
+    }
     assert study.data.tags["hbpr.best_trial"] == "0"
-    assert "| test/ndcg_at_10 | 0.2500 | 0.1000 |" in study.data.tags["mlflow.note.content"]
+    assert (
+        "| test/ndcg_at_10 | 0.2500 | 0.1000 | 0.2000 |" in study.data.tags["mlflow.note.content"]
+    )
     assert recorder.study_run_id == study.info.run_id
     assert recorder.run_ids[1] == runs["trial-001"].info.run_id
 
@@ -187,7 +193,7 @@ def test_the_answer_recorded_twice_is_there_once(recording) -> None:
     for value in (0.25, 0.25, 0.3):
         recorder = recording.recorder()
         recorder.open()
-        recorder.record_final(Winner(0, 0.4, {}, test={"test/ndcg_at_10": value}))
+        recorder.record_final(Winner(0, {}, 0.4, 5, test={"test/ndcg_at_10": value}), [])
         assert recorder.finish()
     history = recording.client.get_metric_history(
         recording.runs()["study s1"].info.run_id, "test/ndcg_at_10"

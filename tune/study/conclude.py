@@ -1,0 +1,214 @@
+"""A study's end: its answer, and the answer written down."""
+
+import platform
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from typing import Final
+
+import hbpr
+from hbpr.data.interactions import Interactions
+from hbpr.tracking import tags as tag
+from hbpr.tracking.findings import Findings, RankCorrelation, Winner
+from hbpr.tracking.records import Identity, Origin, StudyRecord, Times, Tracking, TrialRecord
+from hbpr.tracking.store import mask_uri
+from tune.answer.answer import Answer, find_answer
+from tune.answer.early_order import rank_correlations, warning_of
+from tune.answer.importance import importance
+from tune.answer.lineage import describe
+from tune.answer.result import StudyResult
+from tune.report.progress import Count
+from tune.report.summary import write_page, write_summary
+from tune.settings import StudyPlan
+from tune.storage.folder import StudyFolder
+from tune.storage.trials import read_journal
+from tune.study.housekeeping import Housekeeping
+from tune.tracking.events import without_passwords
+from tune.tracking.history import failure_notes, restart_notes
+from tune.tracking.recorder import MlflowRecorder
+from tune.trial.data import data_of
+
+_LIBRARIES: Final = ("numpy", "torch", "numba", "ray", "optuna", "mlflow")
+
+
+@dataclass(frozen=True)
+class Conclusion:
+    """The end of a sitting: from the trials in the journal to the answer written down.
+
+    Attributes:
+        plan: The study's.
+        datasets: Data by data key.
+        folder: The study's.
+        recorder: Open; it is closed at the end.
+        housekeeping: How long trials ran.
+        busy_cpu_s: CPU seconds that trials spent on training and evaluation.
+        cpus: CPUs that trials could use.
+        slots: Trials at a time.
+        progress: Show progress on stdout.
+        started: When the sitting began, by `time.monotonic`.
+    """
+
+    plan: StudyPlan
+    datasets: Mapping[str, Interactions]
+    folder: StudyFolder
+    recorder: MlflowRecorder
+    housekeeping: Housekeeping
+    busy_cpu_s: float
+    cpus: float
+    slots: int
+    progress: bool
+    started: float
+
+    def reach(self, ended: str | None) -> StudyResult:
+        """Find the answer, and write it down: for people, for programs and in MLflow.
+
+        Args:
+            ended: The budget that ended the search; None where all trials ran.
+        """
+        folder, recorder = self.folder, self.recorder
+        trials = read_journal(folder.path, self.plan.space)
+        answer = find_answer(
+            self.plan,
+            trials,
+            self.datasets,
+            metrics_at=recorder.metrics_at,
+            folder=folder,
+            slots=self.slots,
+            failure=next(iter(recorder.failures.values()), None),
+            count=Count("finalists", shown=self.progress),
+        )
+        answer.final.system.save(folder.model)
+        record = self._recorded(answer, trials, ended)
+        write_page(record, folder.page)
+        for trial in trials:
+            repeats = answer.repeats.by_trial.get(trial.number, [])
+            recorder.record_repeats(trial.number, trial.values, repeats)
+        self._log(answer, record)
+        complete = recorder.finish("FINISHED")
+        record = self._with_runs(record, complete)
+        write_summary(record, folder)
+        folder.drop_leftovers()
+        return StudyResult(record, answer.final.system, folder.path, folder.model)
+
+    def _recorded(
+        self, answer: Answer, trials: Sequence[TrialRecord], ended: str | None
+    ) -> StudyRecord:
+        """Return what the trials and the answer come to; what MLflow says comes later."""
+        settings, goals, folder = self.plan.settings, self.plan.goals, self.folder
+        early = self._early(trials)
+        return StudyRecord(
+            identity=Identity(
+                folder.study_id,
+                f"study {folder.study_id}",
+                settings.mlflow.experiment_name,
+                str(folder.path),
+                str(folder.model),
+            ),
+            tracking=Tracking(mask_uri(settings.mlflow.tracking_uri)),
+            goals=goals,
+            trials=tuple(trials),
+            settings=without_passwords(settings.model_dump(mode="json")),
+            winner=Winner(
+                answer.winner.number,
+                answer.winner.values,
+                answer.value,
+                answer.best_epoch,
+                answer.validation,
+                answer.final.test,
+                tuple(answer.stages),
+            ),
+            baselines=answer.final.baselines,
+            findings=Findings(
+                finalists=tuple(answer.finalists),
+                comparisons=tuple(answer.comparisons),
+                importance=importance(trials, self.plan.space, goals),
+                early=tuple(early),
+                front=tuple(each.number for each in goals.front(trials)) if goals.several else (),
+            ),
+            times=self._times(),
+            origin=Origin(
+                {key: data.fingerprint for key, data in self.datasets.items()}, versions()
+            ),
+            ended=ended,
+            notes=tuple(self._notes(answer, early)),
+        )
+
+    def _early(self, trials: Sequence[TrialRecord]) -> list[RankCorrelation]:
+        growth = self.plan.base.training.growth
+        return rank_correlations(
+            [trial.reports for trial in trials if trial.state == "COMPLETE"],
+            self.plan.scheduler.decision_epochs(self.plan.max_epochs),
+            *([growth.at] if growth else []),
+            stopped=[trial.reports for trial in trials if trial.state == "PRUNED"],
+        )
+
+    def _times(self) -> Times:
+        wall_s = time.monotonic() - self.started
+        return Times(wall_s, self.housekeeping.search_s, self.busy_cpu_s, self.cpus)
+
+    def _notes(self, answer: Answer, early: Sequence[RankCorrelation]) -> list[str]:
+        """Return what went wrong on the way and was made good, and what to know of the winner."""
+        notes = restart_notes(self.recorder.n_restarts, self.recorder.n_hangs)
+        notes += failure_notes(self.recorder.failures)
+        notes += answer.repeats.notes()
+        warning = warning_of(early)
+        notes += [warning] if warning else []
+        schedule = describe(answer.stages, answer.best_epoch)
+        if schedule is not None:
+            notes.append(f"the winner's weights went through {schedule}; so does its refit")
+        return notes
+
+    def _log(self, answer: Answer, record: StudyRecord) -> None:
+        """Record the answer on the study's run in MLflow."""
+        sweep, final, front = self.plan.settings.sweep, answer.final, record.findings.front
+        metrics: dict[str, float] = {}
+        if answer.finalists:
+            first = answer.finalists[0]
+            metrics = {"final/mean": first.mean, "final/deviation": first.deviation}
+        registered = {
+            tag.METRIC: sweep.metric,
+            tag.VALUE: f"{answer.value:.6g}",
+            tag.DATA: data_of(final.system.settings, self.datasets).fingerprint,
+            tag.STUDY_ID: self.folder.study_id,
+            tag.TRIAL: answer.winner.number,
+        }
+        if record.goals.several:
+            self.recorder.record_front(front)
+        schedule = describe(answer.stages, answer.best_epoch)
+        tags = {tag.FRONT: ",".join(map(str, front))} if front else {}
+        tags |= {tag.SCHEDULE: schedule} if schedule else {}
+        assert record.winner is not None
+        self.recorder.record_final(
+            record.winner,
+            record.baselines,
+            model_folder=self.folder.model,
+            files=[self.folder.page],
+            tags=tags,
+            metrics=metrics,
+            register=registered if sweep.final.register_model else None,
+        )
+
+    def _with_runs(self, record: StudyRecord, complete: bool) -> StudyRecord:
+        """Add what MLflow has answered by now."""
+        recorder, runs = self.recorder, self.recorder.run_ids
+        assert record.winner is not None
+        return replace(
+            record,
+            tracking=replace(
+                record.tracking,
+                run_id=recorder.study_run_id,
+                view=recorder.view_path(),
+                away_s=recorder.away_s,
+                arrival="complete" if complete else "partial",
+            ),
+            trials=tuple(replace(each, run_id=runs.get(each.number)) for each in record.trials),
+            winner=replace(record.winner, registered=recorder.registered),
+            times=self._times(),
+        )
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what a study's figures may hang on."""
+    found = {"hbpr": hbpr.__version__, "python": platform.python_version()}
+    return found | {name: version(name) for name in _LIBRARIES}
