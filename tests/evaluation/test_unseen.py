@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from hbpr.baselines.popularity import Popularity
 from hbpr.data import load_data
-from hbpr.evaluation import Popularity, evaluate_part
+from hbpr.evaluation import evaluate_part
 from hbpr.inference.saving import pack, unpack
 from hbpr.settings.models import DataSettings, SyntheticSettings
 

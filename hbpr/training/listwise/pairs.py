@@ -96,5 +96,6 @@ def draw(
         return drawn, np.full(n, n_items / n, np.float32)
     found = np.searchsorted(cumulated, rng.random(n) * cumulated[-1], side="right")
     drawn, times = np.unique(np.minimum(found, n_items - 1), return_counts=True)
-    chance = np.diff(cumulated, prepend=0.0)[drawn] / cumulated[-1]
+    before = np.where(drawn > 0, cumulated[drawn - 1], 0.0)
+    chance = (cumulated[drawn] - before) / cumulated[-1]
     return drawn, (times / (n * chance)).astype(np.float32)
