@@ -42,8 +42,8 @@ def fold_in(
     Measured on ml-100k with 188 users left out of training and given 80 % of their positives:
     NDCG@10 on the rest .263, against .282 when they are trained with the others and .139 by
     popularity; ridge regression on the item vectors, as in implicit ALS, reached .228 at best.
-    Models trained by hinge or softmax loss kept 90 and 92 % likewise; a cosine model, 60 users on the
-    validation part, 93 %, and 89 % by the loss of pairs. 50 ms a user.
+    Models trained by hinge or softmax loss kept 90 and 92 % likewise; a cosine model, with 60 users
+    and the validation part, 93 %, and 89 % by the loss of pairs. 50 ms a user.
 
     Args:
         model: A trained model; it is left as it was.
