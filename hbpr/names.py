@@ -3,6 +3,7 @@
 A name is ``part/metric`` or ``part/metric_at_k``, such as ``val/ndcg_at_10``: MLflow refuses ``@``.
 """
 
+import hashlib
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -77,6 +78,9 @@ DATA_SHARE: Final = "train/data_share"
 ITEM_VECTOR_BYTES: Final = "item_vector_bytes"
 SCORE_CPU_MS: Final = "score_cpu_ms"
 COSTS: Final = (ITEM_VECTOR_BYTES, SCORE_CPU_MS)
+
+#: Bytes of a folder's name; file systems take 255.
+_LONGEST_FOLDER: Final = 200
 
 _PATTERN: Final = re.compile(r"(val|test)/([a-z][a-z0-9_]*?)(?:_at_([1-9][0-9]*))?")
 
@@ -186,3 +190,21 @@ def baseline_name(metric: str, baseline: str = "popularity") -> str:
     """
     head = "baseline" if baseline == "popularity" else baseline
     return f"{head}/{metric.partition('/')[2]}"
+
+
+def folder_name(name: str, kept: str, otherwise: str) -> str:
+    """Return a name as one folder can have it: what is not kept becomes ``-``, long ones are cut.
+
+    Args:
+        name: Any name.
+        kept: The signs that stay beside letters, digits and ``_``, as in a regular expression.
+        otherwise: The folder of a name of which nothing is left.
+
+    Example:
+        >>> folder_name("Ann's shop", ".+-", "study"), len(folder_name("x" * 500, ".+-", "study"))
+        ('Ann-s-shop', 91)
+    """
+    folder = re.sub(rf"[^\w{kept}]+", "-", name).strip(" .-") or otherwise
+    if len(folder.encode()) <= _LONGEST_FOLDER:
+        return folder
+    return f"{folder[:30]}-{hashlib.sha256(name.encode()).hexdigest()[:60]}"

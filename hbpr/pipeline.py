@@ -94,6 +94,7 @@ class TrainingPipeline:
                 tag.DATA: interactions.name,
                 "hbpr.split": interactions.split,
                 "hbpr.fingerprint": interactions.fingerprint,
+                tag.LEFT_OUT: dict(interactions.left_out),
                 "hbpr.engine": trainer.engine_name,
             },
         ) as run:

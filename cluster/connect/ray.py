@@ -105,16 +105,25 @@ def ray_runtime(
                 return
         address = address or os.environ.get("RAY_ADDRESS") or None
         announce(f"joining Ray at {address}" if address else "starting Ray on this machine")
-        started = _joined(address) if address else _private(cpus, data_bytes)
+        exported = address == os.environ.get("RAY_ADDRESS")
+        started = _joined(address, exported) if address else _private(cpus, data_bytes)
         with started as runtime:
             yield runtime
 
 
 @contextmanager
-def _joined(address: str) -> Iterator[Runtime]:
+def _joined(address: str, exported: bool) -> Iterator[Runtime]:
     from cluster.connect.probe import probe
 
-    place = probe(address)
+    try:
+        place = probe(address)
+    except ClusterError as error:
+        if not exported:
+            raise
+        text = str(error).replace(f"--address {address}", f"RAY_ADDRESS={address}")
+        raise ClusterError(
+            f"{text}. The address is exported as RAY_ADDRESS: unset it to start a private Ray here"
+        ) from error
     import ray
 
     try:

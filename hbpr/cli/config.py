@@ -26,10 +26,12 @@ Examples:
 )
 @config_argument
 @set_option
-def check(config: Path, overrides: tuple[str, ...]) -> None:
+@click.option("--data", "with_data", is_flag=True, help="Read the data as well, and describe them.")
+def check(config: Path, overrides: tuple[str, ...], with_data: bool) -> None:
     """Check CONFIG: every key, every value, and every end of the search space.
 
-    Nothing is downloaded, trained or recorded. Exit code 0 if all is well, 2 if not.
+    Nothing is downloaded, trained or recorded, and no data are read unless --data asks for it. Exit
+    code 0 if all is well, 2 if not.
     """
     from hbpr.settings import load_trial, load_yaml
 
@@ -47,6 +49,12 @@ def check(config: Path, overrides: tuple[str, ...]) -> None:
     data = settings.data
     source = data.source if data.name == data.source else f"{data.source} {data.name}"
     click.echo(f"{config}: ok, {what} on {source}, experiment {settings.mlflow.experiment_name}")
+    if with_data:
+        from hbpr.data.sources.load import read_data
+
+        found = read_data(data)
+        found.to_interactions(data.split, candidates=data.candidates)  # warns of thin parts
+        click.echo(str(found.describe()))
 
 
 @config.command(

@@ -33,6 +33,7 @@ COMMANDS: Final = {
     "reproduce": _Entry(
         "hbpr.cli.reproduce", "reproduce", "Measure published results again, beside the published."
     ),
+    "data": _Entry("hbpr.cli.data", "data", "Describe the data of a settings file."),
     "config": _Entry("hbpr.cli.config", "config", "Check a settings file, or print its schema."),
     "plot": _Entry("dashboards.commands", "plot", "Plot the runs of an experiment."),
     "serve": _Entry("cluster.serving.command", "serve", "Answer recommendations over HTTP."),

@@ -1,8 +1,8 @@
 """Number what was added to a dataset and build its matrices."""
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Any, Literal
 
@@ -39,11 +39,15 @@ class Shown:
 
 @dataclass(frozen=True)
 class Triples:
-    """One call's (id, feature, weight) rows; weights None where all weigh 1."""
+    """One call's (id, feature, weight) rows; weights None where all weigh 1.
+
+    `own`: every feature is the id itself, which shares no column with a named feature.
+    """
 
     ids: Coded
     labels: Coded
     weights: NDArray[np.float32] | None
+    own: bool = False
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,8 @@ class Assembled:
 
     Times are those of the pairs of the same sign, the earliest where a pair was repeated; None
     where any row came without one. `test`, `candidates` and `pages`, with the id of each page, are
-    None unless they were given; negatives hold what is on pages and is no positive.
+    None unless they were given; negatives hold what is on pages and is no positive. `merged` counts
+    the rows that became no pair of their own, by reason.
     """
 
     user_ids: NDArray[Any]
@@ -69,6 +74,7 @@ class Assembled:
     candidates: UserItems | None = None
     pages: Exposures | None = None
     page_ids: NDArray[Any] | None = None
+    merged: Mapping[str, int] = field(default_factory=dict)
 
 
 def assemble(
@@ -84,8 +90,8 @@ def assemble(
     """Number all ids and build the matrices.
 
     A pair that is both positive and negative stays positive only; one that is on a page and is
-    neither becomes a negative, of weight 1 where negatives have weights. What was repeated,
-    contradictory or without features is counted in the log.
+    neither becomes a negative, of weight 1 where negatives have weights. What was repeated or
+    contradictory is counted in the result, what has no features in the log.
 
     Args:
         name: Name of the dataset, for the log.
@@ -116,14 +122,17 @@ def assemble(
     passed = ~liked.contains(met) & ~disliked.contains(met)
     user_features, user_labels = _matrix(name, "user", user_triples, described_users, shape[0])
     item_features, item_labels = _matrix(name, "item", item_triples, described_items, shape[1])
-    for count, what in (
-        (_n_rows(users[0]) - liked.n_pairs, "repeated positive rows"),
-        (_n_rows(users[1]) - disliked.n_pairs, "repeated negative rows"),
-        (int(both.sum()), "pairs both positive and negative, kept as positive"),
-        (int(passed.sum()), "pairs shown on a page and never chosen, kept as negative"),
-    ):
-        if count:
-            _log.info("%s: %d %s", name, count, what)
+    if passed.any():
+        _log.info(
+            "%s: %d pairs shown on a page and never chosen, kept as negative", name, passed.sum()
+        )
+    weighted = liked.weights is not None or disliked.weights is not None
+    merged = {
+        "repeated (their weights add up)" if weighted else "repeated": (
+            _n_rows(users[0]) - liked.n_pairs + _n_rows(users[1]) - disliked.n_pairs
+        ),
+        "both liked and disliked (they stay positive)": int(both.sum()),
+    }
     rejected, rejected_times = disliked.select(~both), _where(disliked_times, ~both)
     if passed.any():
         rejected, rejected_times = _joined(
@@ -145,6 +154,7 @@ def assemble(
         candidates=listed if candidates else None,
         pages=pages,
         page_ids=page_ids,
+        merged={reason: n for reason, n in merged.items() if n},
     )
 
 
@@ -206,14 +216,17 @@ def _times(chunks: Sequence[Pairs], users: Indices, items: Indices, n_items: int
 def _matrix(
     name: str, side: Side, triples: Sequence[Triples], rows: Indices, n_rows: int
 ) -> tuple[Features, list[NDArray[Any]]]:
-    """Features of a side, and its labels: one array a kind, in the order of columns."""
+    """Features of a side, and its labels: one array a kind, in the order of columns.
+
+    Own features are a kind apart: item 1's own vector is not that of a category 1.
+    """
     if not triples:
         return Features.identity(n_rows), []
     columns: Indices = [np.zeros(0, np.int64)] * len(triples)
     labels: list[NDArray[Any]] = []
     width = 0
-    for kind in dict.fromkeys(t.labels.kind for t in triples):
-        calls = [i for i, t in enumerate(triples) if t.labels.kind == kind]
+    for kind in dict.fromkeys((t.own, t.labels.kind) for t in triples):
+        calls = [i for i, t in enumerate(triples) if (t.own, t.labels.kind) == kind]
         distinct, indices = catalogue(triples[i].labels for i in calls)
         for i, index in zip(calls, indices, strict=True):
             columns[i] = index + width

@@ -25,7 +25,7 @@ _FEATURES: Final = "user_item_features"
 
 def load_coat(
     *,
-    rating_threshold: float = 4.0,
+    rating_threshold: float = 3.5,
     item_feature: FeatureChoice = "indicator",
     user_feature: FeatureChoice = "indicator",
     data_home: str | Path | None = None,

@@ -1,13 +1,11 @@
-"""Columns of CSV and Parquet files, read in batches and without a Python loop over rows.
+"""Columns of tables by their role, read in batches and without a Python loop over rows.
 
-Ids are read as Arrow dictionaries: a code for every row and each distinct value once, so that ten
+Ids are kept as Arrow dictionaries: a code for every row and each distinct value once, so that ten
 million rows of text cost 40 MB a column.
 """
 
-import re
-from collections.abc import Callable, Collection, Iterator, Sequence
-from datetime import datetime
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -15,184 +13,214 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
-from pyarrow import csv, parquet
 
-from hbpr.errors import DataError, DatasetMissingError
+from hbpr.data import normal
+from hbpr.data.table_files import Opened
+from hbpr.errors import DataError
 
 #: What a column is read as: ids by their distinct values, numbers, or times (numbers or dates).
 Role = Literal["id", "number", "time"]
-#: A column as it is read: ids as categoricals, numbers and times as arrays.
-Column = pd.Categorical | NDArray[Any]
+#: A column as it is read: ids as categoricals, numbers and times as float64.
+Column = pd.Categorical | NDArray[np.float64]
 
-#: Bytes of a CSV file, or rows of a Parquet file, that are handled at a time.
-_CSV_BLOCK: Final = 1 << 24
-_PARQUET_ROWS: Final = 1 << 20
+#: Joins the parts of an id that several columns make.
+JOINT: Final = "|"
+#: Chunks of codes that are kept before their dictionaries are made one.
+_UNIFIED: Final = 16
 
-_NEEDED: Final[dict[Role, str]] = {
-    "id": "ids",
-    "number": "numbers",
-    "time": "numbers, such as Unix seconds, or ISO dates or times, such as 2026-01-31 or "
-    "2026-01-31T14:05:00Z",
-}
+
+@dataclass(frozen=True)
+class Wanted:
+    """A column to read.
+
+    Attributes:
+        columns: Its name; several make one id.
+        role: What it is read as.
+        optional: Whether a row may lack it: code -1 or NaN.
+    """
+
+    columns: tuple[str, ...]
+    role: Role
+    optional: bool = False
+
+    @property
+    def name(self) -> str:
+        """The name for messages."""
+        return "+".join(self.columns)
+
+
+@dataclass
+class _Ids:
+    """The codes of one column, chunk by chunk."""
+
+    chunks: list[pa.DictionaryArray] = field(default_factory=list)
+    _n_unified: int = 0
+
+    def add(self, chunk: pa.DictionaryArray) -> None:
+        self.chunks.append(chunk)
+        if len(self.chunks) - self._n_unified >= _UNIFIED:
+            self._unify()
+
+    def _unify(self) -> None:
+        codes = pa.chunked_array(self.chunks).unify_dictionaries()
+        self.chunks = list(codes.chunks)
+        self._n_unified = len(self.chunks)
+
+    def finished(self) -> pd.Categorical:
+        """All codes: of integers where all ids are integers as they are written, else of text."""
+        if not self.chunks:
+            return pd.Categorical([])
+        self._unify()
+        codes = np.concatenate(
+            [chunk.indices.fill_null(-1).to_numpy(zero_copy_only=False) for chunk in self.chunks]
+        )
+        texts = self.chunks[0].dictionary
+        used = np.zeros(len(texts) + 1, bool)
+        used[codes] = True  # the last place is that of -1
+        if not used[:-1].all():
+            texts = texts.filter(pa.array(used[:-1]))
+            codes = np.append((np.cumsum(used[:-1]) - 1), -1)[codes]
+        distinct = _integers(texts).to_numpy(zero_copy_only=False)
+        return pd.Categorical.from_codes(codes, categories=pd.Index(distinct), validate=False)
 
 
 def read_columns(
-    path: Path,
-    roles: dict[str, Role],
-    *,
-    delimiter: str = ",",
-    may_be_missing: Collection[str] = (),
+    files: Sequence[Opened], wanted: Mapping[str, Wanted], missing: Sequence[str] = ("",)
 ) -> tuple[dict[str, Column], dict[str, int]]:
     """Read some columns of a table, leaving out rows in which one of them is missing.
 
     Args:
-        path: ``.parquet`` or ``.pq``: Parquet; anything else: CSV with a header, also ``.gz``.
-        roles: What to read, by column.
-        delimiter: Between the columns of a CSV file.
-        may_be_missing: Columns of ids that a complete row need not have.
+        files: The files of the table.
+        wanted: What to read, by a name of the caller's.
+        missing: Texts that stand for a missing value.
 
     Returns:
-        The columns, with one row for each row that is complete: ids as categoricals (of integers
-        where all are integers, else of text; code -1 where one may be missing and is), numbers as
-        float64, times as float64 or datetimes. And counts: ``rows`` in the file, and of each
-        column that has any, the rows left out because it was the first to be missing.
+        The columns by the caller's names, with one row for each row that is complete: ids as
+        categoricals (of integers where all are integers, else of text; code -1 where one may be
+        missing and is), numbers and times as float64 (NaN). And counts: ``rows`` in the files, and
+        of each column that has any, the rows left out because it was the first to be missing.
 
     Raises:
-        DatasetMissingError: There is no such file.
         DataError: A column is not there, or is not what its role needs.
     """
-    if not path.is_file():
-        raise DatasetMissingError(f"{path}: no such file (relative to {Path.cwd()})")
+    names = list(dict.fromkeys(name for each in wanted.values() for name in each.columns))
+    texts = {name for each in wanted.values() if each.role == "id" for name in each.columns}
+    # A column of two roles is read as it stands, so that neither sees the other's form.
+    both = {name for each in wanted.values() if each.role != "id" for name in each.columns}
     counts = {"rows": 0}
-    batches = []
-    try:
-        for batch in _batches(path, roles, delimiter):
+    ids = {key: _Ids() for key, each in wanted.items() if each.role == "id"}
+    numbers: dict[str, list[NDArray[np.float64]]] = {key: [] for key in wanted if key not in ids}
+    forms: dict[str, tuple[normal.Form, str]] = {}
+    for file in files:
+        check_columns(file, names)
+        for batch in file.batches(names, sorted(texts - both)):
+            read = {
+                key: _normal(file.file.place, batch, each, missing, forms)
+                for key, each in wanted.items()
+            }
             counts["rows"] += len(batch)
-            batches.append(_complete(batch, counts, may_be_missing))
-        table = pa.Table.from_batches(batches).unify_dictionaries()
-    except (pa.ArrowException, OSError, ValueError) as error:
-        if isinstance(error, DataError):
-            raise
-        raise DataError(f"{path}: {_unread(path, roles, delimiter, str(error))}") from error
-    del batches
+            kept = _complete(read, wanted, counts)
+            for key, column in read.items():
+                column = column if kept is None else column.filter(kept)
+                if key in ids:
+                    ids[key].add(column)
+                else:
+                    numbers[key].append(column.fill_null(np.nan).to_numpy(zero_copy_only=False))
     found: dict[str, Column] = {}
-    for name, role in roles.items():
-        column = table.column(name)
-        found[name] = _ids(column) if role == "id" else _numbers(path, name, column, role)
-        table = table.drop_columns(name)
-    return found, counts
+    for key in wanted:
+        if key in ids:
+            found[key] = ids.pop(key).finished()
+        else:
+            chunks = numbers.pop(key)
+            found[key] = np.concatenate(chunks) if chunks else np.zeros(0)
+    names = ["rows", *(each.name for each in wanted.values())]
+    return found, {name: counts[name] for name in names if name in counts}
 
 
-def column_names(path: Path, *, delimiter: str = ",") -> list[str]:
-    """Names of the columns of a file.
-
-    Raises:
-        DatasetMissingError: There is no such file.
-        DataError: It cannot be read.
-    """
-    if not path.is_file():
-        raise DatasetMissingError(f"{path}: no such file (relative to {Path.cwd()})")
-    try:
-        if _is_parquet(path):
-            return list(parquet.read_schema(path).names)
-        with csv.open_csv(
-            path, parse_options=csv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
-        ) as reader:
-            return list(reader.schema.names)
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{path}: the table cannot be read: {error}") from error
-
-
-def check_columns(path: Path, wanted: Sequence[str], *, delimiter: str = ",") -> None:
-    """Check that a file has some columns.
+def check_columns(file: Opened, wanted: Sequence[str]) -> None:
+    """Check that a file has some columns, each once.
 
     Raises:
-        DataError: One is not there; the message names those that are.
+        DataError: One is not there, or is there twice; the message names those that are.
     """
-    names = column_names(path, delimiter=delimiter)
-    missing = [name for name in wanted if name not in names]
-    if missing:
+    names, place = file.names, file.file.place
+    lacking = [name for name in wanted if name not in names]
+    if lacking:
         raise DataError(
-            f"{path}: there is no column {', '.join(map(repr, missing))}; the columns are "
+            f"{place}: there is no column {', '.join(map(repr, lacking))}; the columns are "
             f"{', '.join(map(repr, names))}{_other_delimiter(names)}"
         )
+    for name in wanted:
+        if names.count(name) > 1:
+            raise DataError(f"{place}: the column {name!r} is there {names.count(name)} times")
 
 
 def _other_delimiter(names: Sequence[str]) -> str:
     """Advice where the whole header was read as one name."""
     if len(names) != 1:
         return ""
-    found = next((mark for mark in ";\t|," if mark in names[0]), None)
+    found = next((mark for mark in (";", "\t", "|", "::", ",") if mark in names[0]), None)
     return "" if found is None else f". Set data.table.delimiter to {found!r}"
 
 
-def _unread(path: Path, roles: dict[str, Role], delimiter: str, problem: str) -> str:
-    """What stopped Arrow, which counts columns of a CSV file and does not name them."""
-    found = re.search(r"In CSV column #(\d+).*invalid value '(.*)'", problem, re.DOTALL)
-    if found is None:
-        return f"the table cannot be read: {problem}"
-    name = column_names(path, delimiter=delimiter)[int(found[1])]
-    return f"column {name!r} must hold {_NEEDED[roles[name]]}, got {found[2]!r}"
+def _normal(
+    place: str,
+    batch: pa.RecordBatch,
+    wanted: Wanted,
+    missing: Sequence[str],
+    forms: dict[str, tuple[normal.Form, str]],
+) -> pa.Array:
+    where = f"{place}: column {wanted.columns[0]!r}"
+    column = batch.column(wanted.columns[0])
+    if wanted.role == "number":
+        return normal.numbers(column, where, missing)
+    if wanted.role == "time":
+        moments, form = normal.times(column, where, missing)
+        if form is not None:
+            first, first_place = forms.setdefault(wanted.columns[0], (form, place))
+            if first != form:
+                also = f" (numbers or dates only in {first_place})" if first_place != place else ""
+                raise DataError(f"{where} must hold {normal.TIMES}, got both in one column{also}")
+        return moments
+    if len(wanted.columns) == 1:
+        return normal.ids(column, where, missing)
+    return _joined(place, batch, wanted, missing)
 
 
-def _batches(path: Path, roles: dict[str, Role], delimiter: str) -> Iterator[pa.RecordBatch]:
-    check_columns(path, list(roles), delimiter=delimiter)
-    ids = [name for name, role in roles.items() if role == "id"]
-    text = pa.dictionary(pa.int32(), pa.string())
-    if _is_parquet(path):
-        file = parquet.ParquetFile(path, read_dictionary=ids)
-        for batch in file.iter_batches(_PARQUET_ROWS, columns=list(roles)):
-            columns = [
-                pc.dictionary_encode(batch.column(name))
-                if name in ids and not pa.types.is_dictionary(batch.column(name).type)
-                else batch.column(name)
-                for name in roles
-            ]
-            yield pa.RecordBatch.from_arrays(columns, names=list(roles))
-        return
-    types = {name: text if role == "id" else pa.float64() for name, role in roles.items()}
-    for name, role in roles.items():
-        if role == "time":
-            del types[name]  # a number or a date, as the first rows have it
-    with csv.open_csv(
-        path,
-        read_options=csv.ReadOptions(block_size=_CSV_BLOCK),
-        parse_options=csv.ParseOptions(delimiter=delimiter, newlines_in_values=False),
-        convert_options=csv.ConvertOptions(
-            include_columns=list(roles), column_types=types, strings_can_be_null=True
-        ),
-    ) as reader:
-        yield from reader
+def _joined(
+    place: str, batch: pa.RecordBatch, wanted: Wanted, missing: Sequence[str]
+) -> pa.DictionaryArray:
+    """Make one id of several columns."""
+    parts = []
+    for name in wanted.columns:
+        part = normal.ids(batch.column(name), f"{place}: column {name!r}", missing)
+        holding = pc.match_substring(part.dictionary, JOINT)
+        if pc.any(holding).as_py():
+            value = part.dictionary[holding.index(True).as_py()].as_py()
+            raise DataError(
+                f"{place}: column {name!r}: an id of several columns joins them by {JOINT!r}, and "
+                f"{value!r} holds one; make one column of them yourself"
+            )
+        parts.append(part.cast(pa.string()))
+    return pc.dictionary_encode(pc.binary_join_element_wise(*parts, JOINT))
 
 
 def _complete(
-    batch: pa.RecordBatch, counts: dict[str, int], may_be_missing: Collection[str]
-) -> pa.RecordBatch:
-    """Rows without a missing value; what is left out is added to the counts."""
-    if not any(column.null_count for column in batch.columns):
-        return batch
-    kept = np.ones(len(batch), bool)
-    for name, column in zip(batch.schema.names, batch.columns, strict=True):
-        missing = ~column.is_valid().to_numpy(zero_copy_only=False) & kept
-        if missing.any() and name not in may_be_missing:
-            counts[name] = counts.get(name, 0) + int(missing.sum())
-            kept &= ~missing
-    return batch.filter(pa.array(kept))
-
-
-def _ids(column: pa.ChunkedArray) -> pd.Categorical:
-    if column.num_chunks == 0:
-        return pd.Categorical([])
-    codes = np.concatenate([chunk.indices.fill_null(-1).to_numpy() for chunk in column.chunks])
-    values = column.chunk(0).dictionary
-    if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
-        values = _integers(values)
-    elif pa.types.is_floating(values.type):
-        numbers = values.to_numpy(zero_copy_only=False)
-        if (numbers == np.floor(numbers)).all():
-            values = values.cast(pa.int64())
-    distinct = values.to_numpy(zero_copy_only=False)
-    return pd.Categorical.from_codes(codes, categories=pd.Index(distinct), validate=False)
+    read: Mapping[str, pa.Array], wanted: Mapping[str, Wanted], counts: dict[str, int]
+) -> pa.BooleanArray | None:
+    """Rows without a missing value, None: all; what is left out is added to the counts."""
+    kept: NDArray[Any] | None = None
+    for key, column in read.items():
+        if wanted[key].optional or not column.null_count:
+            continue
+        gone = ~column.is_valid().to_numpy(zero_copy_only=False)
+        kept = np.ones(len(gone), bool) if kept is None else kept
+        new = int((gone & kept).sum())
+        if new:
+            name = wanted[key].name
+            counts[name] = counts.get(name, 0) + new
+        kept &= ~gone
+    return None if kept is None else pa.array(kept)
 
 
 def _integers(texts: pa.Array) -> pa.Array:
@@ -202,45 +230,3 @@ def _integers(texts: pa.Array) -> pa.Array:
     except pa.ArrowInvalid:
         return texts
     return numbers if numbers.cast(texts.type).equals(texts) else texts
-
-
-def _numbers(path: Path, name: str, column: pa.ChunkedArray, role: Role) -> NDArray[Any]:
-    kind = column.type
-    if role == "time" and (pa.types.is_timestamp(kind) or pa.types.is_date(kind)):
-        return np.asarray(column.cast(pa.timestamp("us")).to_numpy())
-    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
-        return np.asarray(column.cast(pa.float64()).to_numpy())
-    raise DataError(
-        f"{path}: column {name!r} must hold {_NEEDED[role]}, got {_unfit(column, role)}"
-    )
-
-
-def _unfit(column: pa.ChunkedArray, role: Role) -> str:
-    """Return the first value that is no number or time, else what is wrong with all together."""
-    found = set()
-    for text in (str(value) for chunk in column.chunks for value in chunk):
-        form = _form(text)
-        if form is None or (role == "number" and form != "numbers"):
-            return repr(text)
-        found.add(form)
-    if len(found) == 2:
-        return "both in one column"
-    return f"a column of type {column.type}"
-
-
-def _form(text: str) -> Literal["numbers", "dates"] | None:
-    forms: tuple[tuple[Callable[[str], object], Literal["numbers", "dates"]], ...] = (
-        (float, "numbers"),
-        (datetime.fromisoformat, "dates"),
-    )
-    for read, form in forms:
-        try:
-            read(text)
-        except ValueError:
-            continue
-        return form
-    return None
-
-
-def _is_parquet(path: Path) -> bool:
-    return path.suffix.lower() in (".parquet", ".pq")

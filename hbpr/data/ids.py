@@ -1,12 +1,16 @@
 """Ids of users, items and features: one kind a side, numbered without a Python loop.
 
-Kinds are ``int`` (any numpy width), ``str``, ``float`` and, for every other hashable, its type's
-name. A mix such as ``1`` and ``"1"`` is nearly always an accident, so a side refuses it.
+Kinds of ids are ``int`` (any numpy width), ``str`` and ``float``, which can be saved; bytes that
+are UTF-8 are taken as texts, whole decimals as integers, and UUIDs by their text. Labels of
+features may be any other hashable: their kind is the name of their type. A mix such as ``1`` and
+``"1"`` is nearly always an accident, so a side refuses it.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 import pandas as pd
@@ -43,27 +47,33 @@ class Coded:
         return Coded(codes.astype(np.int64), self.ids, self.kind)
 
 
-def encode(values: Iterable[Any], place: str) -> Coded | None:
+def encode(values: Iterable[Any], place: str, *, to_save: bool = False) -> Coded | None:
     """Check one column of ids and factorize it.
 
     Args:
         values: One-dimensional array, series or sequence of hashable ids; a pandas categorical is
             taken by its codes, without a look at every row.
         place: What the column is, for messages, such as ``add_item_features: ids``.
+        to_save: Whether a kind that cannot be saved is refused, as for ids of a dataset.
 
     Returns:
         The factorized column, or None for a column without rows.
 
     Raises:
-        DataError: A missing id (None, NaN), ids of two kinds, an id that is not hashable, an
-            integer outside 64 bits, or something that is not one-dimensional.
+        DataError: A missing id (None, NaN), ids of two kinds, an id that is not hashable or, where
+            that is asked for, cannot be saved, an integer outside 64 bits, or something that is not
+            one-dimensional.
     """
+    if isinstance(values, pd.Series) and isinstance(values.dtype, pd.CategoricalDtype):
+        values = values.array
     if isinstance(values, pd.Categorical):
-        return _encode_categorical(values, place)
+        return _encode_categorical(values, place, to_save=to_save)
     array = _as_array(values, place)
     if len(array) == 0:
         return None
     array, kind = _of_one_kind(array, place)
+    if kind not in SORTED_KINDS:
+        array, kind = _plainer(array, kind, place, to_save=to_save)
     try:
         codes, distinct = pd.factorize(array)
     except TypeError as error:
@@ -74,12 +84,14 @@ def encode(values: Iterable[Any], place: str) -> Coded | None:
     return Coded(codes.astype(np.int64, copy=False), ids, kind)
 
 
-def _encode_categorical(values: pd.Categorical, place: str) -> Coded | None:
+def _encode_categorical(values: pd.Categorical, place: str, *, to_save: bool) -> Coded | None:
     if len(values) == 0:
         return None
     codes = np.asarray(values.codes, np.int64)
     _refuse_missing(codes < 0, codes, place)
     ids, kind = _of_one_kind(_as_array(values.categories.to_numpy(), place), place)
+    if kind not in SORTED_KINDS:
+        ids, kind = _plainer(ids, kind, place, to_save=to_save)
     used = np.bincount(codes, minlength=len(ids)) > 0
     if not used.all():
         codes = (np.cumsum(used) - 1)[codes]
@@ -209,6 +221,38 @@ def _of_one_kind(array: NDArray[Any], place: str) -> tuple[NDArray[Any], str]:
     return array, kind
 
 
+def _plainer(
+    array: NDArray[Any], kind: str, place: str, *, to_save: bool
+) -> tuple[NDArray[Any], str]:
+    """Return ids of another type as texts or integers, where there is one way to.
+
+    Raises:
+        DataError: There is none, and they are to be saved.
+    """
+    first = array[0]
+    try:
+        if isinstance(first, bytes):
+            return _objects([each.decode() for each in array]), "str"
+        if isinstance(first, UUID):
+            return _objects([str(each) for each in array]), "str"
+        if isinstance(first, Decimal):
+            if all(each == each.to_integral_value() for each in array):
+                return _int64(np.array([int(each) for each in array]), place), "int"
+            return _objects([format(each, "f") for each in array]), "str"
+    except (UnicodeDecodeError, OverflowError):
+        to_save = True
+    if not to_save:
+        return array, kind
+    example = _plain(first)
+    advice = "make a text of them"
+    if isinstance(example, tuple):
+        advice += f", such as {'|'.join(map(str, example))!r}"
+    raise DataError(
+        f"{place}: ids must be integers, floats or texts, since others cannot be saved, got {kind} "
+        f"({example!r}); {advice}"
+    )
+
+
 def _kind(type_: type) -> str:
     if issubclass(type_, int | np.integer) and not issubclass(type_, bool):
         return "int"
@@ -226,11 +270,19 @@ def _int64(array: NDArray[Any], place: str) -> NDArray[np.int64]:
 
 
 def _refuse_nul(ids: NDArray[Any], codes: NDArray[np.integer], place: str) -> None:
-    """Refuse texts that numpy would shorten; a look at the distinct ones is enough."""
+    """Refuse texts that cannot be saved; a look at the distinct ones is enough."""
     for code, text in enumerate(ids):
-        if text[-1:] == "\0":
+        if text[-1:] == "\0":  # numpy would shorten it
             row = int(np.argmax(codes == code))
             raise DataError(f"{place}: row {row}: an id must not end with a NUL character")
+        if not text.isascii():
+            try:
+                text.encode()
+            except UnicodeEncodeError:
+                row = int(np.argmax(codes == code))
+                raise DataError(
+                    f"{place}: row {row}: an id must be text that UTF-8 can write, got {text!r}"
+                ) from None
 
 
 def _objects(values: list[Any]) -> NDArray[Any]:

@@ -6,8 +6,8 @@ array, so an object store hands it to several processes without copying; no meth
 
 import dataclasses
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, Self
 
@@ -262,6 +262,7 @@ class Interactions:
         pages: What users were shown together; None: not known. Training does not read it: what
             was shown and never chosen is among the observed negatives.
         unseen: Observed negatives of earlier parts are no candidates either.
+        left_out: Rows that did not become a pair of their own, by reason; for records only.
     """
 
     name: str
@@ -283,6 +284,7 @@ class Interactions:
     trainable_items: NDArray[np.bool_] | None = None
     pages: Exposures | None = None
     unseen: bool = False
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def n_users(self) -> int:

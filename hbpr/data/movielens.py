@@ -55,7 +55,7 @@ def load_movielens(
     name: str = "ml-100k",
     *,
     preprocess: bool = False,
-    rating_threshold: float = 4.0,
+    rating_threshold: float = 3.5,
     item_feature: ItemFeatures = "indicator",
     user_feature: FeatureChoice = "indicator",
     test_fold: str | None = None,

@@ -26,6 +26,12 @@ _log = logging.getLogger(__name__)
 
 #: A mean over fewer users says little about others.
 _FEW_USERS: Final = 30
+#: How a split holds out more, where shares do not say it.
+_MORE: Final = {
+    "leave_one_out": "Leave one out needs users with two interactions, and three for validation: "
+    "add interactions, or use another data.split.kind",
+    "fixed": "The test part is published; raise data.split.validation, or add interactions",
+}
 
 
 def to_interactions(
@@ -75,19 +81,44 @@ def to_interactions(
         unseen=candidates == "unseen",
     )
     check_leakage(data)
-    _warn_of_few(data)
+    _check_held_out(data, split)
     return data
 
 
-def _warn_of_few(data: Interactions) -> None:
-    """Say that metrics of a part will be means over a handful of users."""
-    for what, part in (("validation", data.validation), ("test", data.test)):
-        n_users = int((part.counts > 0).sum())
-        if 0 < n_users < _FEW_USERS:
+def _check_held_out(data: Interactions, split: SplitSettings) -> None:
+    """Say before training what metrics will be worth."""
+    more = _MORE.get(split.kind, "Raise the part's share in data.split, or add interactions")
+    asked = split.validation > 0 or split.kind == "leave_one_out"
+    for what, part, seen, lists, wanted in (
+        ("validation", data.validation, data.train, data.validation_candidates, asked),
+        ("test", data.test, data.seen(), data.test_candidates, True),
+    ):
+        held_out = part.counts > 0
+        n_users = int(held_out.sum())
+        if not n_users:
+            if wanted:
+                _log.warning(
+                    "%s: nothing is held out for %s: the %d users have %d positives, and the split "
+                    "(%s) leaves none; there will be no metrics of this part. %s",
+                    *(data.name, what, data.n_users, data.train.n_pairs, data.split, more),
+                )
+            continue
+        others = (data.n_items - seen.counts if lists is None else lists.counts) - (
+            part.counts if lists is None else 0
+        )
+        if lists is None and not (others[held_out] > 0).any():
             _log.warning(
-                "%s: only %d users have an item in the %s part: its metrics are means over them "
-                "and differ by chance. Raise the part's share in data.split, or add interactions",
-                *(data.name, n_users, what),
+                "%s: none of the %d users with an item in the %s part has another candidate to "
+                "rank it among: each chose all %d items, so it cannot be evaluated. Add items that "
+                "they did not choose",
+                *(data.name, n_users, what, data.n_items),
+            )
+            continue
+        if n_users < _FEW_USERS:
+            _log.warning(
+                "%s: only %d %s an item in the %s part: its metrics are means over them "
+                "and differ by chance. %s",
+                *(data.name, n_users, "user has" if n_users == 1 else "users have", what, more),
             )
 
 

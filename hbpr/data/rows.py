@@ -3,8 +3,11 @@
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
+from hbpr.data import normal
+from hbpr.data.frames import as_arrow
 from hbpr.data.ids import Coded
 from hbpr.errors import DataError
 
@@ -52,7 +55,9 @@ def check_times(place: str, n_rows: int, times: ArrayLike | None) -> NDArray[np.
     Args:
         place: What was called, for messages.
         n_rows: Rows of the other columns.
-        times: (n,) numbers, or datetimes, which become seconds since 1970; None: not known.
+        times: (n,) numbers, or datetimes or ISO texts, which become seconds since 1970 (of UTC
+            where they have no zone); a series or array of numpy, pandas, polars or Arrow, or a
+            list. None: not known.
 
     Returns:
         (n,) times, or None.
@@ -62,15 +67,7 @@ def check_times(place: str, n_rows: int, times: ArrayLike | None) -> NDArray[np.
     """
     if times is None:
         return None
-    given = np.asarray(times)
-    try:
-        if given.dtype.kind == "M":
-            numbers = given.astype("datetime64[us]").astype(np.float64) / 1e6
-            numbers[np.isnat(given)] = np.nan
-        else:
-            numbers = given.astype(np.float64)
-    except (TypeError, ValueError) as error:
-        raise DataError(f"{place}: times must be numbers or datetimes, {error}") from error
+    numbers = _as_seconds(place, times)
     if numbers.shape != (n_rows,):
         raise DataError(
             f"{place}: all columns must have the same length, but users has {n_rows} rows, times "
@@ -79,10 +76,30 @@ def check_times(place: str, n_rows: int, times: ArrayLike | None) -> NDArray[np.
     if not np.isfinite(numbers).all():
         row = int(np.argmin(np.isfinite(numbers)))
         raise DataError(
-            f"{place}: times must be known and finite, got {given[row]} in row {row}. Give all "
-            "rows a time, or none"
+            f"{place}: times must be known and finite, got {np.asarray(times)[row]} in row {row}. "
+            "Give all rows a time, or none"
         )
     return numbers
+
+
+def _as_seconds(place: str, times: Any) -> NDArray[np.float64]:
+    """Take any column of times: numbers, datetimes with or without a zone, or ISO texts."""
+    given = np.asarray(times) if isinstance(times, np.ndarray) else times
+    if isinstance(given, np.ndarray):
+        if given.dtype.kind in "iuf":
+            return given.astype(np.float64)
+        if given.dtype.kind == "M":
+            numbers = given.astype("datetime64[us]").astype(np.float64) / 1e6
+            numbers[np.isnat(given)] = np.nan
+            return numbers
+        if given.ndim != 1:
+            return np.zeros(given.shape)  # the shape is refused
+    try:
+        column = as_arrow(given)
+    except (TypeError, ValueError, pa.ArrowException) as error:
+        raise DataError(f"{place}: times must be numbers or datetimes, {error}") from error
+    seconds, _ = normal.times(column, f"{place}: times")
+    return np.asarray(seconds.fill_null(np.nan).to_numpy(zero_copy_only=False), np.float64)
 
 
 def refuse_weights(place: str, wrong: NDArray[np.bool_], weights: NDArray[Any], rule: str) -> None:

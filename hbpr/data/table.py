@@ -1,28 +1,29 @@
-"""Interactions and features from any CSV or Parquet table with named columns."""
+"""Interactions and features from tables with named columns: files, or data frames."""
 
-import logging
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hbpr.data.columns import Column, Role, check_columns, column_names, read_columns
-from hbpr.data.user_item import UserItemData, add_chosen_features
+from hbpr.data.columns import Column, Wanted, read_columns
+from hbpr.data.feature_tables import add_features
+from hbpr.data.table_files import Opened, open_table
+from hbpr.data.text_files import TextForm
+from hbpr.data.user_item import UserItemData
 from hbpr.errors import DataError
 from hbpr.settings.models import Features as FeatureChoice
-from hbpr.settings.models import FeatureTableSettings, TableSettings
+from hbpr.settings.models import RowsSettings, TableSettings
 
-_log = logging.getLogger(__name__)
+_TRUTHS = ("true", "false")
 
 
 def load_table(
     table: TableSettings,
     *,
     name: str = "table",
-    rating_threshold: float = 4.0,
+    rating_threshold: float = 3.5,
     item_feature: FeatureChoice = "indicator",
     user_feature: FeatureChoice = "indicator",
 ) -> UserItemData:
@@ -30,7 +31,7 @@ def load_table(
 
     Every row is a positive, unless ``table.value`` (at or above the threshold: positive; below:
     observed negative) or ``table.event`` says what it is. Rows with a missing id, value, event,
-    time or weight are left out, and so are rows of other events, repeated positives, and users and
+    time or weight are left out, and so are rows of other events, repeated pairs, and users and
     items below the minima: a warning counts them.
 
     With ``table.page`` every row that has a page also says that its item was shown there, rows of
@@ -40,7 +41,7 @@ def load_table(
     ``k_core`` that is repeated until both minima hold. With an item its negatives go too.
 
     Args:
-        table: File and columns.
+        table: Files and columns.
         name: Name of the dataset.
         rating_threshold: For ``table.value``.
         item_feature: indicator; metadata or both need ``table.item_features``.
@@ -50,69 +51,65 @@ def load_table(
         DatasetMissingError: A file is not there.
         DataError: A column is not there or cannot be read, or nothing is left.
     """
-    columns, counts = read_columns(
-        Path(table.path).expanduser(),
-        _roles(table),
-        delimiter=table.delimiter,
-        may_be_missing=() if table.page is None else (table.page,),
-    )
-    users, items = _categories(columns[table.user]), _categories(columns[table.item])
-    positive, known = _meaning(table, columns, len(users), rating_threshold)
-    shown = np.zeros(len(users), bool)
-    if table.page is not None:
-        shown = np.asarray(_categories(columns[table.page]).codes >= 0)
-    frequent = _frequent(table, users, items, positive)
-    told = {f"without {column}": n for column, n in counts.items() if column != "rows"}
-    told["of other events"] = int((~known & ~shown).sum())
-    told["of rare users or items"] = int(((known | shown) & ~frequent).sum())
-    known &= frequent
-    shown &= frequent
+    form = TextForm(table.delimiter, table.encoding, table.quote, table.columns)
+    paths = (table.path,) if isinstance(table.path, str) else table.path
     data = UserItemData(name)
-    _add_interactions(data, table, columns, known & positive, known & ~positive, shown)
-    met = known | shown
-    for side, choice, settings, add_features, ids in (
-        ("user", user_feature, table.user_features, data.add_user_features, users[met]),
-        ("item", item_feature, table.item_features, data.add_item_features, items[met]),
+    users, items = add_rows(data, open_table(paths, form), table, rating_threshold)
+    for side, choice, add, ids in (
+        ("user", user_feature, data.add_user_features, users),
+        ("item", item_feature, data.add_item_features, items),
     ):
-        if choice == "indicator":
-            continue
-        if settings is None:
-            raise DataError(
-                f"data.{side}_feature: {choice} needs data.table.{side}_features, the file that "
-                f"describes {side}s"
-            )
-        _add_features(side, add_features, choice, settings, ids, table.delimiter)
-    told["repeated" if table.weight is None else "repeated (their weights add up)"] = (
-        int((known & positive).sum()) - data.n_positives
-    )
-    left_out = ", ".join(f"{n:,} {what}" for what, n in told.items() if n)
-    _log.log(
-        logging.WARNING if left_out else logging.INFO,
-        "%s: %s rows, %s positives; left out: %s",
-        *(name, f"{counts['rows']:,}", f"{data.n_positives:,}", left_out or "none"),
-    )
+        if choice != "indicator":
+            data.note_left_out(add_features(side, add, choice, table, ids))
+    data.assemble()  # which reports what was left out
     return data
 
 
-def _roles(table: TableSettings) -> dict[str, Role]:
+def add_rows(
+    data: UserItemData, files: Sequence[Opened], table: RowsSettings, rating_threshold: float
+) -> tuple[pd.Categorical, pd.Categorical]:
+    """Add the interactions of a table to a dataset.
+
+    Returns:
+        Users and items of the rows that were added.
+
+    Raises:
+        DataError: As for `load_table`.
+    """
+    columns, counts = read_columns(files, _wanted(table), table.missing)
+    users, items = _categories(columns["user"]), _categories(columns["item"])
+    place = files[0].file.place
+    positive, known = _meaning(place, table, columns, len(users), rating_threshold)
+    shown = np.zeros(len(users), bool)
+    if table.page is not None:
+        shown = np.asarray(_categories(columns["page"]).codes >= 0)
+    frequent = _frequent(table, users, items, positive)
+    left_out = {f"without {column}": n for column, n in counts.items() if column != "rows"}
+    left_out["of other events"] = int((~known & ~shown).sum())
+    left_out["of rare users or items"] = int(((known | shown) & ~frequent).sum())
+    known &= frequent
+    shown &= frequent
+    _add_interactions(data, columns, known & positive, known & ~positive, shown)
+    data.note_left_out(left_out, n_rows=counts["rows"])
+    met = known | shown
+    return users[met], items[met]
+
+
+def _wanted(table: RowsSettings) -> dict[str, Wanted]:
     """What each column that is named is read as."""
-    named: list[tuple[str | None, Role]] = [
-        (table.user, "id"),
-        (table.item, "id"),
-        (table.event, "id"),
-        (table.page, "id"),
-        (table.value, "number"),
-        (table.time, "time"),
-        (table.weight, "number"),
-    ]
-    roles: dict[str, Role] = {}
-    for column, role in named:
-        if column is None:
-            continue
-        if column in roles:
-            raise DataError(f"data.table: the column {column!r} is named twice")
-        roles[column] = role
-    return roles
+    roles: dict[str, Any] = {
+        **dict.fromkeys(("user", "item", "event", "page"), "id"),
+        "value": "number",
+        "time": "time",
+        "weight": "number",
+    }
+    wanted = {}
+    for key, role in roles.items():
+        named = getattr(table, key)
+        if named is not None:
+            columns = (named,) if isinstance(named, str) else named
+            wanted[key] = Wanted(columns, role, optional=key == "page")
+    return wanted
 
 
 def _categories(column: Column) -> pd.Categorical:
@@ -122,7 +119,6 @@ def _categories(column: Column) -> pd.Categorical:
 
 def _add_interactions(
     data: UserItemData,
-    table: TableSettings,
     columns: dict[str, Column],
     positive: NDArray[np.bool_],
     negative: NDArray[np.bool_],
@@ -130,56 +126,57 @@ def _add_interactions(
 ) -> None:
     """Add the rows that each (n_rows,) mask names."""
 
-    def of(column: str | None, rows: NDArray[np.bool_]) -> Any:
-        if column is None:
+    def of(key: str, rows: NDArray[np.bool_]) -> Any:
+        if key not in columns:
             return None
-        return columns[column] if rows.all() else columns[column][rows]
+        return columns[key] if rows.all() else columns[key][rows]
 
     for add, rows in (
         (data.add_positive_interactions, positive),
         (data.add_negative_interactions, negative),
     ):
-        add(
-            of(table.user, rows),
-            of(table.item, rows),
-            weights=of(table.weight, rows),
-            times=of(table.time, rows),
-        )
-    if table.page is not None:
+        add(of("user", rows), of("item", rows), weights=of("weight", rows), times=of("time", rows))
+    if "page" in columns:
         data.add_pages(
-            of(table.user, shown),
-            of(table.item, shown),
-            of(table.page, shown),
-            times=of(table.time, shown),
+            of("user", shown), of("item", shown), of("page", shown), times=of("time", shown)
         )
 
 
 def _meaning(
-    table: TableSettings,
+    place: str,
+    table: RowsSettings,
     columns: dict[str, Column],
     n_rows: int,
     rating_threshold: float,
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """(n_rows,) whether a row is a positive, and whether it says anything."""
     if table.value is not None:
-        return np.asarray(columns[table.value]) >= rating_threshold, np.ones(n_rows, bool)
+        return np.asarray(columns["value"]) >= rating_threshold, np.ones(n_rows, bool)
     if table.event is None:
         return np.ones(n_rows, bool), np.ones(n_rows, bool)
-    events = _categories(columns[table.event])
-    labels = [str(label) for label in events.categories]
+    events = _categories(columns["event"])
+    labels = _as_truths([str(label) for label in events.categories])
     wanted = [str(event) for event in (*table.positive_events, *table.negative_events)]
+    if set(labels) <= set(_TRUTHS):
+        wanted = _as_truths(wanted)
     unknown = [event for event in wanted if event not in labels]
     if unknown:
         raise DataError(
-            f"{table.path}: column {table.event!r} has no {', '.join(map(repr, unknown))}; it has "
+            f"{place}: column {table.event!r} has no {', '.join(map(repr, unknown))}; it has "
             f"{', '.join(map(repr, labels[:20]))}"
         )
     is_positive = np.isin(labels, wanted[: len(table.positive_events)])
     return is_positive[events.codes], np.isin(labels, wanted)[events.codes]
 
 
+def _as_truths(texts: list[str]) -> list[str]:
+    """Return True and TRUE as true, where nothing else is there."""
+    lower = [text.lower() for text in texts]
+    return lower if set(lower) <= set(_TRUTHS) else texts
+
+
 def _frequent(
-    table: TableSettings,
+    table: RowsSettings,
     users: pd.Categorical,
     items: pd.Categorical,
     positive: NDArray[np.bool_],
@@ -204,44 +201,3 @@ def _frequent(
         if not table.k_core or len(user) == n_before:
             break
     return np.asarray(kept_users[users.codes] & kept_items[items.codes])
-
-
-def _add_features(
-    side: str,
-    add: Callable[..., None],
-    choice: FeatureChoice,
-    settings: FeatureTableSettings,
-    ids: pd.Categorical,
-    delimiter: str,
-) -> None:
-    path = Path(settings.path).expanduser()
-    wanted = settings.columns
-    if wanted is None:
-        names = column_names(path, delimiter=delimiter)
-        wanted = tuple(name for name in names if name != settings.id)
-    check_columns(path, [settings.id, *wanted], delimiter=delimiter)
-    known = ids.remove_unused_categories().categories
-    found, labels = [], []
-    for column in wanted:
-        columns, _ = read_columns(path, {settings.id: "id", column: "id"}, delimiter=delimiter)
-        values = _categories(columns[column])
-        rows = pd.DataFrame({"id": np.asarray(columns[settings.id]), "label": np.asarray(values)})
-        if known.dtype == object and rows["id"].dtype != object:
-            rows["id"] = rows["id"].astype(str)  # ids that are integers here only
-        rows = rows[rows["id"].isin(known)]
-        rows["label"] = rows["label"].astype(str)
-        if settings.separator is not None:
-            rows["label"] = rows["label"].str.split(settings.separator, regex=False)
-            rows = rows.explode("label")
-        rows = rows[rows["label"].str.strip() != ""]
-        found.append(rows["id"].to_numpy())
-        labels.append((f"{column}=" + rows["label"].str.strip()).to_numpy(object))
-    described = np.concatenate(found)
-    if not len(described):
-        raise DataError(
-            f"{path}: no {side} of the interactions is described; ids there look like "
-            f"{known[:1].tolist()}"
-        )
-    add_chosen_features(
-        add, choice, known.to_numpy(), (described, np.concatenate(labels).astype(object))
-    )

@@ -1,8 +1,10 @@
 """A dataset under construction: interactions and features by the ids of your tables."""
 
-from collections.abc import Callable, Iterable
+import dataclasses
+import logging
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,18 +17,24 @@ from hbpr.data.interactions import Features, Interactions
 from hbpr.data.parts import to_interactions
 from hbpr.data.rows import check_times, check_weights, refuse_weights
 from hbpr.errors import DataError
-from hbpr.settings.models import Candidates, SplitSettings
+from hbpr.settings.models import Candidates, RowsSettings, SplitSettings
 from hbpr.settings.models import Features as FeatureChoice
+from hbpr.settings.problems import describe
+
+if TYPE_CHECKING:
+    from hbpr.data.describe import Description
+
+_log = logging.getLogger(__name__)
 
 
 class UserItemData:
-    """Positive and observed-negative interactions, and features, by arbitrary hashable ids.
+    """Positive and observed-negative interactions, and features, by the ids of your tables.
 
-    Ids of a side are of one kind: integers, strings, floats or another hashable type. Integers,
-    strings and floats are numbered in sorted order, so the same rows in another order give the
-    same numbers, the same split and the same training run; other ids are numbered by first
-    appearance. Users and items that occur only in features belong to the catalogue: they are
-    scored from their features.
+    Ids of a side are of one kind: integers, strings or floats (bytes that are UTF-8 become
+    strings, whole decimals integers); what a trained system could not save is refused. They are
+    numbered in sorted order, so the same rows in another order give the same numbers, the same
+    split and the same training run. Users and items that occur only in features belong to the
+    catalogue: they are scored from their features.
 
     A repeated pair counts once; if any interaction of its sign has a weight, weights are added up
     (a row without one weighs 1), and its time is the earliest. A pair that is both positive and
@@ -54,6 +62,53 @@ class UserItemData:
         self._features: dict[Side, list[Triples]] = {"user": [], "item": []}
         self._known: dict[Side | Literal["page"], Coded] = {}
         self._assembled: Assembled | None = None
+        self._left_out: dict[str, int] = {}
+        self._n_rows: int | None = None
+        self._reported = ""
+
+    @classmethod
+    def from_frame(
+        cls, frame: Any, *, name: str = "data", rating_threshold: float = 3.5, **columns: Any
+    ) -> Self:
+        """Make a dataset of a data frame of interactions, one row each.
+
+        Values mean what they mean in a file, see `hbpr.data.load_table`: an id is the text that a
+        file would show, whole floats are integers, NaN is missing, and rows that are left out are
+        counted in one line.
+
+        Args:
+            frame: A table of pandas, polars or Arrow, or a mapping of names to columns.
+            name: Name of the dataset.
+            rating_threshold: A value at or above it is a positive, one below an observed negative.
+            **columns: The meaning of the columns by the keys of ``data.table``, such as
+                ``user="customer", item="sku", time="at", min_per_user=5``; user and item are the
+                columns of these names, if left out.
+
+        Raises:
+            DataError: A key is unknown, or a column is not there or cannot be read.
+
+        Example:
+            >>> sold = {"customer": ["ann", "ann", "bob"], "sku": [10, 30, 10]}
+            >>> UserItemData.from_frame(sold, user="customer", item="sku")
+            UserItemData('data', n_users=2, n_items=2, n_positives=3, n_negatives=0)
+        """
+        from hbpr.data.frames import open_frame
+        from hbpr.data.table import add_rows  # which fills datasets of this class
+
+        place = f"{name}: from_frame"
+        try:
+            rows = RowsSettings.model_validate(columns)
+        except ValidationError as error:
+            raise DataError(describe(error, RowsSettings, lambda key: f"{place}: {key}")) from None
+        data = cls(name)
+        add_rows(data, open_frame(frame, place), rows, rating_threshold)
+        return data
+
+    def describe(self) -> "Description":
+        """Return users, items, density, degrees, times and what was left out; print it to read."""
+        from hbpr.data.describe import describe as describe_data
+
+        return describe_data(self.name, self.assemble(), self.left_out)
 
     def add_positive_interactions(
         self,
@@ -68,8 +123,9 @@ class UserItemData:
             users: (n,) id of the user of each pair.
             items: (n,) id of the item of each pair.
             weights: (n,) finite weights above 0; None: all 1.
-            times: (n,) numbers that rise with time, or datetimes; None: not known, and then a
-                split by time is refused.
+            times: (n,) numbers that rise with time, or datetimes (naive ones are UTC) as numpy,
+                pandas, polars, Arrow or a list holds them; None: not known, and then a split by
+                time is refused.
 
         Raises:
             DataError: Lengths differ, an id or a time is missing, ids are of two kinds, or a
@@ -115,7 +171,7 @@ class UserItemData:
         """
         place = f"{self.name}: add_pages"
         columns = [
-            encode(column, f"{place}: {name}")
+            encode(column, f"{place}: {name}", to_save=True)
             for name, column in (("users", users), ("items", items), ("pages", pages))
         ]
         check_weights(place, dict(zip(("users", "items", "pages"), columns, strict=True)), None)
@@ -156,7 +212,8 @@ class UserItemData:
         """Add features of users, one (id, feature, weight) a row; calls append.
 
         Without any call each user has one feature of its own. ``add_user_features(ids, ids)``
-        beside calls with metadata gives both.
+        beside calls with metadata gives both: own features share no column with named ones, also
+        where a label looks like an id.
 
         Args:
             ids: (n,) user ids.
@@ -219,7 +276,8 @@ class UserItemData:
                 candidates need.
         """
         whole = self.assemble()
-        return to_interactions(self.name, whole, split or self.split or SplitSettings(), candidates)
+        data = to_interactions(self.name, whole, split or self.split or SplitSettings(), candidates)
+        return dataclasses.replace(data, left_out=self.left_out)
 
     @property
     def n_users(self) -> int:
@@ -247,10 +305,29 @@ class UserItemData:
             f"n_positives={self.n_positives}, n_negatives={self.n_negatives})"
         )
 
+    def note_left_out(self, reasons: Mapping[str, int], *, n_rows: int | None = None) -> None:
+        """Count rows that a loader left out, for the one line that reports them.
+
+        Args:
+            reasons: How many, by reason.
+            n_rows: Rows that the loader read.
+        """
+        for reason, n in reasons.items():
+            self._left_out[reason] = self._left_out.get(reason, 0) + n
+        if n_rows is not None:
+            self._n_rows = (self._n_rows or 0) + n_rows
+        self._assembled = None
+
+    @property
+    def left_out(self) -> dict[str, int]:
+        """Rows that did not become a pair of their own, by reason."""
+        merged = self.assemble().merged
+        return {reason: n for reason, n in {**self._left_out, **merged}.items() if n}
+
     def assemble(self) -> Assembled:
         """Number everything that was added; kept until the next addition.
 
-        What was repeated or contradictory is counted in the log.
+        One line reports what was left out, repeated or contradictory: a warning if anything was.
         """
         if self._assembled is None:
             self._assembled = assemble(
@@ -263,7 +340,21 @@ class UserItemData:
                 self._candidates,
                 self._shown,
             )
+            self._report()
         return self._assembled
+
+    def _report(self) -> None:
+        left_out = ", ".join(f"{n:,} {reason}" for reason, n in self.left_out.items())
+        n_rows = self._n_rows
+        if n_rows is None:
+            n_rows = sum(len(each.users.codes) for each in self._positives + self._negatives)
+        line = (
+            f"{self.name}: {n_rows:,} rows, {self.n_positives:,} positives; "
+            f"left out: {left_out or 'none'}"
+        )
+        if line != self._reported:
+            _log.log(logging.WARNING if left_out else logging.INFO, "%s", line)
+        self._reported = line
 
     def save(self, path: str | Path) -> None:
         """Write everything, and the chosen split, into one ``.npz`` file (JSON inside, no pickle).
@@ -319,7 +410,8 @@ class UserItemData:
         times: ArrayLike | None = None,
     ) -> None:
         place = f"{self.name}: {call}"
-        users_, items_ = encode(users, f"{place}: users"), encode(items, f"{place}: items")
+        users_ = encode(users, f"{place}: users", to_save=True)
+        items_ = encode(items, f"{place}: items", to_save=True)
         weights_ = check_weights(place, {"users": users_, "items": items_}, weights)
         times_ = check_times(place, 0 if users_ is None else len(users_.codes), times)
         if users_ is None or items_ is None:
@@ -340,12 +432,13 @@ class UserItemData:
         weights: ArrayLike | None,
     ) -> None:
         place = f"{self.name}: {call}"
-        ids_, labels = encode(ids, f"{place}: ids"), encode(features, f"{place}: features")
+        ids_ = encode(ids, f"{place}: ids", to_save=True)
+        labels = encode(features, f"{place}: features")
         weights_ = check_weights(place, {"ids": ids_, "features": labels}, weights)
         if ids_ is None or labels is None:
             return
         self._check_kind(side, ids_)
-        self._features[side].append(Triples(ids_, labels, weights_))
+        self._features[side].append(Triples(ids_, labels, weights_, _is_own(ids_, labels)))
         self._assembled = None
 
     def _restore_features(
@@ -360,15 +453,22 @@ class UserItemData:
             column = features.indices - start
             mine = (column >= 0) & (column < len(labels))
             weights = features.values[mine] if weighted else None
-            self._features[side].append(
-                Triples(ids.rows(rows[mine]), Coded.of(labels).rows(column[mine]), weights)
-            )
+            described, named = ids.rows(rows[mine]), Coded.of(labels).rows(column[mine])
+            own = _is_own(described, named)
+            self._features[side].append(Triples(described, named, weights, own))
             start += len(labels)
 
     def _check_kind(self, side: Side | Literal["page"], ids: Coded) -> None:
         if side in self._known:
             check_same_kind(f"{self.name}: {side}s", self._known[side], ids)
         self._known.setdefault(side, Coded(ids.codes[:0], ids.ids[:1], ids.kind))
+
+
+def _is_own(ids: Coded, labels: Coded) -> bool:
+    """Whether every row's feature is its id."""
+    if ids.kind != labels.kind or len(ids.codes) != len(labels.codes):
+        return False
+    return bool((ids.ids[ids.codes] == labels.ids[labels.codes]).all())
 
 
 def add_chosen_features(

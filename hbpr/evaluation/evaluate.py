@@ -115,8 +115,12 @@ def evaluate(
     if n_unopposed == len(opposed):
         raise DataError(
             f"evaluation of {part}: none of the {n_unopposed} users with an item held out has "
-            "another candidate to rank it among; use data.candidates: all, or data with observed "
-            "negatives in this part"
+            + (
+                "another candidate to rank it among; add items that they did not choose"
+                if candidates is None
+                else "another candidate to rank it among; use data.candidates: all, or data with "
+                "observed negatives in this part"
+            )
         )
     if n_unopposed:
         ranks = ranks.of(opposed)

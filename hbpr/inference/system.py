@@ -379,10 +379,14 @@ class RecommendationSystem:
     def load(cls, folder: Path | str) -> Self:
         """Read what `save` wrote.
 
+        Args:
+            folder: That folder, or the folder of a study, whose winner is taken.
+
         Raises:
             DataError: The folder holds no whole saved recommender, or one of another version.
         """
-        return cls(*saving.load(Path(folder)))
+        folder = Path(folder)
+        return cls(*saving.load(folder / "model" if (folder / "model").is_dir() else folder))
 
     @cached_property
     def _users(self) -> Lookup:

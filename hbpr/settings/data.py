@@ -5,7 +5,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from hbpr.data.sources import SOURCES, rules
+from hbpr.settings import hybrid_bpr
 from hbpr.settings.base import Seed, Settings
+from hbpr.settings.tables import TableSettings
 
 Candidates = Literal["all", "unseen", "observed", "fixed"]
 Features = Literal["indicator", "metadata", "both"]
@@ -70,75 +72,6 @@ class SyntheticSettings(Settings):
     seed: Seed = Field(0, description="Seed of the generator.")
 
 
-class FeatureTableSettings(Settings):
-    """A table that describes users or items, one row for each."""
-
-    path: str = Field(min_length=1, description="CSV (also .gz) or Parquet file.")
-    id: str = Field(min_length=1, description="Column of the user or item id.")
-    columns: tuple[str, ...] | None = Field(
-        None, strict=False, description="Columns to use; none: all but the id."
-    )
-    separator: str | None = Field(
-        None, min_length=1, description="Splits a text into several values, such as '|'."
-    )
-
-
-class TableSettings(Settings):
-    """A table of interactions, one row each, and the meaning of its columns."""
-
-    path: str = Field(min_length=1, description="CSV (also .gz) or Parquet file.")
-    user: str = Field("user", min_length=1, description="Column of the user id.")
-    item: str = Field("item", min_length=1, description="Column of the item id.")
-    value: str | None = Field(
-        None, min_length=1, description="Column of a number that data.rating_threshold judges."
-    )
-    event: str | None = Field(
-        None, min_length=1, description="Column of an event type or label; excludes value."
-    )
-    positive_events: tuple[str | int, ...] = Field(
-        (), strict=False, description="Values of event that make a positive."
-    )
-    negative_events: tuple[str | int, ...] = Field(
-        (), strict=False, description="Values of event that make an observed negative."
-    )
-    page: str | None = Field(
-        None,
-        min_length=1,
-        description="Column of the page, list or session that showed the item; what a user was "
-        "shown and never chose is an observed negative.",
-    )
-    time: str | None = Field(
-        None, min_length=1, description="Column of a time: a number or a date."
-    )
-    weight: str | None = Field(
-        None, min_length=1, description="Column of a weight above 0 of the interaction."
-    )
-    delimiter: str = Field(",", min_length=1, max_length=1, description="CSV: between columns.")
-    min_per_user: int = Field(1, ge=1, description="Positives that a user has at least.")
-    min_per_item: int = Field(1, ge=1, description="Positives that an item has at least.")
-    k_core: bool = Field(
-        False, description="Repeat the two minima until both hold; else items first, then users."
-    )
-    user_features: FeatureTableSettings | None = Field(None, description="Describes users.")
-    item_features: FeatureTableSettings | None = Field(None, description="Describes items.")
-
-    @model_validator(mode="after")
-    def _rows_have_one_meaning(self) -> "TableSettings":
-        if self.value is not None and self.event is not None:
-            raise ValueError("value and event exclude each other: what is a positive?")
-        if (self.event is not None) != bool(self.positive_events):
-            raise ValueError(
-                "event and positive_events go together, "
-                f"got event {self.event!r} and positive_events {list(self.positive_events)}"
-            )
-        if self.negative_events and self.event is None:
-            raise ValueError("negative_events needs event, the column to find them in")
-        both = {str(e) for e in self.positive_events} & {str(e) for e in self.negative_events}
-        if both:
-            raise ValueError(f"an event is positive or negative, got both for {sorted(both)}")
-        return self
-
-
 class DataSettings(Settings):
     """Where interactions and features come from, and how they are parted."""
 
@@ -151,7 +84,7 @@ class DataSettings(Settings):
     )
     table: TableSettings | None = Field(None, description="The file of the source table.")
     rating_threshold: float = Field(
-        4.0, description="At or above: positive; below: observed negative."
+        3.5, description="At or above: positive; below: observed negative."
     )
     item_feature: ItemFeatures = Field(
         "indicator",
@@ -176,7 +109,7 @@ class DataSettings(Settings):
     @model_validator(mode="before")
     @classmethod
     def _defaults_of_the_source(cls, values: Any) -> Any:
-        return rules.with_defaults(values)
+        return rules.with_defaults(hybrid_bpr.data(values))
 
     @model_validator(mode="after")
     def _fit_the_source(self) -> "DataSettings":

@@ -19,6 +19,8 @@ T = TypeVar("T", bound=TrialSettings)
 #: The section whose keys are dotted keys of the settings.
 _SPACE: Final = "sweep.space"
 _SQLITE: Final = "sqlite:///"
+#: How signs of a folder's name are written in an address, where they mean something else.
+_IN_ADDRESS: Final = str.maketrans({"%": "%25", "?": "%3F", "#": "%23"})
 
 
 def load_trial(path: str | Path, overrides: Sequence[str] = ()) -> TrialSettings:
@@ -102,7 +104,7 @@ def apply_overrides(
     """
     result = copy.deepcopy(dict(data))
     split = [_split_override(text) for text in overrides]
-    values = [(key, parse_value(value, f"--set {key}")) for key, value in split]
+    values = [(key, _parsed(value, f"--set {key}")) for key, value in split]
     _leave_old_kinds(result, dict(values), model_class)
     for key, value in values:
         _set(result, key, value, f"--set {key}")
@@ -172,9 +174,23 @@ def resolve_paths(settings: T, folder: Path | None = None) -> T:
     path = uri.removeprefix(_SQLITE)
     if path.startswith(("/", ":memory:")):
         return settings
-    absolute = ((folder or Path.cwd()) / path).absolute()
+    try:
+        here = (folder or Path.cwd()).absolute()
+    except FileNotFoundError:
+        raise ConfigError(
+            "the working directory is gone: it was removed or replaced. Change to a folder that "
+            "exists and start again"
+        ) from None
+    # What is written in the settings is part of an address already; the folder's name becomes one.
+    absolute = Path(str(here).translate(_IN_ADDRESS)) / path
     mlflow = settings.mlflow.model_copy(update={"tracking_uri": f"{_SQLITE}{absolute}"})
     return settings.model_copy(update={"mlflow": mlflow})
+
+
+def _parsed(value: str, place: str) -> Any:
+    """Read a value as YAML; one of signs only, such as a comma or a tab, is that text."""
+    signs = not any(sign.isalnum() or sign in "'\"[]{}~" for sign in value)
+    return value if value and signs else parse_value(value, place)
 
 
 def _split_override(text: str) -> tuple[str, str]:

@@ -6,18 +6,16 @@ Every default is in a section's own module. A study's ``sweep`` section is
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from hbpr.settings.base import Seed, Settings
 from hbpr.settings.data import (
     Candidates,
     DataSettings,
     Features,
-    FeatureTableSettings,
     ItemFeatures,
     SplitSettings,
     SyntheticSettings,
-    TableSettings,
 )
 from hbpr.settings.model import MODELS, MfSettings, ModelSettings, NeuMFSettings
 from hbpr.settings.negatives import (
@@ -34,6 +32,7 @@ from hbpr.settings.negatives import (
     SharedNegatives,
     UniformNegatives,
 )
+from hbpr.settings.tables import FeatureTableSettings, RowsSettings, TableSettings
 from hbpr.settings.training import (
     GrowthSettings,
     OptimizerSettings,
@@ -64,6 +63,7 @@ __all__ = [
     "ObservedNegatives",
     "OptimizerSettings",
     "PopularityNegatives",
+    "RowsSettings",
     "Seed",
     "Settings",
     "SharedNegatives",
@@ -84,6 +84,16 @@ class MlflowSettings(Settings):
     tracking_uri: str = Field(
         "sqlite:///mlflow.db", min_length=1, description="SQLite file or http(s) server."
     )
+
+    @field_validator("tracking_uri")
+    @classmethod
+    def _is_a_store(cls, uri: str) -> str:
+        if not uri.startswith(("sqlite:", "http://", "https://")):
+            raise ValueError(
+                "must be sqlite:///FILE.db or http(s)://HOST:PORT (MLflow no longer records into "
+                "plain folders)"
+            )
+        return uri
 
 
 class TrialSettings(Settings):

@@ -1,10 +1,11 @@
 """Settings of the training loop and of the optimizer."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
 from hbpr.names import check_validation_metric, parse_metric_name
+from hbpr.settings import hybrid_bpr
 from hbpr.settings.base import Seed, Settings
 from hbpr.settings.negatives import NEGATIVES, AnyNegatives, UniformNegatives
 from hbpr.training.losses import LOSSES
@@ -31,6 +32,11 @@ class OptimizerSettings(Settings):
     decay: float = Field(
         0.05, ge=0.0, le=1e3, description="inverse_time: lr / (1 + decay * epochs done)."
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_hybrid_bpr(cls, values: Any) -> Any:
+        return hybrid_bpr.optimizer(values)
 
 
 class GrowthSettings(Settings):
@@ -95,6 +101,11 @@ class TrainingSettings(Settings):
         description="Threads of the fused engine; one repeats bit for bit. A trial has its CPUs.",
     )
     seed: Seed = Field(0, description="Seed of weights and sampling.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_hybrid_bpr(cls, values: Any) -> Any:
+        return hybrid_bpr.training(values)
 
     @model_validator(mode="after")
     def _monitor_is_reported(self) -> "TrainingSettings":

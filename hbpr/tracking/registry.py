@@ -211,8 +211,9 @@ def register_model(
     with contextlib.suppress(MlflowException):  # it exists; else the next call tells
         client.create_registered_model(name)
     model_id = model_uri.split("/")[-1]
-    for found in client.search_model_versions(f"name = '{name}'"):
-        if found.tags.get(tag.MODEL) == model_uri:
+    # By the run: a name may hold quotes, for which MLflow's filters have no way to be written.
+    for found in client.search_model_versions(f"run_id = '{run_id}'"):
+        if found.name == name and found.tags.get(tag.MODEL) == model_uri:
             version = found
             break
     else:

@@ -4,6 +4,7 @@ import contextlib
 import glob
 import sqlite3
 from pathlib import Path
+from urllib.parse import quote
 
 from hbpr.files import PARTIAL, fresh_file
 
@@ -20,7 +21,7 @@ def build(path: Path) -> None:
         left.unlink(missing_ok=True)  # of a process that was killed here, with its logs
     with fresh_file(path) as partial:
         switch_to_wal(partial)
-        engine = utils.create_sqlalchemy_engine(f"sqlite:///{partial}")
+        engine = utils.create_sqlalchemy_engine(f"sqlite:///{quote(str(partial))}")
         try:
             utils._initialize_tables(engine)
         finally:

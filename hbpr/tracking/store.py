@@ -13,11 +13,12 @@ import sqlite3
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from hbpr.errors import ConfigError, TrackingError
 from hbpr.files import Lock
+from hbpr.names import folder_name
 from hbpr.tracking.sqlite import build, switch_to_wal, tables_without_experiment
 from hbpr.words import near_words
 
@@ -143,9 +144,13 @@ def default_tracking_uri() -> str:
 
 
 def sqlite_path(uri: str) -> Path | None:
-    """Return the file of a ``sqlite:///`` URI, or None where it names none."""
+    """Return the file of a ``sqlite:///`` URI, or None where it names none.
+
+    As SQLAlchemy does, it takes ``%20`` for a space; `hbpr.settings.load.resolve_paths` writes the
+    signs of a folder's name so.
+    """
     path = uri.removeprefix("sqlite:///").split("?")[0]
-    return None if path == uri or path in ("", ":memory:") else Path(path).absolute()
+    return None if path == uri or path in ("", ":memory:") else Path(unquote(path)).absolute()
 
 
 def mask_uri(uri: str) -> str:
@@ -297,5 +302,5 @@ def _artifact_location(uri: str, name: str) -> str | None:
     """Return a folder beside the SQLite file; a server chooses for itself."""
     path = sqlite_path(uri)
     # No percent signs: MLflow decodes a path once more each time it is handed on.
-    folder = re.sub(r"[^\w .+-]", "-", name).strip(". ") or "experiment"
+    folder = folder_name(name, " .+-", "experiment")
     return None if path is None else (path.parent / "mlruns" / folder).as_uri()

@@ -64,6 +64,11 @@ class Trainer(Iterator[EpochReport]):
                 f"{data.name}: the training part has no positive interactions; "
                 "add interactions, or lower data.rating_threshold"
             )
+        if settings.training.negatives.kind == "observed" and not data.train_negatives.n_pairs:
+            raise DataError(
+                f"{data.name}: training.negatives.kind observed draws observed negatives, and the "
+                "training part has none; use uniform, or data that say what was seen and not chosen"
+            )
         self.data = data
         self.settings = settings
         self.model: Recommender = build_model(settings.model, data, seed=settings.training.seed)

@@ -260,7 +260,9 @@ def test_checksums_are_md5():
     ],
 )
 def test_the_published_counts(name, n_users, n_items, n_ratings, n_positives):
-    data = load_movielens(name, preprocess=True, item_feature="both", data_home=real(name))
+    data = load_movielens(
+        name, preprocess=True, rating_threshold=4.0, item_feature="both", data_home=real(name)
+    )
     assert (data.n_users, data.n_items) == (n_users, n_items)
     assert data.n_positives + data.n_negatives == n_ratings
     assert data.n_positives == n_positives

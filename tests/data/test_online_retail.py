@@ -84,3 +84,19 @@ def test_the_real_counts(monkeypatch, caplog):
     assert positives == 264_668
     negatives = data.train_negatives, data.validation_negatives, data.test_negatives
     assert sum(part.n_pairs for part in negatives) == 2218
+
+
+def test_the_second_sheet_has_other_names(home, caplog):
+    head, *rows = ROWS.splitlines()
+    names = {"InvoiceNo": "Invoice", "UnitPrice": "Price", "CustomerID": "Customer ID"}
+    for old, new in names.items():
+        head = head.replace(old, new)
+    text = "\n".join([head, *rows]) + "\n"
+    (home / "uci-online-retail" / "online_retail_ii.csv").write_text(text)
+    first, second = (
+        load_online_retail(each, data_home=home) for each in ("online_retail", "online_retail_ii")
+    )
+    assert second.name == "online-retail-ii"
+    assert second.to_interactions().fingerprint == first.to_interactions().fingerprint
+    assert second.left_out["without a customer"] == 1
+    assert "10 rows, 2 positives; left out: 1 without a customer" in caplog.text

@@ -139,7 +139,7 @@ def test_metrics_over_a_handful_of_users_are_told(caplog):
         for part in ("validation", "test")
     ]
     caplog.clear()
-    enough = [(user, item, True, item) for user in range(30) for item in range(6)]
+    enough = [(user, (user + k) % 7, True, k) for user in range(30) for k in range(6)]
     build(enough).to_interactions(SplitSettings(train=0.5, validation=0.25))
     assert caplog.text == ""
 
@@ -302,7 +302,7 @@ def test_dates_are_times():
         ([1.0, np.nan], "got nan in row 1"),
         (np.array(["2020-01-01", "NaT"], "M8[s]"), "got NaT in row 1"),
         ([1.0], "users has 2 rows, times is of shape"),
-        (["now", "then"], "must be numbers or datetimes"),
+        (["now", "then"], "times must hold numbers, .* or ISO dates or times, .* got 'now'"),
     ],
 )
 def test_times_that_cannot_be_used_are_refused(times, words):
@@ -319,3 +319,17 @@ def test_times_test_part_and_lists_are_saved(tmp_path):
     for candidates in ("all", "fixed"):
         ours, theirs = (d.to_interactions(split, candidates=candidates) for d in (data, again))
         assert ours.fingerprint == theirs.fingerprint
+
+
+def test_nothing_held_out_is_reported_before_training(caplog):
+    data = UserItemData("t")
+    data.add_positive_interactions(range(40), [user % 4 for user in range(40)], times=range(40))
+    data.to_interactions(SplitSettings(kind="leave_one_out"))
+    assert "t: nothing is held out for test" in caplog.text
+    assert "needs users with two interactions" in caplog.text
+
+
+def test_who_chose_everything_cannot_be_evaluated(caplog):
+    build([(1, item, True, item) for item in range(20)]).to_interactions()
+    assert "none of the 1 users with an item in the test part has another candidate" in caplog.text
+    assert "only 1 user has an item in the validation part" in caplog.text

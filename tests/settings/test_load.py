@@ -121,8 +121,8 @@ def test_values_and_lists_arrive(tmp_path: Path) -> None:
             "x.yaml, line 1, optimizer.lr: must be a finite number, got nan",
         ),
         (
-            "training: {top_k: 10}\n",
-            "x.yaml, line 1, training.top_k: must be a list, got 10",
+            "training: {top_k: ten}\n",
+            "x.yaml, line 1, training.top_k: must be a list, got 'ten'",
         ),
         (
             "training:\n  top_k:\n  - 10\n  - 0\n",

@@ -9,6 +9,7 @@ from typing import Any
 
 from hbpr.errors import ConfigError
 from hbpr.names import check_validation_metric
+from hbpr.settings import hybrid_bpr
 
 #: A metric that needs no length of a list in the settings.
 _ALWAYS_REPORTED = "val/auc"
@@ -58,18 +59,19 @@ def with_one_metric(study: Mapping[str, Any], default: str) -> Mapping[str, Any]
     sweep, training = study.get("sweep"), study.get("training", {})
     if not isinstance(sweep, Mapping) or not isinstance(training, Mapping):
         return study
-    metric = sweep.get("metric") or _first_objective(sweep) or training.get("monitor") or default
+    metric = (
+        sweep.get("metric") or _first_objective(sweep) or hybrid_bpr.monitor(training) or default
+    )
     if not isinstance(metric, str):
         return study
     if not _is_validation_metric(metric):  # one complaint, where it was written, is enough
         if sweep.get("metric"):
             return {**study, "training": {**training, "monitor": _ALWAYS_REPORTED}}
         return study
-    return {
-        **study,
-        "training": {**training, "monitor": metric},
-        "sweep": {**long_form(sweep), "metric": metric},
-    }
+    long = {**study, "sweep": {**long_form(sweep), "metric": metric}}
+    if not _is_validation_metric(str(training.get("monitor") or metric)):
+        return long  # a wrong monitor that is written is refused where it stands
+    return {**long, "training": {**training, "monitor": metric}}
 
 
 def _first_objective(sweep: Mapping[str, Any]) -> Any:

@@ -13,7 +13,6 @@
 """
 
 import json
-import re
 import secrets
 import shutil
 import time
@@ -27,6 +26,7 @@ from pydantic import ValidationError
 
 from hbpr.errors import FormatError, StudyFolderError
 from hbpr.files import PARTIAL, write_json
+from hbpr.names import folder_name
 from hbpr.settings.stored import FORMAT, FORMAT_KEY, up_to_date
 from hbpr.tracking.store import mask_uri
 from tune.settings import StudySettings
@@ -115,7 +115,7 @@ class StudyFolder:
 
 def experiment_folder(settings: StudySettings) -> Path:
     """Return the absolute folder that holds the studies of an experiment."""
-    name = re.sub(r"[^\w.+-]+", "-", settings.mlflow.experiment_name).strip(".-") or "study"
+    name = folder_name(settings.mlflow.experiment_name, ".+-", "study")
     return Path(settings.sweep.storage).absolute() / name
 
 

@@ -2,6 +2,7 @@
 
 from hbpr.data.interactions import Interactions
 from hbpr.data.sources import SOURCES
+from hbpr.data.user_item import UserItemData
 from hbpr.settings.models import DataSettings
 
 
@@ -14,5 +15,14 @@ def load_data(settings: DataSettings) -> Interactions:
         DatasetMissingError: The dataset is not on this machine and cannot be fetched.
         DataError: The dataset does not have what is asked of it.
     """
-    data = SOURCES[settings.source].load(settings)
-    return data.to_interactions(settings.split, candidates=settings.candidates)
+    return read_data(settings).to_interactions(settings.split, candidates=settings.candidates)
+
+
+def read_data(settings: DataSettings) -> UserItemData:
+    """Read or generate the data that the settings name, unsplit.
+
+    Raises:
+        DatasetMissingError: The dataset is not on this machine and cannot be fetched.
+        DataError: The dataset does not have what is asked of it.
+    """
+    return SOURCES[settings.source].load(settings)

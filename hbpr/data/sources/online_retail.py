@@ -14,7 +14,7 @@ def _load(settings: "DataSettings") -> "UserItemData":
 
     assert settings.item_feature != "genome"  # the settings refuse it
     return load_online_retail(
-        item_feature=settings.item_feature, user_feature=settings.user_feature
+        settings.name, item_feature=settings.item_feature, user_feature=settings.user_feature
     )
 
 
