@@ -13,6 +13,7 @@ from hbpr.inference.system import RecommendationSystem
 from hbpr.settings.load import resolve_paths
 from hbpr.settings.models import TrialSettings
 from hbpr.settings.problems import describe
+from hbpr.settings.start import good_start
 from hbpr.tracking import run_log
 from hbpr.tracking import tags as tag
 from hbpr.training import EpochReport, Trainer
@@ -50,8 +51,11 @@ class TrainingPipeline:
 
     @staticmethod
     def create_default_config() -> dict[str, Any]:
-        """Return every setting with its default, as a nested dictionary to change."""
-        return TrialSettings().model_dump(mode="json")
+        """Return settings that rank well without a search, all of them, to change.
+
+        Where a setting is left out of a dictionary or a file, its own default holds instead.
+        """
+        return good_start().model_dump(mode="json")
 
     def run(
         self,

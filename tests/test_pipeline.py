@@ -56,11 +56,13 @@ def _statuses(rows: Callable[[str], list[tuple[Any, ...]]]) -> list[str]:
 
 
 class TestConfig:
-    def test_defaults_are_the_settings(self) -> None:
+    def test_the_default_config_is_a_start_without_a_search(self) -> None:
         config = TrainingPipeline.create_default_config()
-        assert TrialSettings.model_validate(config) == TrialSettings()
+        settings = TrialSettings.model_validate(config)
+        assert (settings.model.similarity, settings.training.negatives.kind) == ("cosine", "auto")
+        assert config.keys() == TrialSettings().model_dump().keys()
         config["model"]["n_latent"] = 3
-        assert TrainingPipeline.create_default_config()["model"]["n_latent"] == 64
+        assert TrainingPipeline.create_default_config()["model"]["n_latent"] == 128
 
     def test_an_unknown_key_names_the_nearest(self) -> None:
         with pytest.raises(ConfigError, match=r"model\.n_latnt.*n_latent"):
@@ -87,11 +89,11 @@ class TestRun:
         assert _statuses(rows) == ["FINISHED"]
         params = dict(rows("select key, value from params"))
         assert params["model.n_latent"] == "4"
-        assert params["optimizer.name"] == "adagrad"
+        assert params["optimizer.name"] == "adam"
         assert params["training.n_iter"] == "4"
         tags = dict(rows("select key, value from tags"))
         assert tags["hbpr.kind"] == "train"
-        assert tags["hbpr.engine"] == "fused"
+        assert tags["hbpr.engine"] == "listwise"
         metrics: dict[str, dict[int, float]] = {}
         for key, step, value in rows("select key, step, value from metrics"):
             metrics.setdefault(key, {})[step] = value
@@ -167,7 +169,9 @@ class TestEnds:
 
     def test_divergence_closes_it_as_failed_and_says_why(self, config, rows) -> None:
         diverging = config(
-            model={"init_std": 10.0}, optimizer={"name": "sgd", "lr": 100.0, "reg_user": 1.0}
+            model={"similarity": "dot", "temperature": None, "init_std": 10.0},
+            optimizer={"name": "sgd", "lr": 100.0, "reg_user": 1.0},
+            training={"loss_function": "bpr_loss"},
         )
         with pytest.raises(DivergedError, match=r"epoch \d: .* learning rate 100; lower"):
             TrainingPipeline(diverging).run()

@@ -20,7 +20,7 @@ MAX_USERS = 1000
 
 Id = int | float | str
 ListLength = Annotated[int, Query(ge=1, le=MAX_K, description="Items wanted.")]
-_SEEN = "Leave out what the user has in the training data."
+_SEEN = "Leave out what the user has in the training data, liked or not."
 
 
 class ListedItem(BaseModel):
@@ -104,8 +104,8 @@ def create_app(system: RecommendationSystem) -> FastAPI:
     users, items = _Ids("user", data.user_ids), _Ids("item", data.item_ids)
     score_users = system.model.block_scorer()
     score_items = cosine_scorer(system.model.item_vectors())
-    seen = system.seen
-    penalty = popularity_penalty(seen, discount=1.0)
+    seen = system.met
+    penalty = popularity_penalty(system.seen, discount=1.0)
     same_item = itself(data.n_items)
 
     def best(

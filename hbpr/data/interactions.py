@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import scipy.sparse as sp
@@ -144,6 +144,10 @@ class UserItems:
         )
 
 
+def _plain(pairs: UserItems) -> UserItems:
+    return dataclasses.replace(pairs, weights=None)
+
+
 def _weights(pairs: UserItems) -> NDArray[np.float32]:
     return np.ones(pairs.n_pairs, np.float32) if pairs.weights is None else pairs.weights
 
@@ -257,6 +261,7 @@ class Interactions:
             others are held out as a whole (cold items).
         pages: What users were shown together; None: not known. Training does not read it: what
             was shown and never chosen is among the observed negatives.
+        unseen: Observed negatives of earlier parts are no candidates either.
         left_out: Rows that did not become a pair of their own, by reason; for records only.
     """
 
@@ -278,6 +283,7 @@ class Interactions:
     test_candidates: UserItems | None = None
     trainable_items: NDArray[np.bool_] | None = None
     pages: Exposures | None = None
+    unseen: bool = False
     left_out: Mapping[str, int] = field(default_factory=dict)
 
     @property
@@ -309,6 +315,9 @@ class Interactions:
             if candidates is not None:
                 digest.update(name.encode())
                 add(candidates)
+        if self.unseen:
+            digest.update(b"unseen")
+            add(self.validation_negatives)
         if self.trainable_items is not None:
             digest.update(b"trainable_items")
             digest.update(self.trainable_items.tobytes())
@@ -327,6 +336,24 @@ class Interactions:
         if self.validation.n_pairs == 0:
             return self.train
         return self.train.union(self.validation)
+
+    def met(self) -> UserItems:
+        """(U, I) positives and observed negatives of train and validation, as ones."""
+        met = _plain(self.seen())
+        for negatives in (self.train_negatives, self.validation_negatives):
+            if negatives.n_pairs:
+                met = met.union(_plain(negatives))
+        return met
+
+    def no_candidates(self, part: Literal["val", "test"]) -> UserItems:
+        """(U, I) pairs that the ranking of a held-out part leaves out."""
+        if part == "test":
+            return self.met() if self.unseen else self.seen()
+        return self._met_in_training if self.unseen else self.train
+
+    @cached_property
+    def _met_in_training(self) -> UserItems:
+        return _plain(self.train).union(_plain(self.train_negatives))
 
     def thinned(self, share: float, seed: int) -> Self:
         """Return the data with a share of each user's training pairs, see `UserItems.thinned`.

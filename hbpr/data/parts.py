@@ -3,6 +3,8 @@
 Candidates say what a held-out item is ranked among, beside the user's other held-out items:
 
 - ``all``: the whole catalogue, without what the user is known to have chosen.
+- ``unseen``: the whole catalogue, without what the user is known to have seen, chosen or not, as a
+  product would show it: observed negatives of earlier parts are no candidates either.
 - ``observed``: the negatives that were held out with it, so the AUC is that inside what was seen.
 - ``fixed``: published lists for test; for validation as many random items a user, outside of the
   user's train and validation items. What is in test is not looked at, so it may be among them.
@@ -53,6 +55,8 @@ def to_interactions(
     if candidates == "observed":
         lists = (parts.negatives[1], parts.negatives[2])
         told += "; candidates: observed negatives"
+    elif candidates == "unseen":
+        told += "; candidates: unseen"
     elif candidates == "fixed":
         lists = _fixed(name, whole, parts.positives, split.seed)
         told += "; candidates: fixed lists, random ones of the same length for validation"
@@ -74,6 +78,7 @@ def to_interactions(
         test_candidates=lists[1],
         trainable_items=parts.trainable_items,
         pages=whole.pages,
+        unseen=candidates == "unseen",
     )
     check_leakage(data)
     _check_held_out(data, split)
@@ -151,7 +156,7 @@ def _fixed(
     if whole.candidates is None:
         raise DataError(
             f"{name}: data.candidates: fixed lists are asked for and the data have none; use "
-            "UserItemData.add_test_candidates, or candidates all or observed"
+            "UserItemData.add_test_candidates, or candidates all, unseen or observed"
         )
     train, validation, _ = positives
     counts = np.where(validation.counts > 0, whole.candidates.counts, 0)

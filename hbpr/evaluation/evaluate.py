@@ -160,12 +160,14 @@ def evaluate_part(
         scorer: Model or baseline.
         data: A split dataset.
         part: ``val`` (never ranked: train) or ``test`` (never ranked: train and validation).
+            Where the data ask for unseen candidates, observed negatives of these are left out too.
         top_k: As for `evaluate`; so are the errors.
     """
     if part == "test":
-        held_out, exclude, candidates = data.test, data.seen(), data.test_candidates
+        held_out, candidates = data.test, data.test_candidates
     else:
-        held_out, exclude, candidates = data.validation, data.train, data.validation_candidates
+        held_out, candidates = data.validation, data.validation_candidates
+    exclude = data.no_candidates(part)
     return evaluate(
         scorer, held_out, exclude=exclude, top_k=top_k, part=part, candidates=candidates
     )

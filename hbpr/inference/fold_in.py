@@ -3,6 +3,7 @@
 Shapes: h items of the user, n drawn negatives, p size of a user's vector.
 """
 
+import math
 from typing import Final
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from hbpr.models import Recommender
+from hbpr.models import MatrixFactorization, Recommender
 
 #: Negatives that stand for all items the user does not have, and pairs compared at a time.
 _NEGATIVES: Final = 2048
@@ -34,47 +35,55 @@ def fold_in(
     Minimises ``sum_i mean_j -log sigmoid(score(i) - score(j)) + h * regularisation / 2 * ||u -
     prior||²`` over the user's items i and the other items j, by L-BFGS: what a trained user's
     vector stands for, without the noise of drawing triples. With `MatrixFactorization` there is
-    one minimum.
+    one minimum. Cosine models take the loss they are best trained with, ``-log softmax(score(i))``
+    among all items, and their user's vector has only a direction, which starts at the mean of the
+    history's.
 
     Measured on ml-100k with 188 users left out of training and given 80 % of their positives:
     NDCG@10 on the rest .263, against .282 when they are trained with the others and .139 by
     popularity; ridge regression on the item vectors, as in implicit ALS, reached .228 at best.
-    Models trained by hinge or softmax loss kept 90 and 92 % likewise. 50 ms a user.
+    Models trained by hinge or softmax loss kept 90 and 92 % likewise; a cosine model, with 60 users
+    and the validation part, 93 %, and 89 % by the loss of pairs. 50 ms a user.
 
     Args:
         model: A trained model; it is left as it was.
         items: (h,) distinct item indices, at least one.
         regularisation: L2 of the vector for each item of the history; 0.001 at least is used.
-        prior: (p,) the vector before any history, such as the one from the user's features;
-            None: zero.
+        prior: (p,) the final vector before any history, such as the one from the user's features;
+            None: zero, with cosines no pull to any direction.
         pool: Items that may stand against the history, such as those that training met; None: all.
         seed: Of the draw of negatives where the catalogue is large.
 
     Returns:
-        (p,) float32, for `Recommender.vector_scorer`.
+        (p,) float32 final vector, for `Recommender.vector_scorer`.
     """
     device = next(model.parameters()).device
     h = len(items)
     others = np.setdiff1d(np.arange(model.n_items) if pool is None else pool, items)
     n_others = max(1, min(_NEGATIVES, _PAIRS // h))
+    spread = max(1.0, len(others) / n_others)  # items that each of the others stands for
     if len(others) > n_others:
         others = np.random.default_rng(seed).choice(others, n_others, replace=False)
     rows = torch.from_numpy(np.concatenate([items, others]).astype(np.int64)).to(device)
     with torch.no_grad():
         size = model.embed_users(torch.zeros(1, dtype=torch.int64, device=device)).shape[-1]
         vectors, biases = model.embed_items(rows)
-    start = np.zeros(size, np.float32) if prior is None else prior
-    center = torch.from_numpy(start.copy()).to(device)
+    before = np.zeros(size, np.float32) if prior is None else prior
+    center = torch.from_numpy(before.copy()).to(device)
+    cosine = isinstance(model, MatrixFactorization) and model.similarity == "cosine"
+    start = vectors[:h].mean(0) if cosine and prior is None else center
     if len(others) == 0:
-        return np.array(start, np.float32)
-    user = center.clone().requires_grad_()
+        with torch.no_grad():
+            return np.array(model.final_users(start).cpu().numpy(), np.float32)
+    user = start.clone().requires_grad_()
     strength = 0.5 * h * max(regularisation, _LEAST_REGULARISATION)
     solver = torch.optim.LBFGS([user], max_iter=30, line_search_fn="strong_wolfe")
 
     def closure() -> Tensor:
-        scores = model.score(user.unsqueeze(0), vectors, biases)
-        gaps_hn = scores[:h, None] - scores[None, h:]
-        loss = softplus(-gaps_hn).mean(1).sum() + strength * (user - center).square().sum()
+        final = model.final_users(user)
+        scores = model.score(final.unsqueeze(0), vectors, biases)
+        lost = _listwise(scores, h, spread) if cosine else _pairwise(scores, h)
+        loss = lost + strength * (final - center).square().sum()
         (user.grad,) = torch.autograd.grad(loss, user)  # of the model's weights there is none
         return loss.detach()
 
@@ -82,6 +91,21 @@ def fold_in(
     model.eval()
     try:
         solver.step(closure)  # type: ignore[no-untyped-call]
+        with torch.no_grad():
+            final = model.final_users(user.detach())
     finally:
         model.train(training)
-    return np.asarray(user.detach().cpu().numpy())
+    return np.asarray(final.cpu().numpy())
+
+
+def _pairwise(scores: Tensor, h: int) -> Tensor:
+    """Sum over the first h scores of the mean loss against each of the others."""
+    gaps_hn = scores[:h, None] - scores[None, h:]
+    return softplus(-gaps_hn).mean(1).sum()
+
+
+def _listwise(scores: Tensor, h: int, spread: float) -> Tensor:
+    """Sum over the first h scores of the loss among all, each of the others as so many items."""
+    weights = torch.zeros_like(scores)
+    weights[h:] = math.log(spread)
+    return h * torch.logsumexp(scores + weights, 0) - scores[:h].sum()

@@ -174,6 +174,7 @@ def pack(data: Interactions) -> tuple[Arrays, dict[str, Any]]:
     about = {
         "name": data.name,
         "split": data.split,
+        "unseen": data.unseen,
         "n_user_features": data.user_features.n_features,
         "n_item_features": data.item_features.n_features,
         "user_feature_names": list(data.user_feature_names),
@@ -227,6 +228,7 @@ def unpack(arrays: Arrays, about: dict[str, Any]) -> Interactions:
         user_feature_names=tuple(about["user_feature_names"]),
         item_feature_names=tuple(about["item_feature_names"]),
         split=about["split"],
+        unseen=about.get("unseen", False),
         validation_candidates=optional("validation_candidates"),
         test_candidates=optional("test_candidates"),
         trainable_items=arrays.get("data/trainable_items"),

@@ -23,7 +23,7 @@ from hbpr.inference.top_k import top_k_of
 from hbpr.models import Recommender, build_model
 from hbpr.models.base import load_arrays, parameters_as_arrays
 from hbpr.names import Part
-from hbpr.settings.models import TrialSettings
+from hbpr.settings.models import NegativeSettings, TrialSettings
 
 #: Pairs that `predict` scores at a time.
 _PREDICT_ROWS: Final = 2**17
@@ -87,8 +87,13 @@ class RecommendationSystem:
 
     @cached_property
     def seen(self) -> UserItems:
-        """(U, I) positives of train and validation: known tastes, which a list leaves out."""
+        """(U, I) positives of train and validation: known tastes."""
         return self.data.seen()
+
+    @cached_property
+    def met(self) -> UserItems:
+        """(U, I) what users are known to have seen, liked or not: a list leaves it out."""
+        return self.data.met()
 
     def recommend(
         self, users: Iterable[Any] | None = None, k: int = 10, *, exclude_seen: bool = True
@@ -98,7 +103,7 @@ class RecommendationSystem:
         Args:
             users: Ids of users, each as often as its list is wanted; None: everyone.
             k: Length of a list; shorter where a user has fewer candidates.
-            exclude_seen: Leave out what is `seen`.
+            exclude_seen: Leave out what the user has `met`, observed negatives included.
 
         Returns:
             Columns ``user``, ``item``, ``score`` (float32) and ``rank`` (from 1); users in the
@@ -113,7 +118,7 @@ class RecommendationSystem:
         rows = (
             np.arange(self.data.n_users) if users is None else self._users.rows(users, "recommend")
         )
-        seen = self.seen if exclude_seen else None
+        seen = self.met if exclude_seen else None
         scorer = self.model.block_scorer()
         lists, items, scores, ranks = top_k_of(scorer, rows, self.data.n_items, k, exclude=seen)
         return pd.DataFrame(
@@ -176,11 +181,12 @@ class RecommendationSystem:
             raise DataError(f"{place}: at least one item is needed, got none")
         prior = None if user_features is None else self._vector_of(place, user_features)
         trainable = self.data.trainable_items
+        negatives = self.settings.training.negatives
+        drawn = negatives.per_positive if isinstance(negatives, NegativeSettings) else 1
         vector = fold_in(
             self.model,
             rows,
-            regularisation=self.settings.optimizer.reg_user
-            / self.settings.training.negatives.per_positive,
+            regularisation=self.settings.optimizer.reg_user / drawn,
             prior=prior,
             pool=None if trainable is None else np.flatnonzero(trainable),
         )

@@ -61,15 +61,23 @@ class Recommender(nn.Module, ABC):
         self._items = FeatureSums(item_features)
 
     def embed_users(self, users: Tensor) -> Tensor:
-        """(*users.shape, d) vectors of user indices."""
-        return self._users.sum(self.U, users)
+        """(*users.shape, d) vectors of user indices, as `score` takes them."""
+        return self.final_users(self._users.sum(self.U, users))
 
     def embed_items(self, items: Tensor) -> tuple[Tensor, Tensor | None]:
         """Vectors (*items.shape, d) of item indices, and biases (*items.shape,) or None."""
-        vectors = self._items.sum(self.V, items)
+        vectors = self.final_items(self._items.sum(self.V, items))
         if not self.item_bias:
             return vectors, None
         return vectors, self._items.sum(self.b.unsqueeze(1), items).squeeze(-1)
+
+    def final_users(self, sums: Tensor) -> Tensor:
+        """Turn sums (..., d) of feature vectors into the user vectors that everything scores."""
+        return sums
+
+    def final_items(self, sums: Tensor) -> Tensor:
+        """Turn sums (..., d) of feature vectors into the item vectors that everything scores."""
+        return sums
 
     @abstractmethod
     def score(self, users: Tensor, items: Tensor, biases: Tensor | None) -> Tensor:
@@ -106,9 +114,12 @@ class Recommender(nn.Module, ABC):
             items_BM: (B, M) int64 item indices.
             l2: What each vector's gradient gets besides that of the scores.
         """
-        users = add_l2(self.embed_users(users_B), l2.user)
-        items, biases = self.embed_items(items_BM)
-        items = add_l2(items, l2.items.unsqueeze(1))
+        users = self.final_users(add_l2(self._users.sum(self.U, users_B), l2.user))
+        sums = self._items.sum(self.V, items_BM)
+        items = self.final_items(add_l2(sums, l2.items.unsqueeze(1)))
+        biases = None
+        if self.item_bias:
+            biases = self._items.sum(self.b.unsqueeze(1), items_BM).squeeze(-1)
         if biases is not None:
             biases = add_l2(biases, l2.bias)
         return self.score(users.unsqueeze(1), items, biases)
@@ -119,7 +130,7 @@ class Recommender(nn.Module, ABC):
         return lambda users_B: score(users_Ud[users_B])
 
     def user_vectors(self, features: Features | None = None) -> NDArray[np.float32]:
-        """(U, d) float32 vectors ``Fu @ U``; a view of the parameter with indicators alone.
+        """(U, d) float32 vectors that score; with indicators alone they may be the parameter's own.
 
         Args:
             features: (U, P) features of other users, by the same P columns; None: the model's own.
@@ -128,7 +139,7 @@ class Recommender(nn.Module, ABC):
         return combine(features, self.U.detach().cpu().numpy())
 
     def item_vectors(self) -> NDArray[np.float32]:
-        """(I, d) float32 vectors ``Fi @ V``; a view of the parameter with indicators alone.
+        """(I, d) float32 vectors that score; with indicators alone they may be the parameter's own.
 
         Their directions tell which items are alike; biases are left out.
         """

@@ -12,10 +12,14 @@ from hbpr.data.interactions import Features
 from hbpr.models.base import PairScorer, Recommender, VectorScorer
 from hbpr.models.gathered import L2, GatheredScores
 from hbpr.models.pairs import inner_products
+from hbpr.models.similarity import Similarity, on_array, unit_rows
 
 
 class MatrixFactorization(Recommender):
-    """Score ``(Fu[u] @ U) · (Fi[i] @ V) + Fi[i] @ b`` with sparse features `Fu` and `Fi`.
+    """Score ``(Fu[u] @ U) · (Fi[i] @ V) / temperature + Fi[i] @ b``, features `Fu`, `Fi` sparse.
+
+    With `similarity` ``cosine`` both vectors are divided by their lengths. The vectors that the
+    model hands out are the final ones: whoever scores takes inner products.
 
     With one indicator a row this is the matrix factorization of Rendle et al., "BPR: Bayesian
     personalized ranking from implicit feedback", UAI 2009; with metadata it is the hybrid model
@@ -29,7 +33,11 @@ class MatrixFactorization(Recommender):
         init_std: Deviation of the normal distribution of the first weights. It is divided by
             sqrt(d), so that first scores keep their size whatever d is; biases start at 0.
         seed: Seed of the first weights.
+        similarity: ``dot``, or ``cosine``: lengths of vectors do not count.
+        temperature: Divides the products, above 0; kept with the weights where it is not 1.
     """
+
+    temperature: Tensor | None
 
     def __init__(
         self,
@@ -40,6 +48,8 @@ class MatrixFactorization(Recommender):
         item_bias: bool = True,
         init_std: float = 0.1,
         seed: int = 0,
+        similarity: Similarity = "dot",
+        temperature: float = 1.0,
     ) -> None:
         rng = np.random.default_rng(seed)
         scale = np.float32(init_std / np.sqrt(n_latent))
@@ -57,7 +67,29 @@ class MatrixFactorization(Recommender):
             item_bias=item_bias,
         )
         self.n_latent = n_latent
+        self.similarity = similarity
+        plain = similarity == "dot" and temperature == 1.0
+        self.register_buffer("temperature", None if plain else torch.tensor(temperature))
         self.sparse_gradients = False  # an engine whose optimizer takes them may ask for them
+
+    def final_users(self, sums: Tensor) -> Tensor:
+        """Directions with the cosine, divided by the temperature."""
+        vectors = unit_rows(sums) if self.similarity == "cosine" else sums
+        return vectors if self.temperature is None else vectors / self.temperature
+
+    def final_items(self, sums: Tensor) -> Tensor:
+        """Directions with the cosine."""
+        return unit_rows(sums) if self.similarity == "cosine" else sums
+
+    def user_vectors(self, features: Features | None = None) -> NDArray[np.float32]:
+        """(U, d) float32 final vectors, see `Recommender.user_vectors`."""
+        sums = super().user_vectors(features)
+        return sums if self.temperature is None else on_array(self.final_users, sums)
+
+    def item_vectors(self) -> NDArray[np.float32]:
+        """(I, d) float32 final vectors, see `Recommender.item_vectors`."""
+        sums = super().item_vectors()
+        return sums if self.similarity == "dot" else on_array(self.final_items, sums)
 
     def score(self, users: Tensor, items: Tensor, biases: Tensor | None) -> Tensor:
         """Inner products, plus the biases."""
@@ -67,7 +99,8 @@ class MatrixFactorization(Recommender):
     def batch_scores(self, users_B: Tensor, items_BM: Tensor, l2: L2) -> Tensor:
         """Score a batch to learn from, on a CPU with indicators alone straight from the tables."""
         on_cpu = self.U.device.type == "cpu" and self.U.dtype == torch.float32
-        if not (on_cpu and self.user_features.is_identity and self.item_features.is_identity):
+        own = self.user_features.is_identity and self.item_features.is_identity
+        if not (on_cpu and own and self.temperature is None):
             return super().batch_scores(users_B, items_BM, l2)
         scores: Tensor = GatheredScores.apply(  # type: ignore[no-untyped-call]
             self.U, self.V, self.b, users_B, items_BM, l2, self.sparse_gradients

@@ -9,7 +9,7 @@ from hbpr.settings import hybrid_bpr
 from hbpr.settings.base import Seed, Settings
 from hbpr.settings.tables import TableSettings
 
-Candidates = Literal["all", "observed", "fixed"]
+Candidates = Literal["all", "unseen", "observed", "fixed"]
 Features = Literal["indicator", "metadata", "both"]
 ItemFeatures = Literal["indicator", "metadata", "both", "genome"]
 
@@ -98,8 +98,9 @@ class DataSettings(Settings):
     )
     candidates: Candidates = Field(
         "all",
-        description="What held-out items are ranked among: all, the user's observed negatives of "
-        "the same part, or fixed lists; ncf: fixed, if left out.",
+        description="What held-out items are ranked among: all; unseen: all but the user's "
+        "observed negatives of earlier parts; observed: those of the same part; or fixed lists; "
+        "ncf: fixed, if left out.",
     )
     synthetic: SyntheticSettings = Field(
         default_factory=SyntheticSettings, description="Shape of generated data."

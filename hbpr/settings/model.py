@@ -25,6 +25,15 @@ class MfSettings(ModelSettings):
     """Hybrid matrix factorization."""
 
     kind: Literal["mf"] = Field("mf", description="Hybrid matrix factorization.")
+    similarity: Literal["dot", "cosine"] = Field(
+        "dot", description="Score by the inner product, or by the cosine: lengths do not count."
+    )
+    temperature: float | None = Field(
+        None,
+        gt=0.0,
+        le=100.0,
+        description="Divides the products; left out: 1 with dot, 0.2 with cosine.",
+    )
 
 
 class NeuMFSettings(ModelSettings):

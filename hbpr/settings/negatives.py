@@ -8,16 +8,23 @@ from hbpr.settings.base import Settings
 from hbpr.settings.kinds import Kinds
 
 
-class NegativeSettings(Settings):
+class AnyNegatives(Settings):
     """How the negative item of a triple is drawn; known positives are never drawn.
 
     Fields that every kind has; each kind has a class of its own in `NEGATIVES`.
     """
 
     kind: str = Field(
-        description="Pool: all items alike or by popularity, the user's observed negatives, "
-        "a mix of observed and uniform, or items that now rank high (adaptive).",
+        description="Drawn for each positive: from all items alike or by popularity, the user's "
+        "observed negatives, a mix of observed and uniform, or items that now rank high "
+        "(adaptive). Shared by a block of users: all items, or a sample (shared). auto: what fits "
+        "the loss and the data.",
     )
+
+
+class NegativeSettings(AnyNegatives):
+    """Negatives that are drawn for each positive."""
+
     per_positive: int = Field(1, ge=1, le=1000, description="Negatives beside each positive.")
     hardest_of: int = Field(
         1, ge=1, le=1000, description="Draw so many for each negative, keep the highest scored."
@@ -62,12 +69,55 @@ class AdaptiveNegatives(NegativeSettings):
     )
 
 
-#: The kinds of `NegativeSettings`.
+class BlockNegatives(AnyNegatives):
+    """Items that all positives of a block of users are set against at once."""
+
+    observed_weight: float = Field(
+        1.0,
+        ge=0.0,
+        le=1000.0,
+        description="An observed negative counts so often; 1: as any other item.",
+    )
+    mask_positives: bool = Field(
+        False, description="softmax_loss: a user's other positives do not count against one."
+    )
+    block_users: int = Field(256, ge=1, le=2**20, description="Users of a block: one step.")
+    block_mib: int = Field(
+        512, ge=1, le=2**20, description="Most memory of a block's scores and item vectors."
+    )
+
+
+class AllNegatives(BlockNegatives):
+    """Every item."""
+
+    kind: Literal["all"] = Field("all", description="Every item.")
+
+
+class SharedNegatives(BlockNegatives):
+    """A sample of the items, drawn anew for each block, with its log-correction."""
+
+    kind: Literal["shared"] = Field("shared", description="A sample of items for each block.")
+    n_items: int = Field(1024, ge=1, le=2**24, description="Items of the sample.")
+    alpha: float = Field(
+        0.5, ge=0.0, le=2.0, description="Drawn by positives^alpha; 0: all items alike."
+    )
+
+
+class AutoNegatives(NegativeSettings):
+    """What fits the loss and the data, see `hbpr.training.engines`; drawn ones for other losses."""
+
+    kind: Literal["auto"] = Field("auto", description="What fits the loss and the data.")
+
+
+#: The kinds of `AnyNegatives`.
 NEGATIVES = Kinds(
-    NegativeSettings,
+    AnyNegatives,
     UniformNegatives,
     PopularityNegatives,
     ObservedNegatives,
     MixedNegatives,
     AdaptiveNegatives,
+    AllNegatives,
+    SharedNegatives,
+    AutoNegatives,
 )

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field, model_validator
 from hbpr.names import check_validation_metric, parse_metric_name
 from hbpr.settings import hybrid_bpr
 from hbpr.settings.base import Seed, Settings
-from hbpr.settings.negatives import NEGATIVES, NegativeSettings, UniformNegatives
+from hbpr.settings.negatives import NEGATIVES, AnyNegatives, UniformNegatives
 from hbpr.training.losses import LOSSES
 
 #: Full name of a metric of the validation part.
@@ -65,11 +65,11 @@ class GrowthSettings(Settings):
 class TrainingSettings(Settings):
     """The training loop, its evaluation on the validation part, and when it stops."""
 
-    engine: Literal["auto", "fused", "autograd"] = Field(
+    engine: Literal["auto", "fused", "autograd", "listwise"] = Field(
         "auto", description="auto: the fastest that fits."
     )
     loss_function: Annotated[str, LOSSES] = Field("bpr_loss", description="Loss of a triple.")
-    negatives: Annotated[NegativeSettings, NEGATIVES] = Field(
+    negatives: Annotated[AnyNegatives, NEGATIVES] = Field(
         default_factory=UniformNegatives, description="Sampling of negative items."
     )
     n_iter: int = Field(

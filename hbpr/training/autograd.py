@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from hbpr.data.interactions import Interactions
-from hbpr.errors import ConfigError
+from hbpr.errors import ConfigError, EngineError
 from hbpr.models import MatrixFactorization, Recommender
 from hbpr.models.gathered import L2
-from hbpr.settings.models import OptimizerSettings, TrainingSettings
+from hbpr.settings.models import NegativeSettings, OptimizerSettings, TrainingSettings
 from hbpr.training.engine import Engine, State
 from hbpr.training.losses import LOSSES
 from hbpr.training.losses.warp import harmonic_numbers
@@ -53,11 +53,17 @@ class AutogradEngine(Engine):
         optimizer: OptimizerSettings,
         training: TrainingSettings,
     ) -> None:
+        drawn = training.negatives
+        if not isinstance(drawn, NegativeSettings):
+            raise EngineError(
+                f"training.negatives.kind: nothing draws kind {drawn.kind} for each positive"
+            )
+        self._drawn = drawn
         self._device = pick_device(training.device)
         self.model = model.to(self._device).eval()
         self._settings = training
         self._loss_kind = LOSSES[training.loss_function]
-        negatives = [optimizer.reg_negative] * training.negatives.per_positive
+        negatives = [optimizer.reg_negative] * drawn.per_positive
         weights_M = torch.tensor([optimizer.reg_positive, *negatives], device=self._device)
         self._l2 = L2(optimizer.reg_user, weights_M, optimizer.reg_bias)
         if optimizer.name == "adamw":
@@ -78,7 +84,7 @@ class AutogradEngine(Engine):
         weights = data.train.weights
         self._weights = None if weights is None else weights[learnable]
         self._sampler = NegativeSampler(
-            training.negatives,
+            drawn,
             data.train,
             data.train_negatives,
             self._device,
@@ -128,7 +134,7 @@ class AutogradEngine(Engine):
 
     def _negatives(self, users_B: Tensor, items_B: Tensor) -> tuple[Tensor, Tensor | None]:
         """Draw (B, N) negatives, and the weights of the loss where it is rank-weighted."""
-        wanted = self._settings.negatives
+        wanted = self._drawn
         ranked = self._loss_kind.rank_weighted
         n, h = wanted.per_positive, wanted.warp_draws if ranked else wanted.hardest_of
         drawn = self._sampler.draw(users_B.unsqueeze(1).expand(-1, n * h), self._generator)

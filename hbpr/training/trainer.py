@@ -14,11 +14,14 @@ from hbpr.models.base import load_arrays, parameters_as_arrays
 from hbpr.settings.models import NeuMFSettings, OptimizerSettings, TrialSettings
 from hbpr.training import checkpoint
 from hbpr.training.engine import Engine, State, learning_rate
-from hbpr.training.engines import make_engine
+from hbpr.training.engines import make_engine, negatives_for, unused_negatives
 from hbpr.training.pretrain import pretrain
 from hbpr.training.report import EpochReport
 
 _log = logging.getLogger(__name__)
+
+#: Remarks about data and settings that this process has logged: a search makes many trainers.
+_SAID: set[str] = set()
 
 
 class Trainer(Iterator[EpochReport]):
@@ -75,6 +78,10 @@ class Trainer(Iterator[EpochReport]):
         self._engine, self.engine_reason = self._new_engine()
         self.engine_name = self._engine.name
         _log.debug("engine %s: %s", self.engine_name, self.engine_reason)
+        unused = unused_negatives(negatives_for(self.model, data, settings), data)
+        if unused is not None and unused not in _SAID:
+            _SAID.add(unused)
+            _log.info(unused)
         self.epoch = 0
         self.best_epoch = 0
         self.best_value: float | None = None

@@ -203,7 +203,7 @@ def test_a_split_that_the_data_cannot_give_is_refused(kind, words):
 
 
 def test_fixed_candidates_need_lists():
-    with pytest.raises(DataError, match="add_test_candidates, or candidates all or observed"):
+    with pytest.raises(DataError, match="or candidates all, unseen or observed"):
         build(early_and_late()).to_interactions(candidates="fixed")
 
 

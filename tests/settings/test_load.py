@@ -66,7 +66,7 @@ def test_values_and_lists_arrive(tmp_path: Path) -> None:
         (
             "model: {qqq: 1}\n",
             "x.yaml, line 1, model.qqq: kind mf has no such setting; "
-            "it has n_latent, item_bias, init_std",
+            "it has n_latent, item_bias, init_std, similarity, temperature",
         ),
         (
             "optimizer: {qqq: 1}\n",
@@ -76,7 +76,7 @@ def test_values_and_lists_arrive(tmp_path: Path) -> None:
         (
             "model:\n  kind: mf\n  hidden: [8]\n",
             "x.yaml, line 3, model.hidden: kind mf has no such setting; it has n_latent, "
-            "item_bias, init_std. hidden belongs to kind neumf",
+            "item_bias, init_std, similarity, temperature. hidden belongs to kind neumf",
         ),
         (
             "training:\n  negatives:\n    kind: uniform\n    observed: .3\n",
@@ -85,8 +85,8 @@ def test_values_and_lists_arrive(tmp_path: Path) -> None:
         ),
         (
             "training: {negatives: {kind: unifrom}}\n",
-            "x.yaml, line 1, training.negatives.kind: must be uniform, popularity, observed, mixed "
-            "or adaptive, got 'unifrom'. Did you mean uniform?",
+            "x.yaml, line 1, training.negatives.kind: must be uniform, popularity, observed, "
+            "mixed, adaptive, all, shared or auto, got 'unifrom'. Did you mean uniform?",
         ),
         (
             "optimizer:\n  lr: -1\n",

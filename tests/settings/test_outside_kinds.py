@@ -11,7 +11,7 @@ from hbpr.data import load_data
 from hbpr.errors import ConfigError, EngineError
 from hbpr.settings import load_trial, with_values
 from hbpr.settings.kinds import _KEPT
-from hbpr.settings.models import NEGATIVES, TrialSettings
+from hbpr.settings.models import NEGATIVES, TrialSettings, UniformNegatives
 from hbpr.settings.problems import known_keys
 from hbpr.settings.stored import up_to_date
 from hbpr.training import Trainer
@@ -38,7 +38,7 @@ def test_its_settings_are_read_and_searched(outside, tmp_path):
     stored = settings.model_dump(mode="json")
     assert TrialSettings.model_validate(up_to_date(stored, TrialSettings)) == settings
     back = with_values(settings, {"training.negatives.kind": "uniform"})
-    assert back.training.negatives.model_dump().keys() == NEGATIVES.base.model_fields.keys()
+    assert back.training.negatives.model_dump().keys() == UniformNegatives.model_fields.keys()
     with pytest.raises(ConfigError, match="days belongs to kind recent"):
         with_values(back, {"training.negatives.days": 3})
 

@@ -11,7 +11,7 @@ from hbpr.data.interactions import Interactions
 from hbpr.errors import ClusterError
 from hbpr.formats import as_words, duration
 from hbpr.settings.load import with_values
-from hbpr.settings.models import TrialSettings
+from hbpr.settings.models import NegativeSettings, TrialSettings
 from hbpr.training.trainer import Trainer
 from tune.schedulers import SchedulerContext
 from tune.schedulers.base import CLOCK
@@ -231,6 +231,8 @@ def _largest(space: Space, base: TrialSettings) -> dict[str, Any]:
     def size(values: dict[str, Any]) -> tuple[int, int]:
         trial = with_values(base, values)
         negatives = trial.training.negatives
+        if not isinstance(negatives, NegativeSettings):
+            return trial.model.n_latent, 0
         return trial.model.n_latent, negatives.per_positive * negatives.hardest_of
 
     return max(samples or [{}], key=size)

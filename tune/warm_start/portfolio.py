@@ -20,7 +20,12 @@ from tune.space.points import value_in
 logger = logging.getLogger(__name__)
 
 #: Where a study cannot have a point's value of these, the point's other values mean nothing.
-_STRUCTURE: Final = ("model.kind", "optimizer.name", "training.loss_function")
+_STRUCTURE: Final = (
+    "model.kind",
+    "model.similarity",
+    "optimizer.name",
+    "training.loss_function",
+)
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,7 @@ class Found:
 #: What all points have in common; it was searched too.
 _SOFTMAX: Final = {
     "model.kind": "mf",
+    "model.similarity": "dot",
     "optimizer.name": "adagrad",
     "training.loss_function": "softmax_loss",
     "training.negatives.kind": "uniform",
@@ -107,7 +113,8 @@ def portfolio_points(space: Space, base: TrialSettings, place: str) -> list[dict
 
     A point that was found on the study's own data is left out, since it would be the answer and not
     a hint: what a search on these data is worth shows without it. So is one whose kind of model,
-    optimizer or loss function the study cannot have, and one that the constraints rule out.
+    similarity, optimizer or loss function the study cannot have, and one that the constraints rule
+    out.
 
     Args:
         space: What `tune.space.check.check_space` returned.

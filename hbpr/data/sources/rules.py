@@ -55,5 +55,5 @@ def check(settings: "DataSettings") -> None:
         having = " and ".join(name for name, each in SOURCES.items() if each.has_lists)
         raise ValueError(
             f"candidates: fixed lists are published for {having} with leave_one_out only, got "
-            f"{settings.source} with {kind}; use all or observed"
+            f"{settings.source} with {kind}; use all, unseen or observed"
         )

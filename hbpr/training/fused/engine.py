@@ -9,7 +9,12 @@ from numpy.typing import NDArray
 
 from hbpr.data.interactions import Interactions
 from hbpr.models import MatrixFactorization, Recommender
-from hbpr.settings.models import OptimizerSettings, TrainingSettings, TrialSettings
+from hbpr.settings.models import (
+    NegativeSettings,
+    OptimizerSettings,
+    TrainingSettings,
+    TrialSettings,
+)
 from hbpr.training.engine import Engine, State
 from hbpr.training.fused import hybrid, onehot
 from hbpr.training.fused.copies import Copies, Shared, rounds_of, shares
@@ -19,6 +24,7 @@ from hbpr.training.fused.pools import follow, make_pools, positions_of
 from hbpr.training.fused.sharing import split_features, stride_of
 from hbpr.training.losses import LOSSES
 from hbpr.training.losses.warp import harmonic_numbers
+from hbpr.training.random_state import load_random_state, random_state
 from hbpr.training.visits import visits
 
 #: What a block's user rows and bit sets may take of the cache, and its most users.
@@ -55,6 +61,8 @@ class FusedEngine(Engine):
         *,
         threads: int = 1,
     ) -> None:
+        negatives = training.negatives
+        assert isinstance(negatives, NegativeSettings)  # see why_not_fused
         self.model = model
         self._data = data
         self._weights = [p.detach().numpy() for p in (model.U, model.V, model.b)]
@@ -69,17 +77,16 @@ class FusedEngine(Engine):
         if not (users.is_identity and items.is_identity):
             self._loop = hybrid.train_blocks
             stride = stride_of(data.train.n_pairs, adagrad=adagrad)
-            met = stride * (1 + training.negatives.per_positive)
+            met = stride * (1 + negatives.per_positive)
             self._features = (split_features(users, stride), split_features(items, met), stride)
         self._rng = np.random.default_rng(training.seed)
-        self._pools = make_pools(training.negatives, data)
+        self._pools = make_pools(negatives, data)
         self._places = positions_of(data, self._pools)
         self._n_places = len(self._pools.catalogue) or data.n_items
-        self._copies = self._make_copies(threads, training.negatives.per_positive)
+        self._copies = self._make_copies(threads, negatives.per_positive)
         self.n_threads = self._copies.threads if self._copies else 1
         self._make_blocks(data, 4 * model.n_latent * (1 + adagrad))
         self._harmonic = harmonic_numbers(data.n_items)
-        negatives = training.negatives
         loss = LOSSES[training.loss_function]
         assert loss.gradient is not None  # see why_not_fused
         self._choices = (
@@ -225,35 +232,28 @@ class FusedEngine(Engine):
 
     def state(self) -> State:
         """Adagrad's sums and the random state."""
-        whole = self._rng.bit_generator.state
-        generator = whole["state"]
         arrays: State = {
             f"sums/{k}": sums.copy() for k, sums in zip("UVb", self._sums, strict=True)
         }
-        halves = (generator["state"], generator["inc"], whole["has_uint32"], whole["uinteger"])
-        arrays["random"] = np.frombuffer(
-            b"".join(int(value).to_bytes(16, "little") for value in halves), np.uint8
-        )
+        arrays["random"] = random_state(self._rng)
         return arrays
 
     def load_state(self, state: State) -> None:
         """Put back what `state` returned."""
         for name, sums in zip("UVb", self._sums, strict=True):
             sums[...] = state[f"sums/{name}"]
-        raw = state["random"].tobytes()
-        numbers = [int.from_bytes(raw[k : k + 16], "little") for k in range(0, 64, 16)]
-        whole = dict(self._rng.bit_generator.state)
-        whole["state"] = {"state": numbers[0], "inc": numbers[1]}
-        whole["has_uint32"], whole["uinteger"] = numbers[2:]
-        self._rng.bit_generator.state = whole
+        load_random_state(self._rng, state["random"])
 
 
 def why_not_fused(model: Recommender, settings: TrialSettings) -> str | None:
     """Return why the fused engine does not cover the settings, or None where it does."""
     if not isinstance(model, MatrixFactorization):
         return f"model.kind {settings.model.kind} is not matrix factorization"
-    if settings.training.negatives.kind not in KINDS:
-        return f"training.negatives.kind {settings.training.negatives.kind} has no compiled draws"
+    if model.temperature is not None:
+        return f"model.similarity is {model.similarity}, and vectors are not the tables' rows"
+    negatives = settings.training.negatives
+    if not isinstance(negatives, NegativeSettings) or negatives.kind not in KINDS:
+        return f"training.negatives.kind {negatives.kind} has no compiled draws"
     if settings.optimizer.name not in ("sgd", "adagrad"):
         return f"optimizer.name {settings.optimizer.name} is neither sgd nor adagrad"
     if LOSSES[settings.training.loss_function].gradient is None:

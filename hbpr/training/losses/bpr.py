@@ -7,6 +7,7 @@ from numba import njit
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
+from hbpr.training.losses import blocks
 from hbpr.training.losses.compiled import FAST, sigmoid, softplus
 from hbpr.training.losses.kind import LossKind
 
@@ -40,4 +41,4 @@ def gradient(positive: Any, negatives: Any, falls: Any, weights: Any) -> Any:
     return rise, total
 
 
-BPR: Final = LossKind(bpr_loss, gradient)
+BPR: Final = LossKind(bpr_loss, gradient, block=blocks.bpr)

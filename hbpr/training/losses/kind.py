@@ -9,6 +9,8 @@ from typing import Any
 
 from torch import Tensor
 
+from hbpr.training.losses.blocks import Objective
+
 #: Compiled gradient of one positive and its negatives, see `LossKind.gradient`.
 Gradient = Callable[[Any, Any, Any, Any], Any]
 
@@ -30,8 +32,13 @@ class LossKind:
             the positive's less 1, and its weight is that of the rank which the number of draws
             lets expect; 0 where no draw was. Otherwise a negative is drawn, or the hardest of
             ``negatives.hardest_of``.
+        block: The same loss for the listwise engine, as `hbpr.training.losses.blocks.softmax`;
+            None: it is not for blocks of users.
+        masked_block: It with ``negatives.mask_positives``; None: `block` masks them anyway.
     """
 
     function: Callable[..., Tensor]
     gradient: Gradient | None = None
     rank_weighted: bool = False
+    block: Objective | None = None
+    masked_block: Objective | None = None

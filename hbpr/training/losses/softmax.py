@@ -9,6 +9,7 @@ from numba import njit
 from torch import Tensor
 from torch.nn.functional import softplus
 
+from hbpr.training.losses import blocks
 from hbpr.training.losses.compiled import FAST
 from hbpr.training.losses.kind import LossKind
 
@@ -46,4 +47,6 @@ def gradient(positive: Any, negatives: Any, falls: Any, weights: Any) -> Any:
     return rise, math.log(whole) + (top - positive)
 
 
-SOFTMAX: Final = LossKind(softmax_loss, gradient)
+SOFTMAX: Final = LossKind(
+    softmax_loss, gradient, block=blocks.softmax, masked_block=blocks.masked_softmax
+)

@@ -123,11 +123,15 @@ def test_no_more_points_than_trials():
 
 
 @pytest.mark.parametrize("name", ["ml-100k", "ml-1m"])
-def test_shipped_studies_start_with_what_was_found_elsewhere(name):
+def test_shipped_studies_start_with_their_own_settings(name):
     plan = load_study(CONFIGS / f"{name}.yaml")
-    found = read_beginning(plan).points
-    others = [each for each in POINTS if each.data != name]
-    assert [point["optimizer.lr"] for point in found] == [
-        each.values["optimizer.lr"] for each in others
-    ]
-    assert all(point["data.item_feature"] == plan.base.data.item_feature for point in found)
+    (found,) = read_beginning(plan).points
+    assert found["optimizer.lr"] == plan.base.optimizer.lr
+    assert found["model.temperature"] == plan.base.model.temperature
+    assert found["training.negatives.observed_weight"] == 3.0
+
+
+def test_no_point_of_inner_products_fits_a_study_of_cosines(caplog):
+    plan = load_study(CONFIGS / "ml-100k.yaml", ["sweep.start_with=[portfolio]"])
+    assert read_beginning(plan).points == ()
+    assert "no point of the portfolio fits" in caplog.text
