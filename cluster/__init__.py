@@ -1,1 +1,1 @@
-"""What runs on a Ray cluster or answers over HTTP; may import `tune` and `hbpr`."""
+"""The Ray underneath, and recommendations over HTTP; knows `hbpr`, and nothing of `tune`."""

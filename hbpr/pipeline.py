@@ -13,7 +13,7 @@ from hbpr.inference.system import RecommendationSystem
 from hbpr.settings.load import resolve_paths
 from hbpr.settings.models import TrialSettings
 from hbpr.settings.problems import describe
-from hbpr.tracking import run_log as mlflow_runs
+from hbpr.tracking import run_log
 from hbpr.tracking import tags as tag
 from hbpr.training import EpochReport, Trainer
 
@@ -80,18 +80,18 @@ class TrainingPipeline:
         interactions = self._interactions(data)
         trainer = Trainer(interactions, self.settings, threads=self.settings.training.threads)
         _log.info("engine %s: %s", trainer.engine_name, trainer.engine_reason)
-        with mlflow_runs.start_run(
+        with run_log.start_run(
             self.settings.mlflow.tracking_uri,
             self.settings.mlflow.experiment_name,
             run_name=interactions.name,
-            params=mlflow_runs.flatten_settings(self.settings),
+            params=run_log.flatten_settings(self.settings),
             tags={
                 tag.KIND: "train",
                 tag.DATA: interactions.name,
-                "hbpr.split": interactions.split,
-                "hbpr.fingerprint": interactions.fingerprint,
+                tag.SPLIT: interactions.split,
+                tag.FINGERPRINT: interactions.fingerprint,
                 tag.LEFT_OUT: dict(interactions.left_out),
-                "hbpr.engine": trainer.engine_name,
+                tag.ENGINE: trainer.engine_name,
             },
         ) as run:
             best: dict[str, float] = {}

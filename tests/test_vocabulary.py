@@ -28,16 +28,29 @@ KEYS = {
     messages.FINISHED,
     messages.FAILED,
     messages.DONE,
+    messages.NUMBER,
 }
 #: Rooms that build or read results of trials.
-TOLD = ("trial", "study", "search", "tracking", "answer", "report", "settings")
+ROOMS = (
+    "trial",
+    "study",
+    "search",
+    "tracking",
+    "answer",
+    "report",
+    "settings",
+    "schedulers",
+    "forecast",
+)
 #: What has its own files of such names: the trained system, and who serves a study's winner but may
 #: not import `tune`.
 FILES_OF_OTHERS = {"cluster/serving/command.py"}
-#: Fields of `Parent`, columns of a data frame, and summaries of an earlier version.
+#: Fields of `Parent` and of events, columns of tables, and summaries of an earlier version.
 KEYS_OF_OTHERS = {
     "tune/trial/trainable.py": {"epoch"},
     "tune/answer/result.py": {"best_epoch"},
+    "tune/forecast/curves.py": {"trial", "epoch"},
+    **{f"tune/tracking/{name}.py": {"trial"} for name in ("events", "history", "recorder", "runs")},
     "tune/report/summary.py": {"best_epoch"},
 }
 
@@ -103,7 +116,7 @@ def test_it_is_written_in_one_module(words: set[str], home: str, others: set[str
 def test_keys_of_results_are_written_in_one_module() -> None:
     found = {
         (name, key)
-        for name, tree in modules(*(f"tune/{room}" for room in TOLD))
+        for name, tree in modules(*(f"tune/{room}" for room in ROOMS))
         if name != "tune/trial/messages.py"
         for key in keys(tree)
         if key in KEYS - KEYS_OF_OTHERS.get(name, set())

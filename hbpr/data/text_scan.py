@@ -9,7 +9,6 @@ import numpy as np
 from hbpr.errors import DataError
 
 #: What can be wrong with a record.
-_AFTER_QUOTE: Final = 1
 _UNCLOSED: Final = 2
 _N_FIELDS: Final = 3
 
@@ -108,7 +107,7 @@ def check(found: Scan, place: str, base: int, names: list[str], quote: str | Non
     )
 
 
-def _scan_records(  # type: ignore[no-untyped-def]  # noqa: C901, PLR0915
+def _scan_records(  # type: ignore[no-untyped-def]  # noqa: C901, PLR0915 - a compiled kernel
     data, delimiter, quote, n_fields, final, most, found
 ):
     """Fill `found`, the fields of `Scan`."""

@@ -106,7 +106,7 @@ def _score_pairs(U: Any, V: Any, b: Any, users: Any, items: Any, scores: Any, bi
             scores[k, m] = total + b[i] if biased else total
 
 
-def _add_gradients(  # noqa: PLR0913 - an autograd function
+def _add_gradients(  # noqa: PLR0913 - a compiled kernel
     U: Any,
     V: Any,
     b: Any,

@@ -1,1 +1,1 @@
-"""MLflow: opening it, writing runs, keeping trained models."""
+"""MLflow: opening it, writing runs, keeping trained models; and what is known of a study."""

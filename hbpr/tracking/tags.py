@@ -49,3 +49,8 @@ REGISTERED: Final = "hbpr.registered"
 #: MLflow's own: the program that made a run, and its description.
 SOURCE: Final = "mlflow.source.name"
 NOTE: Final = "mlflow.note.content"
+
+#: Of a single training: how the data were parted, what they come to, and what trained.
+SPLIT: Final = "hbpr.split"
+FINGERPRINT: Final = "hbpr.fingerprint"
+ENGINE: Final = "hbpr.engine"

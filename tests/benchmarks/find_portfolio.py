@@ -2,7 +2,8 @@
 
 Each data set is searched as the shipped configuration says, without starting points, with several
 seeds; the winner of a search is the finalist with the best mean validation NDCG@10 over three other
-seeds. No test part is scored. Prints the winners, with two digits, for ``tune/portfolio.py``.
+seeds. No test part is scored. Prints the winners, with two digits, for
+``tune/warm_start/portfolio.py``.
 """
 
 import argparse

@@ -31,7 +31,7 @@ def rank_correlations(
 
     Args:
         curves: Of each finished trial: epoch -> value, higher is better. NaN is no value.
-        epochs: Where to look, such as `tune.schedulers.halving.decision_epochs` names.
+        epochs: Where to look, such as `SchedulerSettings.decision_epochs` names.
         share_at: Share of the training positives that an epoch visits.
         stopped: The same of each trial that a scheduler stopped.
 

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from tune.schedulers import SchedulerSettings
 
 _AT = (0.1, 0.25, 0.5, 1.0)
-#: Compared where no scheduler is named.
-_KINDS = ("none", "asha", "hyperband", "median")
 
 
 @click.command(
@@ -43,7 +41,8 @@ report before; optional) and one for each setting.
     "schedulers",
     multiple=True,
     metavar="KIND[:GRACE[:FACTOR]]",
-    help="What stops trials: none, asha, hyperband or median. May be repeated. Default: each.",
+    help="What stops trials, such as none, asha or median. May be repeated. Default: each that "
+    "can be replayed.",
 )
 @click.option(
     "--seeds", type=click.IntRange(1, 1000), default=5, show_default=True, help="Repeats."
@@ -76,7 +75,7 @@ def simulate(
 
     quiet_optuna()
     recorded = read_curves(curves)
-    rules = [_scheduler(text, recorded) for text in schedulers or _KINDS]
+    rules = [_scheduler(text, recorded) for text in schedulers or _replayable()]
     strategies = [Strategy(name, rule) for name in samplers or ("random", "tpe") for rule in rules]
     compared = compare(
         recorded, strategies, seeds=range(seeds), workers=workers, num_trials=trials, at=_AT
@@ -111,13 +110,18 @@ def _scheduler(text: str, recorded: "Curves") -> "SchedulerSettings":
             {name: value for name, value in filled.items() if value}
         )
     except ValueError as error:  # a ValidationError is one
-        kinds = ", ".join(
-            each.model_fields["kind"].default for each in SCHEDULERS if each.replayable
-        )
+        kinds = ", ".join(_replayable())
         raise ConfigError(
             f"--scheduler {text}: expected KIND[:GRACE[:FACTOR]], such as asha:5:3, with one of "
             f"{kinds}, a grace period of 1 or more and a factor above 1"
         ) from error
+
+
+def _replayable() -> list[str]:
+    """Return the kinds of schedulers under which recorded curves say how a search would end."""
+    from tune.schedulers import SCHEDULERS
+
+    return [each.model_fields["kind"].default for each in SCHEDULERS if each.replayable]
 
 
 def _lines(

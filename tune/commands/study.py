@@ -130,7 +130,7 @@ def resume(
     Finished trials are kept, trials that ran go on from their checkpoints. More trials and another
     budget are accepted, also for a study that has come to its result.
     """
-    from hbpr.errors import StudyFolderError
+    from hbpr.errors import SpaceError, StudyFolderError
     from tune.commands.tune import run_and_show
     from tune.settings import make_plan
     from tune.storage.folder import read_settings
@@ -145,8 +145,16 @@ def resume(
     again = [*ctx.command_path.split(), str(folder)]
     for text in overrides:
         again += ["--set", text]
+    try:
+        plan = make_plan(with_overrides(settings, overrides))
+    except SpaceError as error:
+        raise StudyFolderError(
+            f"{folder}: the study cannot go on, since an earlier version of hbpr let its space "
+            f"through that is refused today: {error} What it found stays readable; start a new "
+            "study with start_from or start_with to learn from it"
+        ) from error
     run_and_show(
-        make_plan(with_overrides(settings, overrides)),
+        plan,
         again=again,
         resume_option=False,
         address=address,
@@ -187,13 +195,13 @@ def sync(folder: Path, tracking_uri: str | None) -> None:
 def _front_so_far(folder: "StudyFolder") -> list[str]:
     """Return the Pareto front of an unfinished study; nothing where there is one objective."""
     from dashboards.words import front_head, front_row
-    from tune.settings import make_plan
+    from tune.settings import plan_of_started
     from tune.storage.folder import read_settings
     from tune.storage.trials import read_journal
 
     if folder.finished:
         return []
-    plan = make_plan(read_settings(folder.path)[0])
+    plan = plan_of_started(read_settings(folder.path)[0])
     trials, goals = read_journal(folder.path, plan.space), plan.goals
     front = goals.front(trials) if goals.several else []
     rows = [front_row(goals, trial.number, trial.at_best, trial.values) for trial in front]
@@ -207,7 +215,7 @@ def _row(folder: "StudyFolder") -> tuple[str, str, str]:
         StudyFolderError: It is none, or one of another version of hbpr.
     """
     from tune.report.summary import headline
-    from tune.settings import make_plan
+    from tune.settings import plan_of_started
     from tune.storage.folder import read_settings
     from tune.storage.trials import read_journal
     from tune.tracking.outbox import is_in_use
@@ -216,7 +224,7 @@ def _row(folder: "StudyFolder") -> tuple[str, str, str]:
         n_trials, best = headline(folder)
         return "finished", str(n_trials), f"{best:.4f}"
     state = "running" if is_in_use(folder.path) else "unfinished"
-    plan = make_plan(read_settings(folder.path)[0])
+    plan = plan_of_started(read_settings(folder.path)[0])
     trials = read_journal(folder.path, plan.space)
     n_trials = plan.n_trials + plan.most_copies
     ended = [trial for trial in trials if trial.state != "RUNNING"]

@@ -23,7 +23,7 @@ from hbpr.tracking.records import Identity, Origin, StudyRecord, Times, Tracking
 from hbpr.tracking.records_json import as_text, from_json
 from hbpr.tracking.registry import Registered
 from tune.report.terminal import write_text
-from tune.settings import make_plan
+from tune.settings import plan_of_started
 from tune.storage.folder import StudyFolder, read_settings
 from tune.storage.trials import read_journal
 
@@ -87,7 +87,7 @@ def _of_format_1(content: Mapping[str, Any], folder: StudyFolder) -> StudyRecord
     Its trials are in the journal, its settings beside it.
     """
     settings, data = read_settings(folder.path)
-    plan = make_plan(settings)
+    plan = plan_of_started(settings)
     best, registered = content["best"], content["registered"]
     # What MLflow had not got was a sentence among the notes.
     about_mlflow = [note for note in content["notes"] if note.startswith("MLflow did not ")]

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 #: Key of a result that schedulers take for the time.
 CLOCK: Final = "epoch"
+#: Key of a Tune trial's settings: its number in the study.
+NUMBER: Final = "trial"
 
 
 class Planned(Protocol):

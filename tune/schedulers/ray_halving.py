@@ -10,7 +10,7 @@ from typing import Any
 
 from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
 
-from tune.schedulers.base import CLOCK, SchedulerContext
+from tune.schedulers.base import CLOCK, NUMBER, SchedulerContext
 from tune.schedulers.halving import HalvingSettings
 from tune.schedulers.replayed import NO_RAY, EachReportOnce
 
@@ -79,7 +79,7 @@ class Halving(AsyncHyperBandScheduler):
     def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
         """Put a trial into its bracket."""
         n_brackets = len(self._brackets)
-        number = trial.config["trial"]
+        number = trial.config[NUMBER]
         bracket = bracket_of(number, n_brackets, self._reduction_factor) if n_brackets > 1 else 0
         self._trial_info[trial.trial_id] = self._brackets[bracket]
 

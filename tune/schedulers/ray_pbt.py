@@ -15,7 +15,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from hbpr.tracking.records import Parent, TrialRecord
-from tune.schedulers.base import CLOCK, SchedulerContext
+from tune.schedulers.base import CLOCK, NUMBER, SchedulerContext
 from tune.schedulers.population import Copy, decide
 
 logger = logging.getLogger(__name__)
@@ -240,4 +240,4 @@ class PopulationScheduler(FIFOScheduler):
 
 
 def _number(trial: Trial) -> int:
-    return int(trial.config["trial"])
+    return int(trial.config[NUMBER])

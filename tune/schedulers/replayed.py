@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
-from tune.schedulers.base import CLOCK
+from tune.schedulers.base import CLOCK, NUMBER
 
 if TYPE_CHECKING:
     from hbpr.tracking.records import TrialRecord
@@ -77,14 +77,14 @@ class EachReportOnce(FIFOScheduler):
 
     def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
         """Introduce a trial, unless it was there before."""
-        number = int(trial.config["trial"])
+        number = int(trial.config[NUMBER])
         if number not in self._last:
             self._last[number] = 0
             self.rule.on_trial_add(tune_controller, _bare(trial))
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         """Ask the rule about a report that is new."""
-        number = int(trial.config["trial"])
+        number = int(trial.config[NUMBER])
         if self._watched not in result or result[CLOCK] < self._last[number]:
             return TrialScheduler.CONTINUE
         decided = self._decided.get(number, TrialScheduler.CONTINUE)
@@ -118,8 +118,8 @@ class BareTrial:
     @property
     def config(self) -> dict[str, int]:
         """Its config, as far as schedulers look at it."""
-        return {"trial": self.number}
+        return {NUMBER: self.number}
 
 
 def _bare(trial: Any) -> Any:
-    return BareTrial(int(trial.config["trial"]))
+    return BareTrial(int(trial.config[NUMBER]))

@@ -2,7 +2,7 @@
 
 from tune.schedulers import SchedulerSettings
 from tune.settings.load import load_study
-from tune.settings.plan import StudyPlan, make_plan
+from tune.settings.plan import StudyPlan, make_plan, plan_of_started
 from tune.settings.schema import DEFAULT_TRIALS, StudySettings, SweepSettings
 from tune.settings.sections import (
     BudgetSettings,
@@ -29,4 +29,5 @@ __all__ = [
     "SweepSettings",
     "load_study",
     "make_plan",
+    "plan_of_started",
 ]

@@ -12,7 +12,7 @@ from tune.schedulers import SchedulerSettings
 from tune.settings.goals import Goals
 from tune.settings.schema import DEFAULT_TRIALS, StudySettings
 from tune.space import Space
-from tune.space.check import check_space, data_points, largest
+from tune.space.check import check_space, data_points, largest, resolved
 from tune.space.domains import Choice
 from tune.space.points import check_point, written_points
 
@@ -68,13 +68,34 @@ def make_plan(settings: StudySettings) -> StudyPlan:
     base = _base_trial(settings, parsed)
     space = check_space(parsed, base)
     data_points(space, base)
+    if sweep.search.algorithm == "cmaes":
+        _check_ranges(space)
+    plan = _plan(settings, base, space)
+    plan.scheduler.check(plan)
+    for place, point in written_points(sweep.start_with):
+        check_point(space, point, place)
+    return plan
+
+
+def plan_of_started(settings: StudySettings) -> StudyPlan:
+    """Return the plan of a study that is only read: its space was tried when it was started.
+
+    Raises:
+        SpaceError: The space cannot be read.
+    """
+    settings = resolve_paths(settings)
+    parsed = Space.parse(settings.sweep.space, settings.sweep.constraints)
+    base = _base_trial(settings, parsed)
+    return _plan(settings, base, resolved(parsed, base))
+
+
+def _plan(settings: StudySettings, base: TrialSettings, space: Space) -> StudyPlan:
+    sweep = settings.sweep
     n_trials = sweep.num_trials or DEFAULT_TRIALS
     if sweep.search.algorithm == "grid":
         n_trials = len(space.grid())
-    if sweep.search.algorithm == "cmaes":
-        _check_ranges(space)
     max_epochs = int(largest(space, "training.n_iter", base))
-    plan = StudyPlan(
+    return StudyPlan(
         settings=settings,
         base=base,
         space=space,
@@ -83,10 +104,6 @@ def make_plan(settings: StudySettings) -> StudyPlan:
         max_epochs=max_epochs,
         most_copies=sweep.scheduler.most_copies(n_trials, max_epochs),
     )
-    plan.scheduler.check(plan)
-    for place, point in written_points(sweep.start_with):
-        check_point(space, point, place)
-    return plan
 
 
 def _base_trial(settings: StudySettings, space: Space) -> TrialSettings:

@@ -39,13 +39,13 @@ def check_space(space: Space, base: TrialSettings) -> Space:
         SpaceError: A value is refused by the settings, or the constraints leave next to no
             points; the message names dimension and value.
     """
-    space = _resolved(space, base)
+    space = resolved(space, base)
     for dimension in space.dimensions:
         _check_kinds(space, base, dimension)
         first, *inner = dimension.domain.probes()
         for value in (first, *reversed(inner)):
             _try_value(space, base, dimension, value)
-        _check_number_kind(base, dimension, space.required(dimension.key))
+        _check_number_kind(base, dimension, _parents(space, base, dimension))
     for end in (0, -1):
         _try_corner(space, base, end, {})
     if space.constraints:
@@ -85,7 +85,7 @@ def data_points(space: Space, base: TrialSettings) -> list[dict[str, Any]]:
         SpaceError: A ``data.*`` dimension, or one that it depends on, has no finite list of
             values.
     """
-    space = _resolved(space, base)
+    space = resolved(space, base)
     needed: set[str] = set()
     for dimension in space.dimensions:
         if _is_data(dimension.key):
@@ -133,8 +133,12 @@ def _is_data(key: str) -> bool:
     return key == "data" or key.startswith("data.")
 
 
-def _resolved(space: Space, base: TrialSettings) -> Space:
-    """Decide conditions on settings that are not searched; drop what they rule out."""
+def resolved(space: Space, base: TrialSettings) -> Space:
+    """Decide conditions on settings that are not searched; drop what they rule out.
+
+    Raises:
+        SpaceError: A condition waits for what its setting cannot be, or no dimension is left.
+    """
     searched = space.keys
     kept: list[Dimension] = []
     for dimension in space.dimensions:
@@ -161,7 +165,7 @@ def _try_value(space: Space, base: TrialSettings, dimension: Dimension, value: A
 
     A searched key's base setting reaches no trial, so a value that only it refuses is good.
     """
-    fixed = {**space.required(dimension.key), dimension.key: value}
+    fixed = {**_parents(space, base, dimension), dimension.key: value}
     try:
         with_values(base, fixed)
     except ConfigError as error:
@@ -178,6 +182,24 @@ def _try_value(space: Space, base: TrialSettings, dimension: Dimension, value: A
             raise refuse(dimension.key, f"{text}{shown}") from None
         for end in (0, -1):
             _try_corner(space, base, end, fixed)
+
+
+def _parents(space: Space, base: TrialSettings, dimension: Dimension) -> dict[str, Any]:
+    """Return values that a trial with a dimension has: its conditions', and a kind that has it.
+
+    The base's kind of a section reaches no trial where the kind is searched.
+    """
+    parents = space.required(dimension.key)
+    for section, kinds in kinds_in(type(base)):
+        place, _, name = dimension.key.rpartition(".")
+        key = f"{section}.kind"
+        if place == section and name != "kind" and key in space.keys and key not in parents:
+            having = kinds.having(name)
+            searched = next(each for each in space.dimensions if each.key == key)
+            fitting = [kind for kind in searched.domain.probes() if kind in having]
+            if setting_of(base, key) not in having and fitting:
+                parents = {key: fitting[0], **parents}
+    return parents
 
 
 def _try_corner(space: Space, base: TrialSettings, end: int, fixed: Mapping[str, Any]) -> None:

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 #: Why a trial failed whose driver was killed before it wrote that down.
-_UNTOLD: Final = "the reason was lost with a driver that was killed just then"
+_REASON_LOST: Final = "the reason was lost with a driver that was killed just then"
 
 
 class MlflowRecorder:
@@ -128,7 +128,7 @@ class MlflowRecorder:
                 if math.isfinite(value):
                     measured = trial.measured.get(epoch, {})
                     self.report(number, epoch, {self.monitor: value} | measured)
-            self.end_trial(number, status, _UNTOLD if status == "FAILED" else None)
+            self.end_trial(number, status, _REASON_LOST if status == "FAILED" else None)
 
     def metrics_at(self, number: int, epoch: int) -> dict[str, float]:
         """Return the validation metrics that a trial reported at an epoch; empty if unknown."""

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from hbpr.names import EVAL_S, TRAIN_S
+from tune.schedulers import base
 from tune.settings.goals import Goals
 
 Result = dict[str, Any]
 
 #: Epochs so far: the clock of a study.
-EPOCH: Final = "epoch"
+EPOCH: Final = base.CLOCK
 #: Best value of the study's metric so far, and the first epoch that had it.
 BEST_VALUE: Final = "best_value"
 BEST_EPOCH: Final = "best_epoch"
@@ -29,7 +30,7 @@ FAILED: Final = "failed"
 DONE: Final = "done"
 
 #: Keys of the settings of a Tune trial: its number, its values, where a copy comes from.
-NUMBER: Final = "trial"
+NUMBER: Final = base.NUMBER
 VALUES: Final = "values"
 PARENT: Final = "parent"
 

@@ -9,7 +9,7 @@ from typing import Any
 from hbpr.errors import ConfigError, SpaceError, StudyError
 from hbpr.settings.load import dotted, load_trial, with_values
 from hbpr.tracking.records import TrialRecord
-from tune.settings import StudyPlan, StudySettings, make_plan
+from tune.settings import StudyPlan, StudySettings, plan_of_started
 from tune.space.dimensions import setting_of
 from tune.space.domains import same
 from tune.space.points import PLACE, check_point, plain, settings_point, value_in, written_points
@@ -37,7 +37,7 @@ def read_study(folder: str | Path, place: str) -> EarlierStudy:
         settings, _ = read_settings(path)
     except StudyError as error:
         raise ConfigError(f"{place}: {error}") from error
-    plan = make_plan(settings)
+    plan = plan_of_started(settings)
     return EarlierStudy(str(path), plan, read_journal(path, plan.space))
 
 

@@ -21,7 +21,7 @@ from hbpr.tracking import tags as tag
 from hbpr.tracking.records import Parent, TrialRecord
 from hbpr.tracking.run_log import as_text
 from hbpr.tracking.store import mask_uri, open_client, tracking_error
-from tune.settings import StudyPlan, StudySettings, make_plan
+from tune.settings import StudyPlan, StudySettings, plan_of_started
 from tune.space import Space
 from tune.space.dimensions import Dimension
 from tune.space.words import nearest
@@ -139,7 +139,7 @@ def _study(client: "MlflowClient", name: str, runs: "Sequence[Run]") -> EarlierS
         raise ValueError(str(error)) from error
     except ValidationError as error:
         raise ValueError(f"its settings are not those of today: {error}") from error
-    plan = make_plan(settings)
+    plan = plan_of_started(settings)
     trials = [
         _trial(run, plan.space, settings.sweep.metric)
         for run in runs

@@ -86,3 +86,11 @@ def test_in_a_file_the_line_is_named(tmp_path, capsys):
     path.write_text(f"sweep:\n  space:\n    {KIND}: [uniform, mixed]\n    {SHARE}: [.1, .3]\n")
     assert run(cli, ["config", "check", str(path)]) == 2
     assert f"x.yaml, line 4, {SHARE}: kind uniform has no such" in capsys.readouterr().err
+
+
+def test_a_setting_of_a_searched_kind_over_a_base_of_another() -> None:
+    raw = {"model.kind": ["neumf"], "model.dropout": {"low": 0.1, "high": 0.5}}
+    space = check_space(Space.parse(raw), TrialSettings())
+    assert space.keys == {"model.kind", "model.dropout"}
+    with pytest.raises(SpaceError, match=r"model\.dropout: kind mf has no such setting, and a"):
+        check_space(Space.parse({**raw, "model.kind": ["neumf", "mf"]}), TrialSettings())

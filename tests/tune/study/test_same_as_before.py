@@ -94,6 +94,22 @@ def test_a_finished_study_of_an_earlier_version_is_listed_and_shown(
     assert "Winner: trial 0" in shown
 
 
+@pytest.mark.parametrize("name", ["finished", "unfinished"])
+def test_a_study_whose_space_would_be_refused_today_is_still_read(
+    tmp_path: Path, terminal: Any, name: str
+) -> None:
+    folder = copied(name, tmp_path)
+    path = folder / "settings.json"
+    stored = json.loads(path.read_text())
+    del stored["settings"]["sweep"]["space"]["training.negatives.observed"]["when"]
+    path.write_text(json.dumps(stored))
+    listed, _ = terminal.run(tmp_path, "study", "list")
+    assert name in listed
+    terminal.run(tmp_path, "study", "show", str(folder))
+    _, refused = terminal.run(tmp_path, "study", "resume", str(folder), code=2)
+    assert f"{folder}: the study cannot go on" in refused
+
+
 def test_a_model_of_an_earlier_version_recommends(tmp_path: Path) -> None:
     system = load(str(copied("finished", tmp_path)))
     (best, *_) = trials_of(BEFORE / "finished")
