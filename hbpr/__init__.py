@@ -7,6 +7,8 @@ nor pandas.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
+from hbpr.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from hbpr.data import UserItemData, load_movielens
     from hbpr.inference.system import RecommendationSystem
@@ -21,8 +23,6 @@ __all__ = [
     "UserItemData",
     "load_movielens",
 ]
-
-__version__: Final = "0.1.0"
 
 _HOMES: Final = {
     "MatrixFactorization": "hbpr.models",

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, NamedTuple, get_args
 
 from hbpr.errors import ConfigError
 from hbpr.tables import Table, load
-from hbpr.words import near_words
+from hbpr.words import did_you_mean
 
 Part = Literal["val", "test"]
 
@@ -134,11 +134,11 @@ def parse_metric_name(name: str, others: Sequence[str] = ()) -> MetricName:
     heads = [f"{m}_at_{digits[0] if digits else 10}" for m in at_k]
     known = [f"{part}/{metric}" for part in get_args(Part) for metric in (*heads, *whole)]
     written = name.lower().replace("@", "_at_")
-    near = near_words(written, [*known, *others], likeness=0.5)
+    example = f" For example {known[0]}"
     raise ConfigError(
         f"a metric is val/ or test/ followed by one of {', '.join(f'{m}_at_K' for m in at_k)}, "
-        f"{', '.join(whole)}{', or ' if others else ''}{' or '.join(others)}, got {name!r}. "
-        + (f"Did you mean {near[0]}?" if near else f"For example {known[0]}")
+        f"{', '.join(whole)}{', or ' if others else ''}{' or '.join(others)}, got {name!r}."
+        + did_you_mean(written, [*known, *others], example, likeness=0.5)
     )
 
 

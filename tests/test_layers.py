@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections import deque
 from importlib.metadata import version
 from pathlib import Path
 
@@ -21,6 +22,48 @@ def test_imports_point_one_way() -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "0 broken" in done.stdout
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    """All imports count: those for types alone too, and those within functions."""
+    grimp = pytest.importorskip("grimp", reason="import-linter of the dev extra brings it")
+    graph = grimp.build_graph("hbpr", "tune", "cluster", "dashboards", cache_dir=None)
+    imports = {each: graph.find_modules_directly_imported_by(each) for each in graph.modules}
+    upward = {each for each in imports["hbpr.pipeline"] if each.startswith("tune.")}
+    assert upward == {"tune.settings", "tune.study"}  # the documented step
+    imports["hbpr.pipeline"] -= upward
+
+    circles = _circles(imports)
+
+    assert not circles, "\n".join(" -> ".join([*each, each[0]]) for each in circles)
+
+
+def test_a_circle_is_found_with_its_modules_in_order() -> None:
+    imports = {"a": {"b", "d"}, "b": {"c"}, "c": {"a"}, "d": {"e"}, "e": {"d"}, "f": {"a"}}
+    assert _circles(imports) == [["a", "b", "c"], ["d", "e"]]
+
+
+def _circles(imports: dict[str, set[str]]) -> list[list[str]]:
+    """Return a shortest circle through the first module of each strongly connected component."""
+    circles, seen = [], set()
+    for start in sorted(imports):
+        paths = _paths(imports, start)
+        back = [path for path in paths.values() if start in imports[path[-1]]]
+        if start not in seen and back:
+            circles.append(min(back, key=lambda path: (len(path), path)))
+            seen |= {each for each in paths if start in _paths(imports, each)}
+    return circles
+
+
+def _paths(imports: dict[str, set[str]], start: str) -> dict[str, list[str]]:
+    """Return a shortest path to each module that can be reached, by breadth-first search."""
+    paths, queue = {start: [start]}, deque([start])
+    while queue:
+        module = queue.popleft()
+        for each in sorted(imports[module] - paths.keys()):
+            paths[each] = [*paths[module], each]
+            queue.append(each)
+    return paths
 
 
 @pytest.mark.parametrize(

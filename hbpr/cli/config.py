@@ -50,7 +50,7 @@ def check(config: Path, overrides: tuple[str, ...], with_data: bool) -> None:
     source = data.source if data.name == data.source else f"{data.source} {data.name}"
     click.echo(f"{config}: ok, {what} on {source}, experiment {settings.mlflow.experiment_name}")
     if with_data:
-        from hbpr.data.sources.load import read_data
+        from hbpr.data.load import read_data
 
         found = read_data(data)
         found.to_interactions(data.split, candidates=data.candidates)  # warns of thin parts

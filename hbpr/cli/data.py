@@ -39,7 +39,7 @@ def describe(config: Path, overrides: tuple[str, ...], output: Path | None) -> N
 
     settings = load_trial(config, overrides)
 
-    from hbpr.data.sources.load import read_data
+    from hbpr.data.load import read_data
 
     found = read_data(settings.data).describe()
     click.echo(str(found))

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from hbpr.data.coat import load_coat
     from hbpr.data.interactions import Features, Interactions, UserItems
+    from hbpr.data.load import load_data
     from hbpr.data.movielens import load_movielens
     from hbpr.data.ncf import load_ncf
     from hbpr.data.online_retail import load_online_retail
-    from hbpr.data.sources.load import load_data
     from hbpr.data.synthetic import generate
     from hbpr.data.table import load_table
     from hbpr.data.user_item import UserItemData
@@ -36,7 +36,7 @@ _HOMES: Final = {
     "UserItems": "hbpr.data.interactions",
     "generate": "hbpr.data.synthetic",
     "load_coat": "hbpr.data.coat",
-    "load_data": "hbpr.data.sources.load",
+    "load_data": "hbpr.data.load",
     "load_movielens": "hbpr.data.movielens",
     "load_ncf": "hbpr.data.ncf",
     "load_online_retail": "hbpr.data.online_retail",

@@ -93,7 +93,7 @@ class UserItemData:
             UserItemData('data', n_users=2, n_items=2, n_positives=3, n_negatives=0)
         """
         from hbpr.data.frames import open_frame
-        from hbpr.data.table import add_rows  # which fills datasets of this class
+        from hbpr.data.table_rows import add_rows
 
         place = f"{name}: from_frame"
         try:

@@ -101,8 +101,3 @@ def evaluate_test(scorer: Scorer, data: Interactions, top_k: Sequence[int]) -> E
 def score_test(scorer: Scorer, data: Interactions, top_k: Sequence[int]) -> dict[str, float]:
     """Return the metrics of `evaluate_test`."""
     return evaluate_test(scorer, data, top_k).metrics
-
-
-def score_validation(scorer: Scorer, data: Interactions, top_k: Sequence[int]) -> dict[str, float]:
-    """Return validation metrics; what train holds is not ranked."""
-    return evaluate_part(scorer, data, "val", top_k).metrics

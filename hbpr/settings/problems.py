@@ -11,7 +11,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ValidationError
 
 from hbpr.settings.kinds import NOT_OF_KIND, sections_of, until_a_kind_is_added
-from hbpr.words import did_you_mean, near_words
+from hbpr.words import did_you_mean
 
 _SHOWN_LENGTH: Final = 80
 _USERINFO: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)[^/\s'\"]*@")
@@ -136,8 +136,7 @@ def _near(word: str, known: Iterable[str], model_class: type[BaseModel]) -> str:
     if near:
         return near
     by_name = {key.rpartition(".")[2]: key for key in known_keys(model_class) if "." in key}
-    found = near_words(word, by_name, likeness=0.8)
-    return f" Did you mean {by_name[found[0]]}?" if found else ""
+    return did_you_mean(word, by_name, shown=by_name.__getitem__, likeness=0.8)
 
 
 def _shown(value: object) -> str:

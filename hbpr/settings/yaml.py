@@ -12,7 +12,7 @@ from typing import Any, Final
 import yaml
 
 from hbpr.errors import ConfigError
-from hbpr.words import near_words
+from hbpr.words import did_you_mean
 
 _MERGE: Final = "tag:yaml.org,2002:merge"
 #: A float with an exponent as YAML 1.2 reads it: the sign and the point may be left out.
@@ -179,5 +179,4 @@ def _similar_file(path: Path) -> str:
     if not path.parent.is_dir():
         return ""
     names = [p.name for p in path.parent.iterdir() if p.suffix in {".yaml", ".yml"}]
-    near = near_words(path.name, names)
-    return f" Did you mean {path.parent / near[0]}?" if near else ""
+    return did_you_mean(path.name, names, shown=lambda name: path.parent / name)

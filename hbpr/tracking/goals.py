@@ -6,12 +6,32 @@ objective, which is the model that is kept.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Literal, NamedTuple, Protocol, TypeVar
 
 from hbpr.names import COSTS
 
-if TYPE_CHECKING:
-    from hbpr.tracking.records import TrialRecord
+
+class Comparable(Protocol):
+    """What goals look at of a trial, see `hbpr.tracking.records.TrialRecord`."""
+
+    @property
+    def number(self) -> int:
+        """From 0, in the order of the suggestions."""
+
+    @property
+    def state(self) -> str:
+        """``COMPLETE``, ``PRUNED`` or another one, which is not compared."""
+
+    @property
+    def measured(self) -> Mapping[int, Mapping[str, float]]:
+        """Epoch -> value of each metric; empty where none was measured."""
+
+    @property
+    def at_best(self) -> Mapping[str, float]:
+        """`measured` at the best epoch; empty where there is none."""
+
+
+TrialT = TypeVar("TrialT", bound=Comparable)
 
 
 class Objective(NamedTuple):
@@ -100,7 +120,7 @@ class Goals:
             for each in self.objectives
         )
 
-    def front(self, trials: "Sequence[TrialRecord]") -> "list[TrialRecord]":
+    def front(self, trials: Sequence[TrialT]) -> list[TrialT]:
         """Return the feasible trials that no other one beats.
 
         One beats another if it is nowhere worse and somewhere better. Trials with equal values
@@ -120,9 +140,9 @@ class Goals:
                 return self._unbeaten(able)
         return []
 
-    def _unbeaten(self, trials: "Sequence[TrialRecord]") -> "list[TrialRecord]":
+    def _unbeaten(self, trials: Sequence[TrialT]) -> list[TrialT]:
         ordered = sorted((self.losses(trial.at_best), trial.number, trial) for trial in trials)
-        kept: list[tuple[tuple[float, ...], TrialRecord]] = []
+        kept: list[tuple[tuple[float, ...], TrialT]] = []
         for losses, _, trial in ordered:
             if not any(_beats(other, losses) for other, _ in kept):
                 kept.append((losses, trial))

@@ -20,7 +20,7 @@ from hbpr.errors import ConfigError, TrackingError
 from hbpr.files import Lock
 from hbpr.names import folder_name
 from hbpr.tracking.sqlite import build, switch_to_wal, tables_without_experiment
-from hbpr.words import near_words
+from hbpr.words import did_you_mean
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -131,10 +131,10 @@ def find_experiment(client: "MlflowClient", name: str, tracking_uri: str) -> "Ex
     if found is not None:
         return found
     names = [experiment.name for experiment in client.search_experiments(max_results=1000)]
-    near = near_words(name, names, most=3, likeness=0.4) or sorted(names)[:5]
+    some = f" Experiments: {', '.join(map(repr, sorted(names)[:5])) or 'none'}"
     raise ConfigError(
-        f"experiment {name!r}: not in MLflow at {mask_uri(tracking_uri)}. "
-        f"Did you mean {', '.join(map(repr, near))}?"
+        f"experiment {name!r}: not in MLflow at {mask_uri(tracking_uri)}."
+        + did_you_mean(name, names, some, shown=repr, most=3, likeness=0.4)
     )
 
 

@@ -5,12 +5,12 @@ import pytest
 
 from hbpr.baselines import Ease
 from hbpr.data import Interactions, UserItems, load_data
-from hbpr.evaluation import Ranks, evaluate
+from hbpr.evaluation import Ranks, evaluate, evaluate_part
 from hbpr.evaluation.metrics import ndcg_at_k, precision_at_k
 from hbpr.reproductions.baselines import best_regularisation
 from hbpr.reproductions.online_retail import PerfectOrder, RandomOrder
 from hbpr.reproductions.paired import paired_difference
-from hbpr.reproductions.seeds import evaluate_test, score_validation
+from hbpr.reproductions.seeds import evaluate_test
 from hbpr.settings.models import DataSettings, SyntheticSettings, TrainingSettings
 
 
@@ -44,7 +44,7 @@ def test_the_regularisation_is_the_best_mean_over_the_splits() -> None:
     means = {
         each: np.mean(
             [
-                score_validation(Ease(split.train, regularisation=each), split, (10,))[
+                evaluate_part(Ease(split.train, regularisation=each), split, "val", (10,)).metrics[
                     training.monitor
                 ]
                 for split in splits

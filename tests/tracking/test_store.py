@@ -156,3 +156,5 @@ def test_an_unknown_experiment_names_the_nearest(tracking_uri: str) -> None:
     ensure_experiment(client, "ml-100k", tracking_uri)
     with pytest.raises(ConfigError, match=r"'ml-10k'.*Did you mean 'ml-100k'"):
         find_experiment(client, "ml-10k", tracking_uri)
+    with pytest.raises(ConfigError, match=r"'zzz'.*\. Experiments: 'Default', 'ml-100k'$"):
+        find_experiment(client, "zzz", tracking_uri)

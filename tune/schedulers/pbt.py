@@ -91,7 +91,10 @@ class PbtSettings(SchedulerSettings):
                 "trained in a study, and cannot be replayed"
             )
         searcher = PopulationSearcher(context.searcher, context.metric)
-        return searcher, PopulationScheduler(self, searcher, context)
+        scheduler = PopulationScheduler(
+            searcher, context, interval=self.interval, quantile=self.quantile
+        )
+        return searcher, scheduler
 
 
 def _check_dimensions(space: "Space") -> None:

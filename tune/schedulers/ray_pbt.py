@@ -16,7 +16,6 @@ from ray.tune.search import Searcher
 
 from hbpr.tracking.records import Parent, TrialRecord
 from tune.schedulers.base import CLOCK, NUMBER, SchedulerContext
-from tune.schedulers.pbt import PbtSettings
 from tune.schedulers.population import Copy, decide
 
 logger = logging.getLogger(__name__)
@@ -110,16 +109,23 @@ class PopulationScheduler(FIFOScheduler):
     held: all unfinished trials go on, say where they are, and are held again.
 
     Args:
-        settings: Interval and quantile.
         searcher: Keeps the journal and takes the copies.
         context: The study's, with space and `copy_checkpoint`; its trials are the population.
+        interval: Epochs between two comparisons.
+        quantile: Share of trials that copies replace each time.
     """
 
     def __init__(
-        self, settings: PbtSettings, searcher: PopulationSearcher, context: SchedulerContext
+        self,
+        searcher: PopulationSearcher,
+        context: SchedulerContext,
+        *,
+        interval: int,
+        quantile: float,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._settings, self._searcher, self._context = settings, searcher, context
+        self._searcher, self._context = searcher, context
+        self._interval, self._quantile = interval, quantile
         before = context.before
         self._members = {trial.number for trial in before}
         self._alive = {trial.number for trial in before if trial.state == "RUNNING"}
@@ -130,7 +136,7 @@ class PopulationScheduler(FIFOScheduler):
 
     def _known_to(self, trial: TrialRecord) -> int:
         """Return the last epoch that a trial of an earlier sitting was compared at and survived."""
-        interval = self._settings.interval
+        interval = self._interval
         copied = 0 if trial.parent is None else trial.parent.epoch
         return max(copied, (max(trial.reports, default=1) - 1) // interval * interval)
 
@@ -146,7 +152,7 @@ class PopulationScheduler(FIFOScheduler):
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """Hold a trial that has reached an interval at which it was not compared yet."""
         number = _number(trial)
-        if self._context.metric not in result or result[CLOCK] % self._settings.interval:
+        if self._context.metric not in result or result[CLOCK] % self._interval:
             return TrialScheduler.CONTINUE
         if result[CLOCK] <= self._compared[number]:
             return TrialScheduler.CONTINUE
@@ -203,7 +209,7 @@ class PopulationScheduler(FIFOScheduler):
             trials,
             epoch,
             space=space,
-            quantile=self._settings.quantile,
+            quantile=self._quantile,
             seed=self._context.seed,
         )
         made = {(t.parent.epoch, t.parent.replaces) for t in trials if t.parent is not None}

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Final
 
-import hbpr
 from hbpr.data.interactions import Interactions
 from hbpr.tracking import tags as tag
 from hbpr.tracking.findings import Findings, RankCorrelation, Winner
 from hbpr.tracking.records import Identity, Origin, StudyRecord, Times, Tracking, TrialRecord
 from hbpr.tracking.store import mask_uri
+from hbpr.version import __version__
 from tune.answer.answer import Answer, find_answer
 from tune.answer.early_order import rank_correlations, warning_of
 from tune.answer.importance import importance
@@ -210,5 +210,5 @@ class Conclusion:
 
 def versions() -> dict[str, str]:
     """Return the versions of what a study's figures may hang on."""
-    found = {"hbpr": hbpr.__version__, "python": platform.python_version()}
+    found = {"hbpr": __version__, "python": platform.python_version()}
     return found | {name: version(name) for name in _LIBRARIES}

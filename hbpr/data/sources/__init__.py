@@ -1,13 +1,9 @@
 """Sources of data: one light file each, which imports its loader when it is called."""
 
-from typing import TYPE_CHECKING, Final
+from typing import Any, Final
 
 from hbpr.data.sources.source import Source
 from hbpr.tables import Table
-
-if TYPE_CHECKING:
-    from hbpr.data.user_item import UserItemData
-    from hbpr.settings.models import DataSettings
 
 #: The sources by the name that ``data.source`` uses.
 SOURCES: Final[Table[Source]] = Table(
@@ -22,8 +18,8 @@ SOURCES: Final[Table[Source]] = Table(
 )
 
 
-def _read(settings: "DataSettings") -> "UserItemData":
-    """Read data unsplit, by the name that scripts know; see `hbpr.data.sources.load.read_data`."""
+def _read(settings: Any) -> Any:
+    """Read data unsplit, by the name that scripts know; see `hbpr.data.load.read_data`."""
     return SOURCES[settings.source].load(settings)
 
 

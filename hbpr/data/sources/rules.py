@@ -1,14 +1,51 @@
 """What does not go together with a source, said before anything is read."""
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Protocol
 
 from hbpr.data.sources import SOURCES
 
-if TYPE_CHECKING:
-    from hbpr.settings.models import DataSettings
-
 #: Values of ``data.item_feature`` that every source has.
 _FEATURES: Final = ("indicator", "metadata", "both")
+
+
+class Split(Protocol):
+    """What rules look at of a split, see `hbpr.settings.data.SplitSettings`."""
+
+    @property
+    def kind(self) -> str:
+        """Such as ``random``."""
+
+    @property
+    def name(self) -> str | None:
+        """The published test part, for kind fixed."""
+
+
+class Checked(Protocol):
+    """What rules look at of settings, see `hbpr.settings.data.DataSettings`."""
+
+    @property
+    def source(self) -> str:
+        """A name of `SOURCES`."""
+
+    @property
+    def name(self) -> str:
+        """The dataset."""
+
+    @property
+    def table(self) -> object | None:
+        """The file of a source that reads one."""
+
+    @property
+    def item_feature(self) -> str:
+        """Features of an item."""
+
+    @property
+    def split(self) -> Split:
+        """How the three parts are made."""
+
+    @property
+    def candidates(self) -> str:
+        """What held-out items are ranked among."""
 
 
 def with_defaults(values: Any) -> Any:
@@ -19,7 +56,7 @@ def with_defaults(values: Any) -> Any:
     return values
 
 
-def check(settings: "DataSettings") -> None:
+def check(settings: Checked) -> None:
     """Refuse settings that their source cannot meet.
 
     Raises:

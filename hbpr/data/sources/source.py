@@ -2,22 +2,23 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeAlias
 
-if TYPE_CHECKING:
-    from hbpr.data.user_item import UserItemData
-    from hbpr.settings.models import DataSettings
+#: `hbpr.settings.models.DataSettings`, which are checked against this: no type names them here.
+DataSettings: TypeAlias = Any
+#: `hbpr.data.user_item.UserItemData`, which is split by such settings.
+UserItemData: TypeAlias = Any
 
 
-def _nothing(settings: "DataSettings") -> None:
+def _nothing(settings: DataSettings) -> None:
     """No rules of its own."""
 
 
-def _always(settings: "DataSettings") -> bool:
+def _always(settings: DataSettings) -> bool:
     return True
 
 
-def _no_folds(settings: "DataSettings") -> tuple[str, ...]:
+def _no_folds(settings: DataSettings) -> tuple[str, ...]:
     return ()
 
 
@@ -41,11 +42,11 @@ class Source:
             message says what to do.
     """
 
-    load: Callable[["DataSettings"], "UserItemData"]
+    load: Callable[[DataSettings], UserItemData]
     defaults: Mapping[str, Any] = field(default_factory=dict)
-    has_times: Callable[["DataSettings"], bool] = _always
-    folds: Callable[["DataSettings"], Sequence[str | None]] = _no_folds
+    has_times: Callable[[DataSettings], bool] = _always
+    folds: Callable[[DataSettings], Sequence[str | None]] = _no_folds
     has_lists: bool = False
-    item_features: Callable[["DataSettings"], Sequence[str]] = _no_folds
+    item_features: Callable[[DataSettings], Sequence[str]] = _no_folds
     reads_table: bool = False
-    check: Callable[["DataSettings"], None] = _nothing
+    check: Callable[[DataSettings], None] = _nothing

@@ -25,4 +25,5 @@ def read_data(settings: DataSettings) -> UserItemData:
         DatasetMissingError: The dataset is not on this machine and cannot be fetched.
         DataError: The dataset does not have what is asked of it.
     """
-    return SOURCES[settings.source].load(settings)
+    data: UserItemData = SOURCES[settings.source].load(settings)
+    return data
