@@ -23,9 +23,9 @@ class Table(Mapping[str, T]):
 
     Example:
         >>> roots = Table({"square": "math:sqrt"})
-        >>> roots.add("cube", "math:cbrt")
-        >>> list(roots), roots["cube"](27.0)
-        (['square', 'cube'], 3.0)
+        >>> roots.add("whole", "math:isqrt")
+        >>> list(roots), roots["whole"](27)
+        (['square', 'whole'], 5)
     """
 
     def __init__(self, entries: Mapping[str, T | str]) -> None:

@@ -170,7 +170,7 @@ def test_the_readme_shows_a_search_that_loads(
         (
             "training: {n_iter: 3}\nmodel: {kind: mf, hidden: [8]}\n",
             "x.yaml, line 2, model.hidden: kind mf has no such setting; it has n_latent, "
-            "item_bias, init_std. hidden belongs to kind neumf",
+            "item_bias, init_std, similarity, temperature. hidden belongs to kind neumf",
         ),
         (
             "training:\n  negatives: {kind: uniform, observed: .3}\n",

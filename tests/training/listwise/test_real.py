@@ -21,7 +21,9 @@ METRIC = "val/ndcg_at_10"
 def _data():
     if not any((REAL / name).is_dir() for name in ("ml-100k", "movielens/ml-100k")):
         pytest.skip(f"no ml-100k in {REAL}; set HBPR_DATA_HOME")
-    return load_data(good_start().data)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HBPR_DATA_HOME", str(REAL.resolve()))
+        return load_data(good_start().data)
 
 
 def test_it_ranks_above_popularity_and_ease(data):
