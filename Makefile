@@ -51,11 +51,11 @@ fix: $(VENV)/.installed-dev
 # A study of one worker leaves a core free: two at a time. Tests that share a Ray stay together, in
 # the order that tests/conftest.py gives them; files without any need not be imported.
 test: check
-	$(PYTEST) -m "not ray" -n 2 --dist worksteal
-	$(BIN)/pytest $$(grep -rl --include="test_*.py" mark.ray tests | sort) -m ray -n 2 --dist loadgroup --no-loadscope-reorder
+	$(PYTEST) -m "not ray and not long" -n 2 --dist worksteal
+	$(BIN)/pytest $$(grep -rl --include="test_*.py" mark.ray tests | sort) -m "ray and not long" -n 2 --dist loadgroup --no-loadscope-reorder
 
 test-fast: check
-	$(PYTEST) -m "not ray and not slow" -n 2 --dist worksteal
+	$(PYTEST) -m "not ray and not slow and not long" -n 2 --dist worksteal
 
 # Each peer gets an environment of its own in .venv-bench; one that cannot be installed is reported.
 bench: $(VENV)/.installed-dev
