@@ -65,11 +65,7 @@ def validate(model_class: type[S], document: Document, *, overrides: Sequence[st
     def place(key: str) -> str:
         if any(key == name or key.startswith(f"{name}.") for name in overridden):
             return f"--set {key}"
-        above = key
-        while above and above not in document.lines:
-            above = above.rpartition(".")[0]
-        line = f", line {document.lines[above]}" if above else ""
-        where = f"{document.path}{line}, {key}" if key else f"{document.path}"
+        where = document.place(key)
         inside = ", ".join(name for name in overridden if not key or name.startswith(f"{key}."))
         if inside and key not in document.lines:
             return f"--set {inside}"
