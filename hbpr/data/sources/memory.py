@@ -3,14 +3,14 @@
 from typing import Any, Final, NoReturn
 
 from hbpr.data.sources.source import Source
-from hbpr.errors import DataError
+from hbpr.errors import DatasetMissingError
 
 #: Name of the source in `hbpr.data.sources.SOURCES`.
 NAME: Final = "memory"
 
 
 def _load(settings: Any) -> NoReturn:
-    raise DataError(
+    raise DatasetMissingError(
         f"data.source: the data {settings.name!r} were given in memory, and these settings alone "
         "cannot read them; give them from Python, or name a source such as table"
     )
