@@ -9,6 +9,7 @@ from hbpr.models.factorization import MatrixFactorization
 from hbpr.models.neumf import NeuMF
 from hbpr.models.similarity import COSINE_TEMPERATURE, check_directions, unmet
 from hbpr.settings.models import MfSettings, ModelSettings, NeuMFSettings
+from hbpr.settings.own_model import OwnModelSettings
 
 __all__ = ["MatrixFactorization", "NeuMF", "Recommender", "build_model"]
 
@@ -20,6 +21,9 @@ def build_model(settings: ModelSettings, data: Interactions, *, seed: int = 0) -
         ConfigError: The kind has settings, and no model here.
         DataError: Cosines are asked for, and a user or an item has no feature.
     """
+    if isinstance(settings, OwnModelSettings):
+        own: Recommender = settings.build(data.user_features, data.item_features, seed)
+        return own
     if isinstance(settings, NeuMFSettings):
         return NeuMF(
             data.user_features,

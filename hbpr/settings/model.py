@@ -12,7 +12,8 @@ class ModelSettings(Settings):
     """What every model has; each kind has a class of its own in `MODELS`."""
 
     kind: str = Field(
-        description="mf: hybrid matrix factorization; neumf: it, beside a small network."
+        description="mf: hybrid matrix factorization; neumf: it, beside a small network; or "
+        "module:Class, a model of your own."
     )
     n_latent: int = Field(
         64, ge=1, le=4096, description="Size of the latent vectors; neumf: of the GMF tower's."
@@ -55,4 +56,10 @@ class NeuMFSettings(ModelSettings):
 
 
 #: The kinds of `ModelSettings`.
-MODELS = Kinds(ModelSettings, MfSettings, NeuMFSettings)
+MODELS = Kinds(
+    ModelSettings,
+    MfSettings,
+    NeuMFSettings,
+    adapt="hbpr.contracts.model:as_model_settings",
+    group="models",
+)

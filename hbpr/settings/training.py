@@ -2,8 +2,9 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, PlainValidator, model_validator
 
+from hbpr.contracts.metric import use_metric
 from hbpr.names import check_validation_metric, parse_metric_name
 from hbpr.settings import hybrid_bpr
 from hbpr.settings.base import Seed, Settings
@@ -12,6 +13,8 @@ from hbpr.training.losses import LOSSES
 
 #: Full name of a metric of the validation part.
 ValidationMetric = Annotated[str, AfterValidator(check_validation_metric)]
+#: Metric from outside; the metrics of a process know it from its validation on.
+OwnMetric = Annotated[Any, PlainValidator(use_metric, json_schema_input_type=str)]
 Regularisation = Annotated[float, Field(ge=0.0, le=1e3, allow_inf_nan=False)]
 
 
@@ -65,10 +68,17 @@ class GrowthSettings(Settings):
 class TrainingSettings(Settings):
     """The training loop, its evaluation on the validation part, and when it stops."""
 
+    metrics: tuple[OwnMetric, ...] = Field(
+        (),
+        strict=False,
+        description="Metrics of your own to report beside hbpr's: dotted paths, module:name.",
+    )
     engine: Literal["auto", "fused", "autograd", "listwise"] = Field(
         "auto", description="auto: the fastest that fits."
     )
-    loss_function: Annotated[str, LOSSES] = Field("bpr_loss", description="Loss of a triple.")
+    loss_function: Annotated[str, LOSSES] = Field(
+        "bpr_loss", description="Loss of a triple; or module:name, a loss of your own."
+    )
     negatives: Annotated[AnyNegatives, NEGATIVES] = Field(
         default_factory=UniformNegatives, description="Sampling of negative items."
     )

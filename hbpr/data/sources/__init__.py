@@ -15,7 +15,9 @@ SOURCES: Final[Table[Source]] = Table(
         "table": "hbpr.data.sources.table:TABLE",
         "synthetic": "hbpr.data.sources.synthetic:SYNTHETIC",
         "memory": "hbpr.data.sources.memory:MEMORY",
-    }
+    },
+    adapt="hbpr.contracts.source:as_source",
+    group="sources",
 )
 
 
