@@ -1,6 +1,6 @@
 """Tables of what can be added by one file: its entries, by the names that settings use."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -86,6 +86,11 @@ class Table(Mapping[str, T]):
     def added(self) -> Mapping[str, T | str]:
         """What was added, by name."""
         return self._added
+
+    @property
+    def adapted(self) -> Collection[str]:
+        """The paths, and names of entry points, that have led to entries."""
+        return self._adapted.keys()
 
     def _brought(self) -> Mapping[str, str]:
         return brought(self._group) if self._group else {}

@@ -68,6 +68,11 @@ def use_metrics(given: Iterable[str]) -> None:
         use_metric(each)
 
 
+def metrics_in_use() -> dict[str, str]:
+    """Return the path, or the name of the entry point, of each metric from outside, by its name."""
+    return dict(_USED)
+
+
 def forget_metric(name: str) -> None:
     """Take a metric that `use_metric` put in out again."""
     del _USED[name]

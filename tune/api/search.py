@@ -1,5 +1,6 @@
 """`hbpr.search`: a search for the best settings, started from Python."""
 
+import inspect
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypedDict, Unpack
@@ -8,6 +9,7 @@ from pydantic import ValidationError
 
 from hbpr.data.given import as_interactions
 from hbpr.data.interactions import Interactions
+from hbpr.data.sources import Source
 from hbpr.data.sources.memory import NAME as MEMORY
 from hbpr.data.user_item import UserItemData
 from hbpr.errors import ConfigError, SpaceError
@@ -48,7 +50,7 @@ def search(  # noqa: PLR0913 - a public function, a setting each
     metric: str | None = None,
     num_trials: int | None = None,
     search: str | Mapping[str, Any] | None = None,
-    scheduler: str | Mapping[str, Any] | SchedulerSettings | None = None,
+    scheduler: str | Mapping[str, Any] | SchedulerSettings | type[SchedulerSettings] | None = None,
     budget: Mapping[str, float] | None = None,
     base: Mapping[str, Any] | TrialSettings | Document | str | Path | None = None,
     experiment: str | None = None,
@@ -69,7 +71,8 @@ def search(  # noqa: PLR0913 - a public function, a setting each
     Args:
         data: What to learn from: a data frame of pandas, polars or Arrow, a row an interaction;
             `UserItemData`; `Interactions`, which are split; or a source, as a file's ``data``
-            section (such as ``{"source": "synthetic"}``). None: the ``data`` section of `base`.
+            section (such as ``{"source": "synthetic"}``) or as a function of your own that returns
+            a data frame or `UserItemData`. None: the ``data`` section of `base`.
             Data in memory go to the workers, and into the study's folder, so that it can go on in
             another process.
         space: Dotted setting -> what to search: a list of values, ``{"low": ..., "high": ...,
@@ -80,7 +83,7 @@ def search(  # noqa: PLR0913 - a public function, a setting each
         search: Algorithm that suggests settings, such as ``"tpe"``, ``"random"`` or ``"grid"``, or
             ``{"algorithm": ..., "seed": ...}``.
         scheduler: What stops weak trials early, such as ``"asha"`` or ``"none"``, or ``{"kind":
-            ..., ...}``.
+            ..., ...}``, or one of your own: its dotted path, class or settings.
         budget: What ends the search before all trials have run: ``wall_s``, ``train_s``,
             ``target``, ``plateau``.
         base: Settings that are not searched: nested dictionaries as in YAML, `TrialSettings`, or
@@ -126,7 +129,7 @@ def search(  # noqa: PLR0913 - a public function, a setting each
         "metric": metric,
         "num_trials": num_trials,
         "search": {"algorithm": search} if isinstance(search, str) else search,
-        "scheduler": {"kind": scheduler} if isinstance(scheduler, str) else scheduler,
+        "scheduler": {"kind": scheduler} if isinstance(scheduler, str | type) else scheduler,
         "budget": budget,
         **_plain(dict(sweep)),
     }
@@ -220,6 +223,12 @@ def _with_data(written: Mapping[str, Any], data: Any) -> tuple[dict[str, Any], b
         return found, False
     before = found.get("data")
     kept = dict(before) if isinstance(before, Mapping) else {}
+    if isinstance(data, Source) or inspect.isroutine(data):
+        found["data"] = {
+            **{key: kept[key] for key in _OF_DATA_IN_MEMORY if key in kept},
+            "source": data,
+        }
+        return found, False
     given = getattr(data, "name", None) if isinstance(data, UserItemData | Interactions) else None
     own = kept.get("name") if kept.get("source", MEMORY) == MEMORY else None
     found["data"] = {

@@ -154,6 +154,7 @@ def _trial_context(plan: StudyPlan, sitting: Sitting) -> TrialContext:
         pause_every=plan.scheduler.pause_every,
         costs=plan.goals.costs,
         evaluate_at=plan.scheduler.evaluate_at(plan.max_epochs),
+        searched=(plan.settings.sweep.space,),
     )
 
 
