@@ -9,7 +9,9 @@ import importlib
 import inspect
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
@@ -22,6 +24,8 @@ _PATH: Final = re.compile(
 )
 #: What another process handed over, by path.
 _HANDED: Final[dict[str, Any]] = {}
+#: What may be found; None: everything.
+_ALLOWED: Final[ContextVar[frozenset[str] | None]] = ContextVar("allowed parts", default=None)
 #: Module of a script or a notebook.
 MAIN: Final = "__main__"
 _MOST_SHOWN: Final = 12
@@ -37,12 +41,32 @@ def is_path(name: object) -> bool:
     return isinstance(name, str) and _PATH.fullmatch(name) is not None
 
 
+@contextmanager
+def only(allow: Collection[str]) -> Iterator[None]:
+    """In the body, let nothing be found but what is allowed: finding a part runs its code.
+
+    Args:
+        allow: Paths, or modules all parts of which are.
+    """
+    token = _ALLOWED.set(frozenset(allow))
+    try:
+        yield
+    finally:
+        _ALLOWED.reset(token)
+
+
 def find(path: str) -> Any:
     """Return what a path names.
 
     Raises:
-        ConfigError: Its module cannot be imported, or has no such name.
+        ConfigError: Its module cannot be imported, or has no such name, or it is not allowed.
     """
+    allowed = _ALLOWED.get()
+    if allowed is not None and not {path, split(path)[0]} & allowed:
+        raise ConfigError(
+            f"its code is not part of hbpr and would run here, got {path}. Where you trust it, "
+            f"allow it by name: allow=[{path!r}]"
+        )
     if path in _HANDED:
         return _HANDED[path]
     module_name, name = split(path)
@@ -117,6 +141,16 @@ def modules_of(part: Any) -> set[str]:
 def hand_over(parts: Mapping[str, Any]) -> None:
     """Take parts that another process sent, by path; they win over what could be imported."""
     _HANDED.update(parts)
+
+
+def paths_in(value: Any) -> list[str]:
+    """Return every text within a value that has the form of a path; keys of mappings are none."""
+    if isinstance(value, str):
+        return [value] if is_path(value) else []
+    inner = value.values() if isinstance(value, Mapping) else value
+    if isinstance(inner, str | bytes) or not isinstance(inner, Iterable):
+        return []
+    return [path for each in inner for path in paths_in(each)]
 
 
 def _is_there(path: str, part: Any) -> bool:

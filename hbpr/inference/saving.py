@@ -6,7 +6,7 @@ interactions, settings. ``system.json`` lists every array with its type and shap
 
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import fields
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -21,6 +21,7 @@ from hbpr.errors import DataError, FormatError
 from hbpr.files import fresh_folder
 from hbpr.models import Recommender, build_model
 from hbpr.models.base import load_arrays, parameters_as_arrays
+from hbpr.parts import only
 from hbpr.settings.models import TrialSettings
 from hbpr.settings.problems import describe
 from hbpr.settings.stored import FORMAT, FORMAT_KEY, up_to_date
@@ -68,8 +69,13 @@ def save(folder: Path, saved: Saved) -> None:
     )
 
 
-def load(folder: Path) -> Saved:
+def load(folder: Path, *, allow: Collection[str] = ()) -> Saved:
     """Read what `save` wrote.
+
+    Args:
+        folder: Where it was written.
+        allow: Parts that are not hbpr's own, such as the class of the model, that may be imported:
+            dotted paths, or modules.
 
     Raises:
         DataError: The folder holds no whole saved recommender, or one of another version.
@@ -77,7 +83,8 @@ def load(folder: Path) -> Saved:
     arrays, about = read_folder(folder)
     try:
         stored = up_to_date(about["settings"], TrialSettings, about.get(FORMAT_KEY))
-        settings = TrialSettings.model_validate(stored)
+        with only(allow):
+            settings = TrialSettings.model_validate(stored)
         data = unpack(arrays, about["data"])
         model = build_model(settings.model, data, seed=settings.training.seed)
         load_arrays(model, _part(arrays, "model"))

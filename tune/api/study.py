@@ -8,6 +8,7 @@ from typing import Any, Self
 from hbpr.data.given import as_interactions
 from hbpr.errors import StudyError
 from hbpr.inference.system import RecommendationSystem
+from hbpr.parts import paths_in
 from hbpr.tracking.records import StudyRecord
 from hbpr.tracking.registry import load_system
 from hbpr.tracking.store import default_tracking_uri
@@ -97,15 +98,16 @@ class Study(AboutStudy):
 
     def _load_system(self) -> RecommendationSystem:
         winner, folder = self.winner, self.folder
+        known = paths_in(self._recorded.settings.model_dump(mode="json"))  # imported already
         if folder is not None and StudyFolder(folder).model.is_dir():
-            return RecommendationSystem.load(StudyFolder(folder).model)
+            return RecommendationSystem.load(StudyFolder(folder).model, allow=known)
         if self.record.tracking.run_id is None:
             raise StudyError(
                 f"study {self.study_id}: the winner, trial {winner.number}, is neither in a folder "
                 "on this machine nor in MLflow"
             )
         uri = f"runs:/{self.record.tracking.run_id}/recommender"
-        return load_system(uri, self._recorded.tracking_uri)
+        return load_system(uri, self._recorded.tracking_uri, allow=known)
 
     def recommend(self, users: Any, k: int = 10, **options: Any) -> Any:
         """Return the best items for users, see `RecommendationSystem.recommend`."""
