@@ -22,6 +22,8 @@ from hbpr.words import did_you_mean
 _PATH: Final = re.compile(
     r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*|[^\W\d]\w*(\.[^\W\d]\w*)+"
 )
+#: The same for editors, roughly.
+SCHEMA_PATTERN: Final = r"^[\w.]+[:.]\w[\w.]*$"
 #: What another process handed over, by path.
 _HANDED: Final[dict[str, Any]] = {}
 #: What may be found; None: everything.

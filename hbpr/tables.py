@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from hbpr.entry_points import brought
-from hbpr.parts import find, is_path, path_of
+from hbpr.parts import SCHEMA_PATTERN, find, is_path, path_of
 
 if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -123,7 +123,7 @@ class Table(Mapping[str, T]):
         names = {"type": "string", "enum": list(self)}
         if self._adapt is None:
             return names
-        return {"anyOf": [names, {"type": "string", "pattern": r"^[\w.]+[:.]\w+$"}]}
+        return {"anyOf": [names, {"type": "string", "pattern": SCHEMA_PATTERN}]}
 
     def _validate(self, value: Any) -> str:
         from pydantic_core import PydanticKnownError

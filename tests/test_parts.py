@@ -6,6 +6,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from hbpr import entry_points, parts
 from hbpr.errors import ConfigError
@@ -90,7 +91,7 @@ def test_only_what_is_allowed_is_found() -> None:
             assert parts.find(path) is bpr_loss
     with parts.only([]), pytest.raises(ConfigError, match="allow it by name"):
         parts.find(path)
-    with parts.only([]), pytest.raises(ConfigError, match="allow it by name"):
+    with parts.only([]), pytest.raises(ValidationError, match="allow it by name"):
         TrialSettings.model_validate({"training": {"loss_function": path}})
     assert parts.find(path) is bpr_loss
 

@@ -40,8 +40,8 @@ plays.head()""",
     ),
     (
         PROSE,
-        """A space is what a file has under `sweep.space`; ranges can also be written as objects. What is not
-searched has values that rank well on most data.""",
+        """A space is what a file has under `sweep.space`; ranges can also be written as
+objects. What is not searched has values that rank well on most data.""",
     ),
     (
         CODE,

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Mapping
-from typing import Any, Final, Literal, get_origin, get_type_hints
+from typing import Annotated, Any, Final, Literal, get_args, get_origin, get_type_hints
 
 from pydantic import Field, create_model
 from pydantic.errors import PydanticUserError
@@ -56,7 +56,7 @@ def as_model_settings(kind: str, part: Any) -> type[OwnModelSettings]:
         made = create_model(
             f"{part.__name__}Settings", __base__=OwnModelSettings, __doc__=document, **named
         )
-    except (PydanticUserError, NameError) as error:
+    except (PydanticUserError, NameError, TypeError, RuntimeError) as error:
         raise ConfigError(f"{kind}: its arguments cannot be settings: {error}") from error
     made.own = part
     made.takes = tuple(name for name in taken if name not in _FEATURES)
@@ -97,5 +97,6 @@ def _field(kind: str, parameter: inspect.Parameter, hints: Mapping[str, Any]) ->
             f"{kind}: the argument {parameter.name} needs a default: settings may leave it out"
         )
     hint = hints.get(parameter.name, type(parameter.default))
-    plain = hint in (int, float, str, bool) or get_origin(hint) is Literal
-    return hint, Field(parameter.default, strict=True if plain else None)
+    bare = get_args(hint)[0] if get_origin(hint) is Annotated else hint
+    # YAML has lists alone, which a strict tuple would refuse
+    return hint, Field(parameter.default, strict=False if get_origin(bare) is tuple else None)

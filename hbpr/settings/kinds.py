@@ -18,7 +18,7 @@ from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, cor
 
 from hbpr.entry_points import brought
 from hbpr.errors import ConfigError
-from hbpr.parts import find, is_path, path_of
+from hbpr.parts import SCHEMA_PATTERN, find, is_path, path_of
 from hbpr.tables import load
 
 S = TypeVar("S", bound=BaseModel)
@@ -174,7 +174,12 @@ class Kinds(Generic[S]):
         first, *others = (handler(each.__pydantic_core_schema__) for each in self)
         for each in others:
             each["required"] = ["kind", *each.get("required", [])]
-        return {"oneOf": [first, *others]}
+        own = {
+            "type": "object",
+            "properties": {"kind": {"type": "string", "pattern": SCHEMA_PATTERN}},
+            "required": ["kind"],
+        }
+        return {"oneOf": [first, *others, *([] if self._adapt is None else [own])]}
 
     def validate(self, value: Any) -> S:
         """Return the settings of a mapping, or settings of one of the kinds as they are.

@@ -207,8 +207,11 @@ def _leave_old_kinds(
         if f"{key}.kind" not in values:
             continue
         section = section_at(data, key)
-        old = None if section is None else kinds.class_of(section)
-        new = kinds.class_of({"kind": values[f"{key}.kind"]})
+        try:
+            old = None if section is None else kinds.class_of(section)
+            new = kinds.class_of({"kind": values[f"{key}.kind"]})
+        except ConfigError:
+            continue  # refused where it stands
         if section is not None and old is not None and new is not None:
             for name in old.model_fields.keys() - new.model_fields.keys():
                 section.pop(name, None)

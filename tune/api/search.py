@@ -136,9 +136,7 @@ def search(  # noqa: PLR0913 - a public function, a setting each
     given = {key: value for key, value in given.items() if value is not None}
     document = _document(base)
     written, in_memory = _with_data(document.data, data)
-    if base is None or experiment is not None:
-        name = experiment or written["data"].get("name", "hbpr")
-        written["mlflow"] = {**written.get("mlflow", {}), "experiment_name": str(name)}
+    written = _with_experiment(written, experiment, in_file=document.path != Path())
     plan = plan_search(Document(written, document.path, document.lines), given)
     held = as_interactions(data, plan.settings.data, columns) if in_memory else None
     return run_until_stopped(
@@ -199,7 +197,7 @@ def _document(
     if isinstance(base, Document):
         return base
     if base is None:
-        base = good_start()
+        base = good_start().model_dump(exclude={"data", "mlflow"})
     if isinstance(base, TrialSettings):
         base = base.model_dump()
     if not isinstance(base, Mapping):
@@ -237,6 +235,16 @@ def _with_data(written: Mapping[str, Any], data: Any) -> tuple[dict[str, Any], b
         "name": str(given or own or "data"),
     }
     return found, True
+
+
+def _with_experiment(written: dict[str, Any], name: str | None, *, in_file: bool) -> dict[str, Any]:
+    """Return settings whose experiment has a name: the one given, or written, or the data's."""
+    mlflow, data = written.get("mlflow", {}), written["data"]
+    if not isinstance(mlflow, Mapping) or not isinstance(data, Mapping):
+        return written  # refused where it stands
+    own = None if in_file or "experiment_name" in mlflow else data.get("name")
+    found = name or own
+    return written if found is None else {**written, "mlflow": {**mlflow, "experiment_name": found}}
 
 
 def _is_table(data: Mapping[str, Any]) -> bool:
