@@ -61,8 +61,8 @@ class TrialContext:
     searched: tuple[Any, ...] = ()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Let the parts that settings name travel with them."""
-        return {**vars(self), "base": Travelling(self.base, self.searched), "searched": ()}
+        """Let the parts that settings name travel with them; Tune packs what it has unpacked."""
+        return {**vars(self), "base": Travelling(self.base, self.searched)}
 
 
 class HbprTrainable(ray_tune.Trainable):
