@@ -76,7 +76,7 @@ study = hbpr.search(
     ),
     (CODE, """ended"""),
     (PROSE, """The winner was trained again on all but the test part, and scored on it once."""),
-    (CODE, """study.recommend(["3", "4"], k=3)"""),
+    (CODE, """study.recommend([3, 4], k=3)"""),
     (
         PROSE,
         """A study can be found again by its folder or in MLflow, also in another process, and go

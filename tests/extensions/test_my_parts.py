@@ -179,7 +179,7 @@ def test_a_saved_model_is_loaded_where_its_parts_are_allowed(folder: Path) -> No
             caught.value
         )
     loaded = RecommendationSystem.load(folder / "saved", allow=["my_parts"])
-    assert loaded.recommend(["1"]).equals(system.recommend(["1"]))
+    assert loaded.recommend([1]).equals(system.recommend([1]))
 
 
 def test_objects_in_python(folder: Path) -> None:

@@ -64,8 +64,8 @@ def test_the_study(searched: Searched) -> None:
     assert study.best_settings == study.trials[done["value"].idxmax()].values
     assert study.page is not None
     assert study.page.read_text().startswith("<!doctype html>")
-    known = {str(item) for item in searched.frame["item"]}
-    assert set(study.recommend(["3"], k=3)["item"]) <= known
+    known = set(searched.frame["item"])
+    assert set(study.recommend([3], k=3)["item"]) <= known
 
 
 def test_every_report_and_every_end_is_told(searched: Searched) -> None:
@@ -99,7 +99,7 @@ def test_load(searched: Searched) -> None:
     found = hbpr.Study.load(searched.study.folder)
     assert found.record.trials == searched.study.record.trials
     assert (found.best_settings, found.finished) == (searched.study.best_settings, True)
-    users = ["1", "2"]
+    users = [1, 2]
     pd.testing.assert_frame_equal(found.recommend(users), searched.study.recommend(users))
 
 
@@ -113,7 +113,7 @@ def test_load_from_mlflow(searched: Searched, reference: str) -> None:
         trial.number: trial.value for trial in study
     }
     found.folder = None  # as on another machine
-    users = ["1", "2"]
+    users = [1, 2]
     pd.testing.assert_frame_equal(found.recommend(users), study.recommend(users))
     assert "<svg" in found._repr_html_()
 
