@@ -133,9 +133,7 @@ def check_cap(transform: WeightTransform, cap: float | None) -> None:
         ValueError: One is there without the other.
     """
     if transform == "cap" and cap is None:
-        raise ValueError(
-            "transform cap needs cap, the largest weight, such as cap: 50; got none"
-        )
+        raise ValueError("transform cap needs cap, the largest weight, such as cap: 50; got none")
     if transform != "cap" and cap is not None:
         raise ValueError(
             f"cap is for transform cap, got cap {cap:g} beside transform {transform}; leave it "

@@ -38,9 +38,7 @@ def made(weights, name="plays"):
 @given(weights=WEIGHTS)
 def test_transforms_are_their_formulas_and_keep_the_order(how, weights):
     n = len(weights)
-    pairs = UserItems.from_pairs(
-        np.zeros(n), np.arange(n), n_users=1, n_items=n, weights=weights
-    )
+    pairs = UserItems.from_pairs(np.zeros(n), np.arange(n), n_users=1, n_items=n, weights=weights)
     found = transformed(pairs, how, cap_of(how)).weights
     np.testing.assert_allclose(found, RULES[how](weights.astype(np.float64)), rtol=1e-6)
     assert (found > 0).all()
@@ -142,7 +140,9 @@ def test_a_transform_changes_what_is_learnt_from_and_not_the_exam():
 )
 def test_bad_transforms_are_refused(section, said):
     with pytest.raises(DataError, match=said):
-        UserItemData.from_frame({"user": [1], "item": [1], "w": [1.0]}, weight={"column": "w"} | section)
+        UserItemData.from_frame(
+            {"user": [1], "item": [1], "w": [1.0]}, weight={"column": "w"} | section
+        )
     with pytest.raises(DataError, match=f"transform_weights.*{said}"):
         made([1.0]).transform_weights(**({"transform": "none"} | section))
 
