@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from hbpr.names import COSTS, parse_metric_name
+from hbpr.names import COSTS, parse_metric_name, recommended_in
 from hbpr.settings.base import Settings
 from hbpr.settings.models import TrialSettings, ValidationMetric
 from tune.schedulers import SCHEDULERS, AshaSettings, SchedulerSettings
@@ -160,6 +160,11 @@ def _check_goals(sweep: SweepSettings) -> None:
         raise ValueError(
             "objectives: the first picks each trial's best epoch, so it must be a validation "
             f"metric with mode max, got {first.metric} with mode {first.mode}"
+        )
+    if recommended_in([first.metric]):
+        raise ValueError(
+            "objectives: the first picks each trial's best epoch, so it must be a metric of what "
+            f"users chose, such as {_DEFAULT_METRIC}, got {first.metric}; name that one second"
         )
     if first.metric != sweep.metric:
         raise ValueError(
