@@ -51,6 +51,7 @@ def transformed(pairs: UserItems, how: WeightTransform, cap: float | None = None
         return pairs
     weights = pairs.weights.astype(np.float64)
     if how == "cap":
+        assert cap is not None  # the settings see to it
         changed = np.minimum(weights, cap)
     else:
         changed = np.log1p(weights) if how == "log1p" else np.sqrt(weights)
