@@ -122,12 +122,15 @@ def metric_name(part: Part, metric: str, k: int | None = None) -> str:
     return f"{part}/{metric}" if k is None else f"{part}/{metric}_at_{k}"
 
 
-def parse_metric_name(name: str, others: Sequence[str] = ()) -> MetricName:
+def parse_metric_name(
+    name: str, others: Sequence[str] = (), *, told: Sequence[str] = _REPORTED
+) -> MetricName:
     """Take the name of a metric that an evaluation reports apart.
 
     Args:
         name: The name.
         others: What could stand in its place, for the message.
+        told: What the metrics that the message names are functions of, see `Metric.of`.
 
     Raises:
         ConfigError: The name is not one that hbpr reports; the nearest one is given.
@@ -147,7 +150,7 @@ def parse_metric_name(name: str, others: Sequence[str] = ()) -> MetricName:
         ):
             return MetricName(part, metric, int(k) if k else None)
     digits = re.search(r"[1-9][0-9]*", name)
-    reported = {m: each for m, each in METRICS.items() if each.of in _REPORTED}
+    reported = {m: each for m, each in METRICS.items() if each.of in told}
     at_k = [m for m, each in reported.items() if each.takes_k]
     whole = [m for m, each in reported.items() if not each.takes_k]
     heads = [f"{m}_at_{digits[0] if digits else 10}" for m in at_k]
@@ -167,7 +170,7 @@ def check_validation_metric(name: str) -> str:
     Raises:
         ConfigError: It is none.
     """
-    part, metric, _ = parse_metric_name(name)
+    part, metric, _ = parse_metric_name(name, told=("ranks",))
     if part != "val":
         raise ConfigError(f"must be a validation metric (val/...), got {name!r}")
     able = [m for m, each in METRICS.items() if each.of == "ranks" and each.higher_is_better]
