@@ -7,9 +7,8 @@ from typing import Any, Final
 
 from hbpr.entry_points import brought
 from hbpr.errors import ConfigError
-from hbpr.names import METRICS, Metric
+from hbpr.names import METRICS, Metric, check_recommended_metric
 from hbpr.parts import find, is_path, path_of, split
-from hbpr.words import did_you_mean
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]*")
 _FORM: Final = (
@@ -36,16 +35,8 @@ def use_metric(given: Any) -> str:
     """
     known = brought("metrics")
     given = given if isinstance(given, str) else path_of(given)
-    if given in known:
-        path, name = known[given], given
-    elif is_path(given):
-        path, name = given, split(given)[1].rpartition(".")[2]
-    else:
-        raise ConfigError(
-            "must be the dotted path of a metric, module:name, or the name of an entry point in "
-            f"hbpr.metrics, got {given!r}.{did_you_mean(given, known)} hbpr's own metrics are "
-            "always reported"
-        )
+    path = known.get(given, given)
+    name = given if given in known else split(path)[1].rpartition(".")[2]
     metric = as_metric(given, find(path))
     if not _NAME.fullmatch(name):
         raise ConfigError(
@@ -62,10 +53,42 @@ def use_metric(given: Any) -> str:
     return str(given)
 
 
+def report_metric(given: Any) -> str:
+    """Return what an entry of ``training.metrics`` is stored as, and have it reported.
+
+    Args:
+        given: The name of one of hbpr's metrics of recommended lists, or what `use_metric` takes.
+
+    Raises:
+        ConfigError: It is neither.
+    """
+    if not isinstance(given, str) or is_path(given) or given in brought("metrics"):
+        return use_metric(given)
+    try:
+        return check_recommended_metric(given)
+    except ConfigError as error:
+        raise ConfigError(f"{error}; or the dotted path of a metric of your own") from None
+
+
 def use_metrics(given: Iterable[str]) -> None:
-    """Call `use_metric` for each; in another process they have been given to this one before."""
+    """Have what ``training.metrics`` names reported in this process too."""
     for each in given:
-        use_metric(each)
+        report_metric(each)
+
+
+def of_lists(given: Iterable[str]) -> list[str]:
+    """Return the names in `METRICS` of those metrics that are of recommended lists, each once.
+
+    Args:
+        given: As ``training.metrics`` has them.
+
+    Raises:
+        ConfigError: One is no metric.
+    """
+    stored = [report_metric(each) for each in given]
+    names = {path: name for name, path in _USED.items()}
+    known = dict.fromkeys(names.get(each, each) for each in stored)
+    return [name for name in known if METRICS[name].of == "recommended"]
 
 
 def metrics_in_use() -> dict[str, str]:
@@ -83,10 +106,10 @@ def as_metric(name: str, part: Any) -> Metric:
     """Return a metric as evaluations take it.
 
     Raises:
-        ConfigError: It is no metric of ranks.
+        ConfigError: It is no metric of ranks or of recommended lists.
     """
     if isinstance(part, Metric):
-        if part.of != "ranks":
+        if part.of == "neighbours":
             raise ConfigError(f"{name}: {_FORM}, got one of {part.of}")
         return part
     if inspect.isclass(part) or not callable(part):

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, PlainValidator, model_validator
 
-from hbpr.contracts.metric import use_metric
+from hbpr.contracts.metric import report_metric
 from hbpr.names import check_validation_metric, parse_metric_name
 from hbpr.settings import hybrid_bpr
 from hbpr.settings.base import Seed, Settings
@@ -13,8 +13,8 @@ from hbpr.training.losses import LOSSES
 
 #: Full name of a metric of the validation part.
 ValidationMetric = Annotated[str, AfterValidator(check_validation_metric)]
-#: Metric from outside; the metrics of a process know it from its validation on.
-OwnMetric = Annotated[Any, PlainValidator(use_metric, json_schema_input_type=str)]
+#: Name of a metric of lists, or one from outside, which the process knows from here on.
+ReportedMetric = Annotated[Any, PlainValidator(report_metric, json_schema_input_type=str)]
 Regularisation = Annotated[float, Field(ge=0.0, le=1e3, allow_inf_nan=False)]
 
 
@@ -68,11 +68,6 @@ class GrowthSettings(Settings):
 class TrainingSettings(Settings):
     """The training loop, its evaluation on the validation part, and when it stops."""
 
-    metrics: tuple[OwnMetric, ...] = Field(
-        (),
-        strict=False,
-        description="Metrics of your own to report beside hbpr's: dotted paths, module:name.",
-    )
     engine: Literal["auto", "fused", "autograd", "listwise"] = Field(
         "auto", description="auto: the fastest that fits."
     )
@@ -92,6 +87,13 @@ class TrainingSettings(Settings):
     eval_every: int = Field(5, ge=1, description="Epochs between evaluations.")
     top_k: tuple[Annotated[int, Field(ge=1)], ...] = Field(
         (10, 20), strict=False, min_length=1, description="Lengths of the lists that metrics judge."
+    )
+    metrics: tuple[ReportedMetric, ...] = Field(
+        (),
+        strict=False,
+        description="Reported besides, at each length of top_k: coverage, novelty, diversity, arp "
+        "(popularity), gini, or module:name, metrics of your own. What a study's objectives and "
+        "limits name is added.",
     )
     monitor: ValidationMetric = Field(
         "val/ndcg_at_10", description="Metric that picks the best epoch."

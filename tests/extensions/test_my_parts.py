@@ -127,7 +127,7 @@ def test_a_study_file(folder: Path) -> None:
         ),
         ("training.loss_function=hbpr.nothing:x", "there is no module hbpr.nothing"),
         ("training.metrics=[my_parts:Halfway]", "a metric is a function of ranks"),
-        ("training.metrics=[ndcg]", "must be the dotted path of a metric"),
+        ("training.metrics=[ndcg]", "; or the dotted path of a metric of your own"),
         (
             "model.kind=my_parts:focal_loss",
             "a model is a class that derives from hbpr.models.Recommender, got function",
