@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hbpr.data.interactions import Interactions
+from hbpr.data.sources.memory import NAME as MEMORY
 from hbpr.data.user_item import UserItemData
 from hbpr.settings.models import DataSettings
 
@@ -30,7 +31,7 @@ def as_interactions(
     else:
         whole = UserItemData.from_frame(
             data,
-            name=settings.name,
+            name=settings.name if settings.source == MEMORY else "data",
             rating_threshold=settings.rating_threshold,
             **(columns or {}),
         )

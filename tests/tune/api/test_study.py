@@ -1,5 +1,7 @@
 """A search from Python, from its first report to a resumed study."""
 
+import os
+import signal
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -178,3 +180,38 @@ def test_what_a_callback_raises_ends_the_study(
     with pytest.raises(StudyError, match="has not come to its result"):
         _ = study.winner
     assert "study.resume()" in study._repr_html_()
+
+
+STOPPED = """
+import hbpr
+
+study = hbpr.search(
+    {"source": "synthetic", "synthetic": {"n_users": 80, "n_items": 50, "n_shown": 25}},
+    base={"training": {"n_iter": 60, "eval_every": 5, "early_stopping_patience": 0}},
+    space={"optimizer.lr": hbpr.LogUniform(0.01, 0.5)},
+    num_trials=4,
+    scheduler="none",
+    callbacks=lambda event: print(event.trial, type(event).__name__, flush=True),
+    cpus=1,
+    progress=False,
+)
+print("returned", study.interrupted, study.finished, flush=True)
+more = study.resume(cpus=1, progress=False)
+print("resumed", more.interrupted, more.finished, len(more), flush=True)
+"""
+
+
+@pytest.mark.long
+@pytest.mark.usefixtures("tracking_uri")
+def test_ctrl_c_returns_what_there_is(terminal: Any, tmp_path: Path) -> None:
+    process = terminal.start(tmp_path, program=("-c", STOPPED))
+    lines: list[str] = []
+    while "0 TrialEnd\n" not in lines:
+        line = process.stdout.readline()
+        assert line, "".join([*lines, process.stderr.read()])
+        lines.append(line)
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = terminal.end(process)
+    assert "returned True False\n" in out
+    assert "resumed False True 4\n" in out
+    assert "go on with it by study.resume()" in err
