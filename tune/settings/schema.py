@@ -244,11 +244,8 @@ def _check_reported(study: StudySettings) -> None:
     Raises:
         ValueError: The message names the metric.
     """
-    searched = written_settings(study.sweep.space)
     for name in study.sweep.goals().metrics[1:]:
         k = None if name in COSTS else parse_metric_name(name).k
-        if k is not None and "training.top_k" in searched:
-            raise ValueError(f"sweep: {name} needs a fixed training.top_k, which is searched")
         if k is not None and k not in study.training.top_k:
             raise ValueError(
                 f"sweep: {name} needs {k} in training.top_k, got {list(study.training.top_k)}"

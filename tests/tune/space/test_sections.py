@@ -83,11 +83,12 @@ class TestApplying:
         assert largest(space, "training.batch_size", BASE) == BASE.training.batch_size
 
     def test_the_data_of_every_choice_are_prepared(self):
-        splits = [{"kind": "leave_one_out"}, {"kind": "random", "seed": 3}]
-        found = data_settings(space_of({"data.split": splits}), BASE)
-        assert [each.split.kind for each in found] == ["leave_one_out", "random"]
-        found = data_settings(space_of({"data": [{"name": "ml-100k"}, {"name": "ml-1m"}]}), BASE)
-        assert [each.name for each in found] == ["ml-100k", "ml-1m"]
+        choices = [{"item_feature": "both"}, {"user_feature": "both"}]
+        found = data_settings(space_of({"data": choices}), BASE)
+        assert [(each.item_feature, each.user_feature) for each in found] == [
+            ("both", "indicator"),
+            ("indicator", "both"),
+        ]
 
 
 class TestRefusals:
@@ -111,14 +112,13 @@ class TestRefusals:
         assert message.startswith(f"{next(iter(raw))}: ")
         assert words in message
 
-    def test_what_the_file_has_and_a_choice_does_not_fit(self):
-        base = TrialSettings(data={"split": {"train": 0.7}})
-        raw = {"data.split": [{"kind": "leave_one_out"}, {"kind": "random"}]}
-        message = refusal(raw, base=base)
-        assert "the choice {kind=leave_one_out} is refused: train says nothing" in message
+    def test_what_the_file_has_and_a_choice_does_not_fit(self, spans):
+        raw = {KEY: [{"before": 0.8}, {"before": 0.2}]}
+        message = refusal(raw, base=spans)
+        assert "the choice {before=0.8} is refused: before + after must be below 1" in message
         assert "What a choice does not name stays as the file has it." in message
-        raw["data.split"][0]["train"] = 0.8
-        assert space_of(raw, base=base)
+        raw[KEY][0]["after"] = 0.1
+        assert space_of(raw, base=spans)
 
     def test_a_setting_inside_is_not_searched_beside(self):
         message = refusal({f"{KEY}.observed": [0.1, 0.2], **CHOICES})
@@ -291,12 +291,6 @@ class TestRecords:
         lines = capsys.readouterr().out.splitlines()
         assert lines[1] == f"  {KEY}  one of {{kind=uniform}}, {{kind=mixed, observed=0.3}}"
         assert lines[2] == f"  starts with: {KEY}={{kind=uniform}}"
-
-
-def test_a_searched_list_length_is_refused_inside_of_a_section_too():
-    objectives = [{"metric": "val/auc"}, {"metric": "val/recall_at_20"}]
-    with pytest.raises(ValueError, match="which is searched"):
-        study(objectives=objectives, space={"training": [{"top_k": [5, 10, 20]}, {"n_iter": 3}]})
 
 
 def test_shares_of_the_data_are_not_searched_beside_data_as_fidelity():
