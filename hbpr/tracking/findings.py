@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from hbpr.tracking.registry import Registered
 
@@ -66,6 +66,13 @@ class Comparison:
     p: float
     n_users: int
 
+    @property
+    def verdict(self) -> Literal["above", "below", "undecided"]:
+        """Where the winner ranks, if the interval leaves 0 out."""
+        if self.low > 0.0:
+            return "above"
+        return "below" if self.high < 0.0 else "undecided"
+
 
 @dataclass(frozen=True)
 class RankCorrelation:
@@ -115,6 +122,7 @@ class Winner:
         stages: Settings that its weights went through, its own last; the refit went through them
             too. Only a copy of a population has several.
         registered: The version of the registered model; None where there is none, or not yet.
+        n_users: Users that its validation metrics are means over; None where that is not known.
     """
 
     number: int
@@ -125,6 +133,7 @@ class Winner:
     test: dict[str, float] = field(default_factory=dict)
     stages: tuple[Stage, ...] = ()
     registered: Registered | None = None
+    n_users: int | None = None
 
 
 @dataclass(frozen=True)

@@ -8,19 +8,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hbpr.baselines import ChosenBaseline
 from hbpr.baselines.choose import choose_baselines
+from hbpr.baselines.compare import compare, judge
 from hbpr.data.interactions import Interactions
 from hbpr.errors import StudyError
 from hbpr.settings.load import with_values
+from hbpr.settings.models import TrialSettings
 from hbpr.tracking.findings import Comparison, Finalist, Stage
 from hbpr.tracking.records import TrialRecord
-from tune.answer.finalists import by_user, compare, judge, summarize
-from tune.answer.lineage import lineage, schedule_of
+from tune.answer.finalists import by_user, repeat_trial, summarize
+from tune.answer.lineage import Schedule, lineage, schedule_of
 from tune.answer.refit import Final, train_winner
 from tune.answer.rerun import Repeats, run_repeats
 from tune.settings import StudyPlan
 from tune.settings.goals import Goals
 from tune.storage.folder import StudyFolder
+from tune.storage.repeat import Repeat
 from tune.trial.data import data_of
 
 
@@ -38,6 +42,7 @@ class Answer:
         repeats: Their repeats, and those of trials of which one failed.
         comparisons: The winner against the runner-up and the baselines.
         stages: Settings that the winner's weights went through; only a copy has several.
+        n_users: Users that validation metrics are means over.
     """
 
     winner: TrialRecord
@@ -49,6 +54,7 @@ class Answer:
     repeats: Repeats
     comparisons: list[Comparison]
     stages: list[Stage]
+    n_users: int
 
 
 def find_answer(
@@ -119,10 +125,15 @@ def find_answer(
     trial_settings = with_values(base, winner.values)
     data = data_of(trial_settings, datasets)
     baselines = choose_baselines(data, trial_settings.training)
-    for baseline in baselines if finalists else ():
-        judged = judge(baseline.fit(data.train), data, trial_settings)
-        found = compare(own, judged[:2], baseline.label)
-        comparisons += [found] if found else []
+    comparisons += _beside(
+        baselines,
+        data,
+        trial_settings,
+        own=repeats.whole[winner.number] if finalists else None,
+        value=value,
+        schedule=schedule_of(stages, base),
+        threads=sweep.resources.cpu,
+    )
     final = train_winner(
         trial_settings,
         data,
@@ -134,8 +145,43 @@ def find_answer(
         schedule=schedule_of(stages, base),
     )
     return Answer(
-        winner, value, best_epoch, validation, final, finalists, repeats, comparisons, stages
+        winner,
+        value,
+        best_epoch,
+        validation,
+        final,
+        finalists,
+        repeats,
+        comparisons,
+        stages,
+        n_users=int((data.validation.counts > 0).sum()),
     )
+
+
+def _beside(
+    baselines: Sequence[ChosenBaseline],
+    data: Interactions,
+    settings: TrialSettings,
+    *,
+    own: Sequence[Repeat] | None,
+    value: float,
+    schedule: Schedule,
+    threads: int,
+) -> list[Comparison]:
+    """Compare the winner with the baselines, user by user.
+
+    The winner's values by user are those of its repeats. Where it was not repeated, it is trained
+    once more, with its own seed, if a baseline has a higher value: whether it really ranks above
+    the winner must not stay open.
+    """
+    judged = [(each, judge(each.fit(data.train), data, settings.training)) for each in baselines]
+    if own is None:
+        monitor = settings.training.monitor
+        if all(metrics[monitor] <= value for _, (_, _, metrics) in judged):
+            return []
+        own = [repeat_trial(settings, data, threads, schedule)]
+    found = [compare(by_user(own), values[:2], each.label) for each, values in judged]
+    return [each for each in found if each is not None]
 
 
 def ranked(
