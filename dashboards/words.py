@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from hbpr.formats import as_cell, as_words, duration, measured_cell
 from hbpr.names import FEW_USERS, METRICS
-from hbpr.tracking.findings import RankCorrelation, Winner
+from hbpr.tracking.findings import LEAST_TRIALS, Effect, Importance, RankCorrelation, Winner
 from hbpr.tracking.goals import Goals
 from hbpr.tracking.records import StudyRecord
 from hbpr.tracking.registry import Registered
@@ -234,6 +234,47 @@ def comparison_lines(record: StudyRecord) -> list[str]:
         f"p = {each.p:.2g})"
         for each in record.findings.comparisons
     ]
+
+
+def mattered_lines(record: StudyRecord) -> list[tuple[str, str]]:
+    """Return for each objective what mattered to it, and how sure that is; a sentence each."""
+    return [(each.metric, _mattered(each)) for each in record.findings.importance]
+
+
+def _mattered(found: Importance) -> str:
+    if found.n_trials < LEAST_TRIALS:
+        return f"{found.n_trials} trials are too few to say; it takes {LEAST_TRIALS}"
+    if not found.effects:
+        return f"all {found.n_trials} trials have the same value"
+    sure = [each for each in found.effects if each.low > 0.0]
+    unsure = [each.setting for each in found.effects if each.low <= 0.0]
+    costs = ", ".join(effect_words(found.metric, each) for each in sure)
+    text = f"another value of it alone costs the winner {costs}" if sure else ""
+    if unsure:
+        text += f"{'; not' if sure else 'not'} sure of {', '.join(unsure)}"
+    return f"{text} ({_rests_on(found)})"
+
+
+def effect_words(metric: str, effect: Effect) -> str:
+    """Return a setting, what it costs to change it, and the interval."""
+    cost, low, high = (
+        measured_cell(metric, each) for each in (effect.cost, effect.low, effect.high)
+    )
+    return f"{effect.setting} {cost} ({low} to {high})"
+
+
+def _rests_on(found: Importance) -> str:
+    stopped = f", of which {found.n_stopped} were stopped" if found.n_stopped else ""
+    return f"from {found.n_trials} trials{stopped}; 95 % intervals"
+
+
+def mattered_head(found: Importance) -> str:
+    """Return what the bars of a page mean, and what they rest on."""
+    return (
+        f"What the winner loses of {found.metric}, on average, with another value of one setting "
+        f"and all else as it is: estimated {_rests_on(found)}. Where one includes 0, it is not "
+        "sure that the setting matters."
+    )
 
 
 def early_line(record: StudyRecord) -> str | None:

@@ -8,6 +8,8 @@ from hbpr.tracking.registry import Registered
 
 #: Fewer trials than this say nothing about the order of trials.
 _FEWEST: Final = 5
+#: Fewer than this say too little of what mattered; measured in docs/decisions/0028.
+LEAST_TRIALS: Final = 20
 
 
 @dataclass(frozen=True)
@@ -154,14 +156,47 @@ class BaselineRecord:
 
 
 @dataclass(frozen=True)
+class Effect:
+    """What it costs to change one setting alone at the winner.
+
+    Attributes:
+        setting: Dotted setting or section.
+        cost: Mean loss over its other values, in units of the metric; below 0: they are better.
+        low: Lower end of the 95 % interval of that mean.
+        high: Upper end.
+    """
+
+    setting: str
+    cost: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Importance:
+    """What mattered to an objective.
+
+    Attributes:
+        metric: The objective.
+        n_trials: Trials that it rests on.
+        n_stopped: Those of them that were stopped, which count with what they would have come to.
+        effects: Largest cost first; empty where there are too few trials to say.
+    """
+
+    metric: str
+    n_trials: int
+    n_stopped: int = 0
+    effects: tuple[Effect, ...] = ()
+
+
+@dataclass(frozen=True)
 class Findings:
     """What comparing the trials of a study showed.
 
     Attributes:
         finalists: Trials that were repeated with other seeds, best mean first.
         comparisons: The winner against the runner-up and the baselines, user by user.
-        importance: By objective: share of each searched setting in what separates good trials from
-            all.
+        importance: What it costs to change one setting alone at the winner, for each objective.
         early: How far the order of the trials where the scheduler decides is their final order.
         front: Numbers of the trials of the Pareto front, best by the first objective first; empty
             where there is one objective.
@@ -169,6 +204,6 @@ class Findings:
 
     finalists: tuple[Finalist, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
-    importance: dict[str, dict[str, float]] = field(default_factory=dict)
+    importance: tuple[Importance, ...] = ()
     early: tuple[RankCorrelation, ...] = ()
     front: tuple[int, ...] = ()

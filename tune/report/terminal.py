@@ -88,12 +88,11 @@ def _warnings(console: Console, lines: Iterable[str]) -> None:
 
 def _mattered(record: StudyRecord) -> list[str]:
     """Return a line for each objective; where there is one, it goes without saying which."""
-    lines = []
-    for metric, shares in record.findings.importance.items():
-        listed = ", ".join(f"{key} {share:.0%}" for key, share in shares.items() if share >= 0.005)
-        to = f"to {metric}: " if len(record.findings.importance) > 1 else ""
-        lines.append(f"Mattered {to}{listed}")
-    return lines
+    several = len(record.findings.importance) > 1
+    return [
+        f"Mattered {f'to {metric}: ' if several else ''}{line}"
+        for metric, line in words.mattered_lines(record)
+    ]
 
 
 def next_commands(record: StudyRecord) -> list[tuple[str, str]]:

@@ -124,7 +124,7 @@ class Conclusion:
             findings=Findings(
                 finalists=tuple(answer.finalists),
                 comparisons=tuple(answer.comparisons),
-                importance=importance(trials, self.plan.space, goals),
+                importance=importance(trials, self.plan.space, goals, answer.winner.number),
                 early=tuple(early),
                 front=tuple(each.number for each in goals.front(trials)) if goals.several else (),
             ),

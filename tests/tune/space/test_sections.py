@@ -12,10 +12,11 @@ from hbpr.formats import as_cell
 from hbpr.settings.load import with_values
 from hbpr.settings.models import TrialSettings, UniformNegatives
 from hbpr.tracking.findings import Winner
-from hbpr.tracking.records import TrialRecord
+from hbpr.tracking.records import Identity, StudyRecord, Tracking, TrialRecord
 from tune.answer.importance import importance
 from tune.forecast.curves import Curve, Curves
 from tune.forecast.replay import Strategy, replay
+from tune.report.note import study_note
 from tune.schedulers import NoneSettings
 from tune.search.draw import draw_allowed
 from tune.search.samplers import Samplers
@@ -24,7 +25,7 @@ from tune.settings.goals import Goals, Objective
 from tune.space import Space
 from tune.space.check import check_space, data_settings, largest
 from tune.space.points import check_point, settings_point
-from tune.tracking.events import study_start, trial_start, winner_note
+from tune.tracking.events import study_start, trial_start
 from tune.warm_start.earlier import _point
 from tune.warm_start.from_mlflow import _values
 
@@ -55,7 +56,7 @@ def study(**sweep):
 
 
 def trial(number, values, value=0.1):
-    return TrialRecord(number=number, values=values, state="COMPLETE", value=value)
+    return TrialRecord(number, values, "COMPLETE", value, {1: value})
 
 
 class TestApplying:
@@ -203,8 +204,10 @@ class TestSearching:
             trial(number, point, 0.5 * (point[KEY] == MIXED) + 0.01 * point["optimizer.lr"])
             for number, point in enumerate(points)
         ]
-        shares = importance(told, space, Goals((Objective("val/auc", "max"),)))["val/auc"]
-        assert 0.0 < shares[KEY] < 1.0
+        best = max(told, key=lambda each: each.value).number
+        (found,) = importance(told, space, Goals((Objective("val/auc", "max"),)), best)
+        assert found.effects[0].setting == KEY
+        assert 0.45 < found.effects[0].cost < 0.55
         curves = [Curve(each.values, ((1, each.value, 1.0),)) for each in told]
         none = NoneSettings()
         found = replay(Curves(space, tuple(curves), none), Strategy("tpe", none), seed=0)
@@ -279,7 +282,9 @@ class TestRecords:
     def test_words(self):
         assert as_cell(MIXED) == "kind=mixed, observed=0.3"
         winner = Winner(1, {KEY: MIXED}, 0.5, 4)
-        assert f"- `{KEY}.observed`: 0.3" in winner_note(winner, [], "val/auc")
+        goals = Goals((Objective("val/auc", "max"),))
+        found = StudyRecord(Identity("s", "s", "e"), Tracking("uri"), goals, (), winner=winner)
+        assert f"- `{KEY}.observed`: 0.3" in study_note(found)
 
     def test_space_show(self, tmp_path, capsys):
         path = tmp_path / "x.yaml"
