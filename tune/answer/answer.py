@@ -8,23 +8,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hbpr.baselines import ChosenBaseline
 from hbpr.baselines.choose import choose_baselines
 from hbpr.baselines.compare import compare, judge
 from hbpr.data.interactions import Interactions
 from hbpr.errors import StudyError
 from hbpr.settings.load import with_values
-from hbpr.settings.models import TrialSettings
 from hbpr.tracking.findings import Comparison, Finalist, Stage
 from hbpr.tracking.records import TrialRecord
 from tune.answer.finalists import by_user, repeat_trial, summarize
-from tune.answer.lineage import Schedule, lineage, schedule_of
+from tune.answer.lineage import lineage, schedule_of
 from tune.answer.refit import Final, train_winner
 from tune.answer.rerun import Repeats, run_repeats
 from tune.settings import StudyPlan
 from tune.settings.goals import Goals
 from tune.storage.folder import StudyFolder
-from tune.storage.repeat import Repeat
 from tune.trial.data import data_of
 
 
@@ -114,9 +111,9 @@ def find_answer(
         first = finalists[0]
         (winner,) = (trial for trial in best if trial.number == first.number)
         value, best_epoch, validation = first.mean, first.best_epoch, first.metrics
-        own = by_user(repeats.whole[winner.number])
+        by_first = by_user(repeats.whole[winner.number])
         for other in finalists[1:2]:
-            found = compare(own, by_user(repeats.whole[other.number]), f"trial {other.number}")
+            found = compare(by_first, by_user(repeats.whole[other.number]), f"trial {other.number}")
             comparisons += [found] if found else []
     else:
         validation = winner.metrics or metrics_at(winner.number, best_epoch)
@@ -125,15 +122,17 @@ def find_answer(
     trial_settings = with_values(base, winner.values)
     data = data_of(trial_settings, datasets)
     baselines = choose_baselines(data, trial_settings.training)
-    comparisons += _beside(
-        baselines,
-        data,
-        trial_settings,
-        own=repeats.whole[winner.number] if finalists else None,
-        value=value,
-        schedule=schedule_of(stages, base),
-        threads=sweep.resources.cpu,
-    )
+    judged = [
+        (each, judge(each.fit(data.train), data, trial_settings.training)) for each in baselines
+    ]
+    own = repeats.whole[winner.number] if finalists else None
+    if own is None and any(metrics[sweep.metric] > value for _, (_, _, metrics) in judged):
+        # Whether it really ranks above the winner must not stay open: once more, user by user.
+        schedule = schedule_of(stages, base)
+        own = [repeat_trial(trial_settings, data, sweep.resources.cpu, schedule)]
+    for baseline, (users, values, _) in judged if own else ():
+        beside = compare(by_user(own), (users, values), baseline.label)
+        comparisons += [beside] if beside else []
     final = train_winner(
         trial_settings,
         data,
@@ -141,7 +140,7 @@ def find_answer(
         validation=validation,
         refit=sweep.final.refit == "train+validation",
         threads=sweep.resources.cpu,
-        baselines=baselines,
+        baselines=[(each, metrics) for each, (_, _, metrics) in judged],
         schedule=schedule_of(stages, base),
     )
     return Answer(
@@ -156,32 +155,6 @@ def find_answer(
         stages,
         n_users=int((data.validation.counts > 0).sum()),
     )
-
-
-def _beside(
-    baselines: Sequence[ChosenBaseline],
-    data: Interactions,
-    settings: TrialSettings,
-    *,
-    own: Sequence[Repeat] | None,
-    value: float,
-    schedule: Schedule,
-    threads: int,
-) -> list[Comparison]:
-    """Compare the winner with the baselines, user by user.
-
-    The winner's values by user are those of its repeats. Where it was not repeated, it is trained
-    once more, with its own seed, if a baseline has a higher value: whether it really ranks above
-    the winner must not stay open.
-    """
-    judged = [(each, judge(each.fit(data.train), data, settings.training)) for each in baselines]
-    if own is None:
-        monitor = settings.training.monitor
-        if all(metrics[monitor] <= value for _, (_, _, metrics) in judged):
-            return []
-        own = [repeat_trial(settings, data, threads, schedule)]
-    found = [compare(by_user(own), values[:2], each.label) for each, values in judged]
-    return [each for each in found if each is not None]
 
 
 def ranked(
