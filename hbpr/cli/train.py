@@ -135,10 +135,11 @@ def _beside(
     records, comparisons = [], []
     for each in chosen:
         scorer = each.fit(data.train)
-        val, test = {}, {}
+        val: dict[str, float] = {}
+        test: dict[str, float] = {}
         if own is not None:
-            *by_user, val = judge(scorer, data, training)
-            found = compare(own, (by_user[0], by_user[1]), each.label)
+            users, values, val = judge(scorer, data, training)
+            found = compare(own, (users, values), each.label)
             comparisons += [found] if found else []
         if data.test.n_pairs:
             test = dict(evaluate_part(scorer, data, "test", training.top_k).metrics)

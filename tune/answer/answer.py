@@ -125,8 +125,8 @@ def find_answer(
     judged = [
         (each, judge(each.fit(data.train), data, trial_settings.training)) for each in baselines
     ]
-    own = repeats.whole[winner.number] if finalists else None
-    if own is None and any(metrics[sweep.metric] > value for _, (_, _, metrics) in judged):
+    own = repeats.whole[winner.number] if finalists else []
+    if not own and any(metrics[sweep.metric] > value for _, (_, _, metrics) in judged):
         # Whether it really ranks above the winner must not stay open: once more, user by user.
         schedule = schedule_of(stages, base)
         own = [repeat_trial(trial_settings, data, sweep.resources.cpu, schedule)]

@@ -89,7 +89,7 @@ def _judged(
 
 def _kept(values: NDArray[np.float64]) -> list[int]:
     """Return the rows of the best half of `_MOST`, and a regular draw of the others."""
-    order = np.argsort(-values, kind="stable").tolist()
+    order = [int(row) for row in np.argsort(-values, kind="stable")]
     half = _MOST // 2
     rest = order[half:]
     return order[:half] + rest[:: max(math.ceil(len(rest) / half), 1)]
