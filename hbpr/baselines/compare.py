@@ -14,7 +14,7 @@ def judge(
     scorer: Scorer, data: Interactions, training: TrainingSettings
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], dict[str, float]]:
     """Evaluate on validation; return users, their values of the monitored metric, all metrics."""
-    evaluation = evaluate_part(scorer, data, "val", training.top_k)
+    evaluation = evaluate_part(scorer, data, "val", training.top_k, training.metrics)
     values = _per_user(evaluation, training.monitor)
     return np.asarray(evaluation.ranks.users, np.int64), values, dict(evaluation.metrics)
 

@@ -142,7 +142,9 @@ def _beside(
             found = compare(own, (users, values), each.label)
             comparisons += [found] if found else []
         if data.test.n_pairs:
-            test = dict(evaluate_part(scorer, data, "test", training.top_k).metrics)
+            test = dict(
+                evaluate_part(scorer, data, "test", training.top_k, training.metrics).metrics
+            )
         records.append(BaselineRecord(each.name, each.label, val, test))
     return records, comparisons
 

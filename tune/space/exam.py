@@ -19,7 +19,7 @@ _LEARNT: Final = (
     "data.table.weight",
 )
 #: Of the training, what says how a trial is measured.
-_MEASURED: Final = ("training.top_k",)
+_MEASURED: Final = ("training.top_k", "training.metrics")
 
 
 def is_exam(key: str) -> bool:
@@ -53,7 +53,7 @@ def check_exam(dimension: Dimension) -> None:
         raise refuse(
             dimension.key,
             f"not searchable: {what} what is measured, not how good a trial is, got "
-            f"{_values(dimension)}. Write all lengths that you want to see into {named[0]} itself.",
+            f"{_values(dimension)}. Write all that you want to see into {named[0]} itself.",
         )
     raise refuse(
         dimension.key,
