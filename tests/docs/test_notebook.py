@@ -31,6 +31,7 @@ def test_the_notebook_is_that_of_the_program(program: ModuleType) -> None:
     assert "hbpr-study" in shown
     assert "Traceback" not in shown
     assert "/tmp/" not in shown
+    assert ".venv" not in shown
 
 
 @pytest.mark.ray
