@@ -136,13 +136,18 @@ def execute(made: nbformat.NotebookNode, folder: Path) -> None:
     for cell in made.cells:
         cell.metadata.pop("execution", None)  # when it ran
         if cell.cell_type == "code":
-            cell.outputs = [each for each in cell.outputs if each.get("name") != "stderr"]
+            cell.outputs = [each for each in cell.outputs if _is_shown(each)]
             for output in cell.outputs:
                 for holder in (output, output.get("data", {})):
                     texts = {key: each for key, each in holder.items() if isinstance(each, str)}
                     holder.update(
                         {key: each.replace(f"{folder}/", "") for key, each in texts.items()}
                     )
+
+
+def _is_shown(output: nbformat.NotebookNode) -> bool:
+    """Whether somebody sees it: what is logged is left out, and what is empty."""
+    return output.get("name") != "stderr" and output.get("data", {}).get("text/html") != ""
 
 
 def main() -> None:

@@ -230,4 +230,7 @@ def say(line: str) -> None:
 
 def _stdout() -> Console:
     """Return what writes lines of text, also in a notebook: rich would show a box for each."""
-    return Console(force_jupyter=False)
+    console = Console()
+    if not console.is_jupyter:
+        return console
+    return Console(force_jupyter=False, force_terminal=False)
