@@ -207,13 +207,7 @@ def _rehearsed(plan: StudyPlan, seed: int) -> list[int]:
 
     generator, epochs, n_trials = random.Random(seed), plan.max_epochs, plan.n_trials
     _, rule = plan.scheduler.make(
-        SchedulerContext(
-            metric="value",
-            max_epochs=epochs,
-            n_trials=n_trials,
-            given=plan.given,
-            n_start=min(n_trials, len(plan.settings.sweep.start_with)),
-        )
+        SchedulerContext(metric="value", max_epochs=epochs, n_trials=n_trials, given=plan.given)
     )
     decisions, ends = plan.scheduler.decision_epochs(epochs), []
     for number in range(min(n_trials, _LONGEST_REHEARSAL)):

@@ -130,7 +130,7 @@ class _Search:
                 metric=_METRIC,
                 max_epochs=curves.max_epochs,
                 n_trials=self._num_trials,
-                n_start=len(start),
+                given=bool(start),
             )
         )
 

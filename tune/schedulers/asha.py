@@ -22,5 +22,5 @@ class AshaSettings(HalvingSettings):
         from tune.schedulers.ray_halving import halving
 
         factor = math.ceil(self.reduction_factor)
-        waits = not context.given and context.n_trials - context.n_start >= factor**3
+        waits = not context.given and context.n_trials >= factor**3
         return context.searcher, halving(self, context, needed=factor if waits else 1, brackets=1)

@@ -55,8 +55,7 @@ class SchedulerContext:
         metric: Key of a result that is compared; higher is better.
         max_epochs: Epochs of the longest trial.
         n_trials: Trials of the study.
-        given: Whether somebody chose all of its trials, as points of a grid.
-        n_start: Number of points that it starts with.
+        given: Whether somebody chose its first trials, as points of a grid or to start with.
         before: Trials of earlier sittings of the study, with all that they reported. Those that
             did not end go on from a checkpoint, and may report again what is known already.
         searcher: The Ray Tune searcher that suggests the trials and keeps the journal, see
@@ -72,7 +71,6 @@ class SchedulerContext:
     max_epochs: int
     n_trials: int
     given: bool = False
-    n_start: int = 0
     before: "Sequence[TrialRecord]" = ()
     searcher: Any = None
     space: "Space | None" = None

@@ -9,7 +9,6 @@ Nothing here is random, and no trial is paused.
 from typing import Any
 
 from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
-from ray.tune.schedulers.async_hyperband import _Bracket
 
 from tune.schedulers.base import CLOCK, NUMBER, SchedulerContext
 from tune.schedulers.halving import HalvingSettings
@@ -30,7 +29,6 @@ def halving(
     """
     rule = Halving(
         needed=needed,
-        n_start=context.n_start,
         time_attr=CLOCK,
         metric=context.metric,
         mode="max",
@@ -60,29 +58,18 @@ class Halving(AsyncHyperBandScheduler):
         needed: Trials that must have come to a bracket's first rung before one goes on from there.
             With 1, the very first goes on to its end, whatever it is worth: too much for a random
             trial of many, and right where trials are few or somebody chose the first ones.
-        n_start: So many first trials are compared among themselves alone: somebody chose them, and
-            beside good ones hardly any trial of the search would live to show what it is worth.
         options: Of Ray's scheduler.
     """
 
-    def __init__(self, *, needed: int, n_start: int = 0, **options: Any) -> None:
+    def __init__(self, *, needed: int, **options: Any) -> None:
         super().__init__(**options)
         self._needed = needed
-        self._n_start = n_start
-        self._chosen = _Bracket(
-            options["grace_period"],
-            options["max_t"],
-            options["reduction_factor"],
-            0,
-            stop_last_trials=self._stop_last_trials,
-        )
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         """Enter a report into its rung; return whether the trial goes on."""
-        bracket = self._trial_info[trial.trial_id]
-        rungs = bracket._rungs
+        rungs = self._trial_info[trial.trial_id]._rungs
         too_few = False
-        if rungs and bracket is not self._chosen:  # rounding leaves the last of some without any
+        if rungs:  # rounding leaves the last bracket of some without any
             milestone, recorded = rungs[-1]
             new = result[CLOCK] >= milestone and trial.trial_id not in recorded
             too_few = new and len(recorded) + 1 < self._needed
@@ -92,10 +79,7 @@ class Halving(AsyncHyperBandScheduler):
     def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
         """Put a trial into its bracket."""
         n_brackets = len(self._brackets)
-        number = trial.config[NUMBER] - self._n_start
-        if number < 0:
-            self._trial_info[trial.trial_id] = self._chosen
-            return
+        number = trial.config[NUMBER]
         bracket = bracket_of(number, n_brackets, self._reduction_factor) if n_brackets > 1 else 0
         self._trial_info[trial.trial_id] = self._brackets[bracket]
 

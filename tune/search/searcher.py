@@ -164,11 +164,6 @@ class OptunaSearcher(Searcher):
             )
         return beginning
 
-    @property
-    def n_start(self) -> int:
-        """Number of points that the study starts with."""
-        return min(len(self._beginning.points), self._num_trials)
-
     def _own_trials(self) -> list[Any]:
         trials = self._study.get_trials(deepcopy=False)
         return [trial for trial in trials if EARLIER not in trial.user_attrs]

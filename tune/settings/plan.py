@@ -51,8 +51,8 @@ class StudyPlan:
 
     @property
     def given(self) -> bool:
-        """Whether somebody chose all trials, as points of a grid."""
-        return self.algorithm == "grid"
+        """Whether somebody chose the first trials, as points of a grid or to start with."""
+        return self.algorithm == "grid" or bool(self.settings.sweep.start_with)
 
 
 def make_plan(settings: StudySettings) -> StudyPlan:

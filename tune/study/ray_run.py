@@ -171,7 +171,6 @@ def _decisions(plan: StudyPlan, sitting: Sitting) -> tuple[Searcher, TrialSchedu
             max_epochs=plan.max_epochs,
             n_trials=plan.n_trials,
             given=plan.given,
-            n_start=searcher.n_start,
             before=sitting.before,
             searcher=searcher,
             space=plan.space,
