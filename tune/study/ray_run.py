@@ -135,6 +135,7 @@ def run_trials(plan: StudyPlan, sitting: Sitting, watchers: Watchers, *, progres
                 trial_dirname_creator=_trial_name,
                 stop=CombinedStopper(stop, watchers.budget, disk),
                 raise_on_failed_trial=False,
+                progress_reporter=ray_tune.CLIReporter(),  # a notebook's clears the cell's output
                 verbose=0,
             )
     finally:
