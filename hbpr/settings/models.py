@@ -17,7 +17,16 @@ from hbpr.settings.data import (
     SplitSettings,
     SyntheticSettings,
 )
-from hbpr.settings.model import MODELS, MfSettings, ModelSettings, NeuMFSettings
+from hbpr.settings.model import (
+    MODELS,
+    EaseSettings,
+    IalsSettings,
+    LatentSettings,
+    MfSettings,
+    ModelSettings,
+    NeuMFSettings,
+    SolvedSettings,
+)
 from hbpr.settings.negatives import (
     NEGATIVES,
     AdaptiveNegatives,
@@ -50,10 +59,13 @@ __all__ = [
     "BlockNegatives",
     "Candidates",
     "DataSettings",
+    "EaseSettings",
     "FeatureTableSettings",
     "Features",
     "GrowthSettings",
+    "IalsSettings",
     "ItemFeatures",
+    "LatentSettings",
     "MfSettings",
     "MixedNegatives",
     "MlflowSettings",
@@ -67,6 +79,7 @@ __all__ = [
     "Seed",
     "Settings",
     "SharedNegatives",
+    "SolvedSettings",
     "SplitSettings",
     "SyntheticSettings",
     "TableSettings",
