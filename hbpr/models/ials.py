@@ -79,7 +79,7 @@ class Ials(SolvedRecommender):
         *,
         n_latent: int = 64,
         unobserved_weight: float = 0.1,
-        scaled_l2: float = 0.003,
+        scaled_l2: float = 0.02,
         l2_exponent: float = 1.0,
         block: int = 64,
         seed: int = 0,

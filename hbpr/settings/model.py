@@ -5,7 +5,7 @@ Kinds of one family share a class: `LatentSettings` are trained along gradients,
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import Field
 
@@ -123,7 +123,7 @@ class IalsSettings(SolvedSettings):
         0.1, gt=0.0, le=1e3, description="Weight of every cell; a positive counts 1 more."
     )
     scaled_l2: float = Field(
-        0.003,
+        0.02,
         gt=0.0,
         le=1e3,
         description="L2 of a vector, times (positives + unobserved_weight * cells)^l2_exponent.",
@@ -142,6 +142,23 @@ class IalsSettings(SolvedSettings):
     def epochs(cls, values: Mapping[str, Any], n_iter: int) -> int:
         """Return the iterations."""
         return int(values.get("iterations", cls.model_fields["iterations"].default))
+
+
+#: Of ``training``, what models that are solved for do look at.
+_READ: Final = ("seed", "top_k", "monitor", "early_stopping_patience", "threads")
+
+
+def read_by_solved(key: str) -> bool:
+    """Whether a model that is solved for looks at a setting outside of its own section.
+
+    Example:
+        >>> read_by_solved("optimizer.lr"), read_by_solved("training.seed")
+        (False, True)
+    """
+    section, _, name = key.partition(".")
+    if section == "training":
+        return name in _READ
+    return section != "optimizer" and key not in ("data.user_feature", "data.item_feature")
 
 
 #: The kinds of `ModelSettings`.

@@ -26,6 +26,7 @@ from hbpr.settings.model import (
     ModelSettings,
     NeuMFSettings,
     SolvedSettings,
+    read_by_solved,
 )
 from hbpr.settings.negatives import (
     NEGATIVES,
@@ -87,6 +88,7 @@ __all__ = [
     "TrialSettings",
     "UniformNegatives",
     "ValidationMetric",
+    "read_by_solved",
 ]
 
 

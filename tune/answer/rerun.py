@@ -60,6 +60,8 @@ def run_repeats(
 ) -> Repeats:
     """Repeat trials on Ray; what an earlier sitting finished is read, not run again.
 
+    A model without a seed is run once.
+
     Args:
         trials: The finalists.
         base: Settings that a trial's values are laid over; seeds count up from its seed.
@@ -81,6 +83,8 @@ def run_repeats(
     first = base.training.seed + 1
     for seed in range(first, first + sweep.final.seeds):
         for trial in trials:
+            if seed > first and not with_values(base, trial.values).model.seeded:
+                continue  # it would come to the same
             try:
                 found[trial.number, seed] = Repeat.load(_path(folder, trial.number, seed))
             except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
