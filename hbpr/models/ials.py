@@ -252,4 +252,4 @@ def _weights(rows: UserItems) -> NDArray[np.float32]:
 def _sums(rows: UserItems) -> NDArray[np.float64]:
     """(n,) sum of the weights of each row."""
     owners = np.repeat(np.arange(rows.n_users), rows.counts)
-    return np.bincount(owners, _weights(rows), rows.n_users)
+    return np.bincount(owners, _weights(rows), rows.n_users).astype(np.float64)

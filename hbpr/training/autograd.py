@@ -45,6 +45,7 @@ class AutogradEngine(Engine):
     """
 
     name: ClassVar[str] = "autograd"
+    model: FeatureRecommender
 
     def __init__(
         self,
