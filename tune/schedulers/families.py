@@ -4,6 +4,7 @@ What a kind is worth after so many epochs says nothing of another one: EASE is a
 only report, where a factorization has hardly begun.
 """
 
+from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
@@ -15,15 +16,15 @@ class FamiliesApart:
 
     Args:
         make_rule: Makes the rule of one kind.
+
+    Attributes:
+        rules: Rule of each kind; of None, where the kind is not searched.
     """
 
     def __init__(self, make_rule: Callable[[], Rule]) -> None:
-        self._make_rule = make_rule
-        self.rules: dict[str | None, Rule] = {}
+        self.rules: defaultdict[str | None, Rule] = defaultdict(make_rule)
 
     def _of(self, trial: Any) -> Rule:
-        if trial.family not in self.rules:
-            self.rules[trial.family] = self._make_rule()
         return self.rules[trial.family]
 
     def remember(self, trial: Any, result: dict[str, Any]) -> str:

@@ -129,6 +129,8 @@ class BareTrial:
 
 
 def _bare(trial: Any) -> Any:
+    if isinstance(trial, BareTrial):
+        return trial
     return BareTrial(int(trial.config[NUMBER]), _family(trial.config.get(VALUES, {})))
 
 
