@@ -5,7 +5,7 @@ the data that trials will need are listed.
 """
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -264,14 +264,32 @@ def _possible_kinds(
 ) -> list[Any]:
     """Return the kinds of a section that trials can have: all, or those that have a dimension."""
     key = f"{section}.kind"
+    own = setting_of(base, key)
     for searched in space.dimensions:
-        if searched.key in (key, section):
-            values = searched.domain.probes()
-            if dimension is not None:
-                values = space.conditions(dimension.key).get(searched.key, values)
-            own = setting_of(base, key)
-            return list(dict.fromkeys(searched.named(value).get(key, own) for value in values))
-    return [setting_of(base, key)]
+        if searched.key not in (key, section):
+            continue
+        values, needed = searched.domain.probes(), space.conditions(searched.key)
+        given = {} if dimension is None else space.conditions(dimension.key)
+        values = given.get(searched.key, values)
+        shared = {above: needed[above] for above in needed.keys() & given.keys()}
+        found = [searched.named(value).get(key, own) for value in values]
+        if any(_apart(given[above], wanted) for above, wanted in shared.items()):
+            found = [own]  # where the dimension is drawn, the kind is not
+        elif searched.key not in given and any(
+            above not in given or not _within(given[above], wanted)
+            for above, wanted in needed.items()
+        ):
+            found.append(own)
+        return list(dict.fromkeys(found))
+    return [own]
+
+
+def _apart(one: Sequence[Any], other: Sequence[Any]) -> bool:
+    return not any(same(a, b) for a in one for b in other)
+
+
+def _within(some: Sequence[Any], others: Sequence[Any]) -> bool:
+    return all(any(same(a, b) for b in others) for a in some)
 
 
 def _check_read(space: Space, base: TrialSettings, dimension: Dimension) -> None:

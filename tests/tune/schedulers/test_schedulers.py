@@ -260,13 +260,15 @@ class TestResumed:
         for _ in range(3):
             driver.tick()
         known = {
-            t.number: [r["epoch"] for r in rs] for t, rs in driver.scheduler.rule.rules[None]._results.items()
+            t.number: [r["epoch"] for r in rs]
+            for t, rs in driver.scheduler.rule.rules[None]._results.items()
         }
         driver.start({number: max(0, at - 10) for number, at in driver.at.items()})
         driver.tick()
         driver.tick()
         again = {
-            t.number: [r["epoch"] for r in rs] for t, rs in driver.scheduler.rule.rules[None]._results.items()
+            t.number: [r["epoch"] for r in rs]
+            for t, rs in driver.scheduler.rule.rules[None]._results.items()
         }
         assert again == known
 
