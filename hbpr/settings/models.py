@@ -42,7 +42,13 @@ from hbpr.settings.negatives import (
     SharedNegatives,
     UniformNegatives,
 )
-from hbpr.settings.tables import FeatureTableSettings, RowsSettings, TableSettings
+from hbpr.settings.tables import (
+    FeatureTableSettings,
+    RowsSettings,
+    TableSettings,
+    WeightSettings,
+    WeightTransform,
+)
 from hbpr.settings.training import (
     GrowthSettings,
     OptimizerSettings,
@@ -88,6 +94,8 @@ __all__ = [
     "TrialSettings",
     "UniformNegatives",
     "ValidationMetric",
+    "WeightSettings",
+    "WeightTransform",
     "read_by_solved",
 ]
 
