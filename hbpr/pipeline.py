@@ -10,6 +10,7 @@ from hbpr.data import Interactions, load_data
 from hbpr.data.given import as_interactions
 from hbpr.errors import ConfigError
 from hbpr.inference.system import RecommendationSystem
+from hbpr.settings.changed_kind import without_leftovers
 from hbpr.settings.load import resolve_paths, validate
 from hbpr.settings.models import TrialSettings
 from hbpr.settings.start import good_start
@@ -62,6 +63,9 @@ class TrainingPipeline:
     @staticmethod
     def create_default_config() -> dict[str, Any]:
         """Return settings that rank well without a search, all of them, to change.
+
+        Where another kind is set, such as of the model, what only the old one has may stay: as long
+        as it is unchanged, `TrainingPipeline` leaves it out.
 
         Where a setting is left out of a dictionary or a file, its own default holds instead.
         """
@@ -203,5 +207,6 @@ class TrainingPipeline:
 def _document(config: Mapping[str, Any] | TrialSettings | str | Path | None) -> Document:
     if isinstance(config, str | Path):
         return load_yaml(config)
-    plain = config.model_dump() if isinstance(config, TrialSettings) else config
-    return Document(dict(plain or {}), Path(), {})
+    if isinstance(config, TrialSettings):
+        return Document(config.model_dump(), Path(), {})
+    return Document(without_leftovers(config or {}, good_start()), Path(), {})

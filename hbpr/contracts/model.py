@@ -8,14 +8,14 @@ from pydantic import Field, create_model
 from pydantic.errors import PydanticUserError
 
 from hbpr.errors import ConfigError
-from hbpr.models.base import Recommender
+from hbpr.models.base import FeatureRecommender
 from hbpr.settings.own_model import OwnModelSettings
 
 #: What training, evaluation and serving call.
 _METHODS: Final = ("score", "vector_scorer", "forward", "batch_scores", "block_scorer")
 #: What every model is made of, beside its settings.
 _FEATURES: Final = ("user_features", "item_features")
-_FORM: Final = "a model is a class that derives from hbpr.models.Recommender"
+_FORM: Final = "a model is a class that derives from hbpr.models.FeatureRecommender"
 
 
 def as_model_settings(kind: str, part: Any) -> type[OwnModelSettings]:
@@ -66,7 +66,7 @@ def as_model_settings(kind: str, part: Any) -> type[OwnModelSettings]:
 def _check_class(kind: str, part: Any) -> None:
     if not inspect.isclass(part):
         raise ConfigError(f"{kind}: {_FORM}, got {type(part).__name__} {part!r:.60}")
-    if not issubclass(part, Recommender):
+    if not issubclass(part, FeatureRecommender):
         missing = [name for name in _METHODS if not callable(getattr(part, name, None))]
         lacks = f"; it lacks {', '.join(missing)}" if missing else ""
         raise ConfigError(f"{kind}: {_FORM}, got {part.__name__}, which does not{lacks}")
@@ -74,7 +74,7 @@ def _check_class(kind: str, part: Any) -> None:
     if missing:
         raise ConfigError(
             f"{kind}: {part.__name__} lacks {', '.join(missing)} of the contract; "
-            "hbpr.models.Recommender says what each does"
+            "hbpr.models.FeatureRecommender says what each does"
         )
 
 

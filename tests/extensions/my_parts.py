@@ -10,7 +10,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from torch import nn
 from torch.nn.functional import logsigmoid
 
-from hbpr.models import Recommender
+from hbpr.models import FeatureRecommender
 from tune.schedulers import SchedulerSettings
 
 
@@ -29,7 +29,7 @@ def early_hit(ranks, k):
 
 
 # --- a model
-class ScaledFactorization(Recommender):
+class ScaledFactorization(FeatureRecommender):
     """Inner products with a learnt weight for each dimension."""
 
     def __init__(

@@ -130,7 +130,7 @@ def test_a_study_file(folder: Path) -> None:
         ("training.metrics=[ndcg]", "; or the dotted path of a metric of your own"),
         (
             "model.kind=my_parts:focal_loss",
-            "a model is a class that derives from hbpr.models.Recommender, got function",
+            "a model is a class that derives from hbpr.models.FeatureRecommender, got function",
         ),
         ("model.kind=my_parts:Halfway", "which does not; it lacks score, vector_scorer, forward"),
         ("data.source=my_parts:focal_loss", "it cannot be called with the settings alone"),
@@ -143,8 +143,8 @@ def test_a_study_file(folder: Path) -> None:
             "SchedulerSettings lacks make of the contract",
         ),
         (
-            "model.kind=hbpr.models:Recommender",
-            "Recommender lacks score, vector_scorer of the contract",
+            "model.kind=hbpr.models:FeatureRecommender",
+            "FeatureRecommender lacks score, vector_scorer of the contract",
         ),
     ],
 )
