@@ -17,7 +17,17 @@ from hbpr.settings.data import (
     SplitSettings,
     SyntheticSettings,
 )
-from hbpr.settings.model import MODELS, MfSettings, ModelSettings, NeuMFSettings
+from hbpr.settings.model import (
+    MODELS,
+    EaseSettings,
+    IalsSettings,
+    LatentSettings,
+    MfSettings,
+    ModelSettings,
+    NeuMFSettings,
+    SolvedSettings,
+    read_by_solved,
+)
 from hbpr.settings.negatives import (
     NEGATIVES,
     AdaptiveNegatives,
@@ -32,7 +42,13 @@ from hbpr.settings.negatives import (
     SharedNegatives,
     UniformNegatives,
 )
-from hbpr.settings.tables import FeatureTableSettings, RowsSettings, TableSettings
+from hbpr.settings.tables import (
+    FeatureTableSettings,
+    RowsSettings,
+    TableSettings,
+    WeightSettings,
+    WeightTransform,
+)
 from hbpr.settings.training import (
     GrowthSettings,
     OptimizerSettings,
@@ -50,10 +66,13 @@ __all__ = [
     "BlockNegatives",
     "Candidates",
     "DataSettings",
+    "EaseSettings",
     "FeatureTableSettings",
     "Features",
     "GrowthSettings",
+    "IalsSettings",
     "ItemFeatures",
+    "LatentSettings",
     "MfSettings",
     "MixedNegatives",
     "MlflowSettings",
@@ -67,6 +86,7 @@ __all__ = [
     "Seed",
     "Settings",
     "SharedNegatives",
+    "SolvedSettings",
     "SplitSettings",
     "SyntheticSettings",
     "TableSettings",
@@ -74,6 +94,9 @@ __all__ = [
     "TrialSettings",
     "UniformNegatives",
     "ValidationMetric",
+    "WeightSettings",
+    "WeightTransform",
+    "read_by_solved",
 ]
 
 

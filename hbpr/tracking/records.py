@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
-from hbpr.tracking.findings import BaselineRecord, Findings, Winner
+from hbpr.tracking.findings import BaselineRecord, Comparison, Findings, Winner
 from hbpr.tracking.goals import Goals
 
 
@@ -221,6 +221,18 @@ class StudyRecord:
         return next((trial for trial in self.trials if trial.number == number), None)
 
     @property
+    def best_so_far(self) -> TrialRecord | None:
+        """The trial with the highest value inside of all limits, finished ones first.
+
+        None where no trial has a value.
+        """
+        able = [t for t in self.trials if t.value is not None and self.goals.feasible(t.at_best)]
+        ended = [trial for trial in able if trial.state == "COMPLETE"]
+        return max(
+            ended or able, key=lambda trial: (trial.value or 0.0, -trial.number), default=None
+        )
+
+    @property
     def front(self) -> list[TrialRecord]:
         """The trials of the Pareto front, in its order."""
         by_number = {trial.number: trial for trial in self.trials}
@@ -230,6 +242,17 @@ class StudyRecord:
     def states(self) -> dict[str, int]:
         """Number of trials by state."""
         return dict(Counter(trial.state for trial in self.trials))
+
+    @property
+    def rivals(self) -> list[Comparison]:
+        """The winner against each baseline that it was compared with on validation."""
+        labels = {each.label for each in self.baselines}
+        return [each for each in self.findings.comparisons if each.other in labels]
+
+    @property
+    def better(self) -> list[str]:
+        """Labels of the baselines that rank above the winner on validation, by more than chance."""
+        return [each.other for each in self.rivals if each.verdict == "below"]
 
     @property
     def n_outside(self) -> int:

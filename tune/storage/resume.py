@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from hbpr.errors import ConfigError, StudyFolderError
-from hbpr.settings.load import apply_overrides, dotted
+from hbpr.settings.load import apply_overrides, dotted, with_values
 from hbpr.settings.problems import describe
 from tune.settings import DEFAULT_TRIALS, StudySettings
 from tune.storage import names
@@ -68,6 +68,20 @@ def with_overrides(settings: StudySettings, overrides: Sequence[str]) -> StudySe
         raise ConfigError(problems) from None
 
 
+def with_sweep(settings: StudySettings, sweep: Mapping[str, Any]) -> StudySettings:
+    """Return the settings of a study with keys of its ``sweep`` section replaced.
+
+    Args:
+        settings: The study's.
+        sweep: Such as ``{"num_trials": 64, "budget": {"wall_s": 60}}``; what a mapping leaves out
+            stays.
+
+    Raises:
+        ConfigError: A key is unknown, or a value breaks its rule.
+    """
+    return with_values(settings, {f"sweep.{key}": value for key, value in sweep.items()})
+
+
 def reopen(path: Path, settings: StudySettings, fingerprints: Mapping[str, str]) -> StudyFolder:
     """Return the folder of a study to go on with, if it is the study that the settings describe.
 
@@ -92,7 +106,8 @@ def reopen(path: Path, settings: StudySettings, fingerprints: Mapping[str, str])
         f"{settings.sweep.scheduler.kind}) is trained together, so {reason}"
         for key, reason in _fixed_in_a_population(changed, settings, finished=folder.finished)
     ]
-    if before != dict(fingerprints):
+    # The keys are settings as they were written then: what was read is told by the fingerprints.
+    if sorted(before.values()) != sorted(fingerprints.values()):
         refused.append("  the data: other users, items or interactions than before")
     if refused:
         raise StudyFolderError(
