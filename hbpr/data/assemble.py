@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hbpr.data.ids import Coded, catalogue
-from hbpr.data.interactions import Exposures, Features, UserItems
+from hbpr.data.interactions import Exposures, Features
+from hbpr.data.pairs import UserItems, reduced
 
 _log = logging.getLogger(__name__)
 
 Side = Literal["user", "item"]
-Indices = list[NDArray[np.int64]]
+Indices = list[NDArray[np.int32]]
 _Times = NDArray[np.float64] | None
 
 
@@ -116,7 +117,7 @@ def assemble(
         _merge(*rows, shape) for rows in zip(groups, users, items, strict=True)
     )
     liked_times, disliked_times, _, _, met_times = (
-        _times(*rows, shape[1]) for rows in zip(groups, users, items, strict=True)
+        _times(*rows, shape) for rows in zip(groups, users, items, strict=True)
     )
     both = liked.contains(disliked)
     passed = ~liked.contains(met) & ~disliked.contains(met)
@@ -174,7 +175,7 @@ def _pages(
     if not chunks:
         return None, None
     ids, pages = catalogue(chunk.pages for chunk in chunks)
-    keys = np.concatenate(users) * len(ids) + np.concatenate(pages)
+    keys = np.concatenate(users).astype(np.int64) * len(ids) + np.concatenate(pages)
     distinct, rows = np.unique(keys, return_inverse=True)
     shown = UserItems.from_pairs(
         rows, np.concatenate(items), n_users=len(distinct), n_items=n_items
@@ -199,18 +200,16 @@ def _where(times: _Times, mask: NDArray[np.bool_]) -> _Times:
     return None if times is None else times[mask]
 
 
-def _times(chunks: Sequence[Pairs], users: Indices, items: Indices, n_items: int) -> _Times:
+def _times(
+    chunks: Sequence[Pairs], users: Indices, items: Indices, shape: tuple[int, int]
+) -> _Times:
     """Earliest time of each distinct pair, in the order of the matrix; None if one is missing."""
     given = [chunk.times for chunk in chunks if chunk.times is not None]
     if len(given) < len(chunks):
         return None
     if not given:
         return np.zeros(0)
-    times = np.concatenate(given)
-    keys = np.concatenate(users) * n_items + np.concatenate(items)
-    order = np.argsort(keys, kind="stable")
-    keys, times = keys[order], times[order]
-    return np.minimum.reduceat(times, np.flatnonzero(np.diff(keys, prepend=-1)))
+    return reduced(_one(users), _one(items), _one(given), np.minimum, shape)
 
 
 def _matrix(
@@ -222,7 +221,7 @@ def _matrix(
     """
     if not triples:
         return Features.identity(n_rows), []
-    columns: Indices = [np.zeros(0, np.int64)] * len(triples)
+    columns: Indices = [np.zeros(0, np.int32)] * len(triples)
     labels: list[NDArray[Any]] = []
     width = 0
     for kind in dict.fromkeys((t.own, t.labels.kind) for t in triples):
@@ -260,12 +259,17 @@ def _merge(
             ]
         )
     return UserItems.from_pairs(
-        np.concatenate(rows),
-        np.concatenate(columns),
+        _one(rows),
+        _one(columns),
         n_users=shape[0],
         n_items=shape[1],
         weights=weights,
     )
+
+
+def _one(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """All arrays as one; a single one is not copied."""
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
 
 
 def _n_rows(rows: Indices) -> int:

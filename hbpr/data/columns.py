@@ -20,13 +20,11 @@ from hbpr.errors import DataError
 
 #: What a column is read as: ids by their distinct values, numbers, or times (numbers or dates).
 Role = Literal["id", "number", "time"]
-#: A column as it is read: ids as categoricals, numbers and times as float64.
-Column = pd.Categorical | NDArray[np.float64]
+#: A column as it is read: ids as categoricals, numbers and times as float64, thresholds as bool.
+Column = pd.Categorical | NDArray[np.float64] | NDArray[np.bool_]
 
 #: Joins the parts of an id that several columns make.
 JOINT: Final = "|"
-#: Chunks of codes that are kept before their dictionaries are made one.
-_UNIFIED: Final = 16
 
 
 @dataclass(frozen=True)
@@ -37,11 +35,13 @@ class Wanted:
         columns: Its name; several make one id.
         role: What it is read as.
         optional: Whether a row may lack it: code -1 or NaN.
+        at_least: Of a number: read whether it is at least this.
     """
 
     columns: tuple[str, ...]
     role: Role
     optional: bool = False
+    at_least: float | None = None
 
     @property
     def name(self) -> str:
@@ -50,38 +50,73 @@ class Wanted:
 
 
 @dataclass
-class _Ids:
-    """The codes of one column, chunk by chunk."""
+class _Group:
+    """Some chunks of codes over one dictionary."""
 
-    chunks: list[pa.DictionaryArray] = field(default_factory=list)
-    _n_unified: int = 0
+    texts: pa.StringArray
+    chunks: list[NDArray[np.int32]]
+
+    def add(self, other: "_Group") -> None:
+        """Take the chunks of another group, whose texts are numbered as here or after them."""
+        known = pc.index_in(other.texts, value_set=self.texts)
+        new = other.texts.filter(known.is_null())
+        numbers = np.array(known.fill_null(-1), np.int32)
+        numbers[numbers < 0] = np.arange(len(self.texts), len(self.texts) + len(new))
+        numbers = np.append(numbers, np.int32(-1))  # the last place is that of a missing one
+        self.texts = pa.concat_arrays([self.texts, new])
+        while other.chunks:
+            self.chunks.append(numbers[other.chunks.pop(0)])
+
+    @property
+    def n_rows(self) -> int:
+        return sum(map(len, self.chunks))
+
+
+@dataclass
+class _Ids:
+    """The codes of one column: groups of chunks, where two alike in size become one."""
+
+    groups: list[_Group] = field(default_factory=list)
 
     def add(self, chunk: pa.DictionaryArray) -> None:
-        self.chunks.append(chunk)
-        if len(self.chunks) - self._n_unified >= _UNIFIED:
-            self._unify()
+        codes = chunk.indices.cast(pa.int32()).fill_null(-1).to_numpy(zero_copy_only=False)
+        self.groups.append(_Group(chunk.dictionary, [codes]))
+        while len(self.groups) > 1 and self.groups[-2].n_rows <= self.groups[-1].n_rows:
+            self._merge()
 
-    def _unify(self) -> None:
-        codes = pa.chunked_array(self.chunks).unify_dictionaries()
-        self.chunks = list(codes.chunks)
-        self._n_unified = len(self.chunks)
+    def _merge(self) -> None:
+        last = self.groups.pop()
+        self.groups[-1].add(last)
 
     def finished(self) -> pd.Categorical:
         """All codes: of integers where all ids are integers as they are written, else of text."""
-        if not self.chunks:
+        if not self.groups:
             return pd.Categorical([])
-        self._unify()
-        codes = np.concatenate(
-            [chunk.indices.fill_null(-1).to_numpy(zero_copy_only=False) for chunk in self.chunks]
-        )
-        texts = self.chunks[0].dictionary
+        while len(self.groups) > 1:
+            self._merge()
+        (group,) = self.groups
+        codes = _joined_chunks(group.chunks)
+        texts = group.texts
         used = np.zeros(len(texts) + 1, bool)
         used[codes] = True  # the last place is that of -1
         if not used[:-1].all():
             texts = texts.filter(pa.array(used[:-1]))
-            codes = np.append((np.cumsum(used[:-1]) - 1), -1)[codes]
+            codes = np.append((np.cumsum(used[:-1], dtype=np.int32) - 1), np.int32(-1))[codes]
         distinct = _integers(texts).to_numpy(zero_copy_only=False)
         return pd.Categorical.from_codes(codes, categories=pd.Index(distinct), validate=False)
+
+
+def _joined_chunks(chunks: list[NDArray[Any]]) -> NDArray[Any]:
+    """Return chunks as one array; each is let go once it is copied."""
+    if len(chunks) == 1:
+        return chunks.pop()
+    joined = np.empty(sum(map(len, chunks)), chunks[0].dtype)
+    at = 0
+    while chunks:
+        chunk = chunks.pop(0)
+        joined[at : at + len(chunk)] = chunk
+        at += len(chunk)
+    return joined
 
 
 def read_columns(
@@ -109,7 +144,7 @@ def read_columns(
     both = {name for each in wanted.values() if each.role != "id" for name in each.columns}
     counts = {"rows": 0}
     ids = {key: _Ids() for key, each in wanted.items() if each.role == "id"}
-    numbers: dict[str, list[NDArray[np.float64]]] = {key: [] for key in wanted if key not in ids}
+    numbers: dict[str, list[NDArray[Any]]] = {key: [] for key in wanted if key not in ids}
     forms: dict[str, tuple[normal.Form, str]] = {}
     for file in files:
         check_columns(file, names)
@@ -125,14 +160,16 @@ def read_columns(
                 if key in ids:
                     ids[key].add(column)
                 else:
-                    numbers[key].append(column.fill_null(np.nan).to_numpy(zero_copy_only=False))
+                    values = column.fill_null(np.nan).to_numpy(zero_copy_only=False)
+                    least = wanted[key].at_least
+                    numbers[key].append(values if least is None else values >= least)
     found: dict[str, Column] = {}
     for key in wanted:
         if key in ids:
             found[key] = ids.pop(key).finished()
         else:
             chunks = numbers.pop(key)
-            found[key] = np.concatenate(chunks) if chunks else np.zeros(0)
+            found[key] = _joined_chunks(chunks) if chunks else np.zeros(0)
     names = ["rows", *(each.name for each in wanted.values())]
     return found, {name: counts[name] for name in names if name in counts}
 

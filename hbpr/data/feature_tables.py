@@ -45,7 +45,7 @@ def add_features(
     add: Callable[..., None],
     choice: FeatureChoice,
     table: TableSettings,
-    known: pd.Categorical,
+    known: pd.Index,
 ) -> dict[str, int]:
     """Add what a table says of the users or items that the interactions hold.
 
@@ -56,7 +56,7 @@ def add_features(
         add: `UserItemData.add_user_features` or its twin for items.
         choice: metadata or both.
         table: The settings.
-        known: Ids of the interactions.
+        known: Distinct ids of the interactions.
 
     Returns:
         What was left out, by reason.
@@ -70,7 +70,7 @@ def add_features(
             f"data.{side}_feature: {choice} needs data.table.{side}_features, the file that "
             f"describes {side}s"
         )
-    ids = known.remove_unused_categories().categories.to_numpy()
+    ids = known.to_numpy()
     by_text = pd.Index([str(each) for each in ids.tolist()])
     place = settings.path if isinstance(settings.path, str) else ", ".join(settings.path)
     found = _Found()

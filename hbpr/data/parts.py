@@ -89,9 +89,10 @@ def _check_held_out(data: Interactions, split: SplitSettings) -> None:
     """Say before training what metrics will be worth."""
     more = _MORE.get(split.kind, "Raise the part's share in data.split, or add interactions")
     asked = split.validation > 0 or split.kind == "leave_one_out"
-    for what, part, seen, lists, wanted in (
-        ("validation", data.validation, data.train, data.validation_candidates, asked),
-        ("test", data.test, data.seen(), data.test_candidates, True),
+    known = data.train.counts
+    for what, part, n_seen, lists, wanted in (
+        ("validation", data.validation, known, data.validation_candidates, asked),
+        ("test", data.test, known + data.validation.counts, data.test_candidates, True),
     ):
         held_out = part.counts > 0
         n_users = int(held_out.sum())
@@ -103,7 +104,7 @@ def _check_held_out(data: Interactions, split: SplitSettings) -> None:
                     *(data.name, what, data.n_users, data.train.n_pairs, data.split, more),
                 )
             continue
-        others = (data.n_items - seen.counts if lists is None else lists.counts) - (
+        others = (data.n_items - n_seen if lists is None else lists.counts) - (
             part.counts if lists is None else 0
         )
         if lists is None and not (others[held_out] > 0).any():

@@ -33,19 +33,19 @@ class Dataset(Protocol):
 
 def add_rows(
     data: Dataset, files: Sequence[Opened], table: RowsSettings, rating_threshold: float
-) -> tuple[pd.Categorical, pd.Categorical]:
+) -> tuple[pd.Index, pd.Index]:
     """Add the interactions of a table to a dataset.
 
     Returns:
-        Users and items of the rows that were added.
+        Distinct users and items of the rows that were added.
 
     Raises:
         DataError: A column is not there or cannot be read.
     """
-    columns, counts = read_columns(files, _wanted(table), table.missing)
+    columns, counts = read_columns(files, _wanted(table, rating_threshold), table.missing)
     users, items = _categories(columns["user"]), _categories(columns["item"])
     place = files[0].file.place
-    positive, known = _meaning(place, table, columns, len(users), rating_threshold)
+    positive, known = _meaning(place, table, columns, len(users))
     shown = np.zeros(len(users), bool)
     if table.page is not None:
         shown = np.asarray(_categories(columns["page"]).codes >= 0)
@@ -58,10 +58,16 @@ def add_rows(
     _add_interactions(data, columns, known & positive, known & ~positive, shown)
     data.note_left_out(left_out, n_rows=counts["rows"])
     met = known | shown
-    return users[met], items[met]
+    return _distinct(users, met), _distinct(items, met)
 
 
-def _wanted(table: RowsSettings) -> dict[str, Wanted]:
+def _distinct(ids: pd.Categorical, rows: NDArray[np.bool_]) -> pd.Index:
+    met = np.zeros(len(ids.categories), bool)
+    met[ids.codes[rows]] = True
+    return ids.categories[met]
+
+
+def _wanted(table: RowsSettings, rating_threshold: float) -> dict[str, Wanted]:
     """What each column that is named is read as."""
     roles: dict[str, Any] = {
         **dict.fromkeys(("user", "item", "event", "page"), "id"),
@@ -74,7 +80,8 @@ def _wanted(table: RowsSettings) -> dict[str, Wanted]:
         named = getattr(table, key)
         if named is not None:
             columns = (named,) if isinstance(named, str) else named
-            wanted[key] = Wanted(columns, role, optional=key == "page")
+            at_least = rating_threshold if key == "value" else None
+            wanted[key] = Wanted(columns, role, optional=key == "page", at_least=at_least)
     return wanted
 
 
@@ -113,11 +120,10 @@ def _meaning(
     table: RowsSettings,
     columns: dict[str, Column],
     n_rows: int,
-    rating_threshold: float,
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """(n_rows,) whether a row is a positive, and whether it says anything."""
     if table.value is not None:
-        return np.asarray(columns["value"]) >= rating_threshold, np.ones(n_rows, bool)
+        return np.asarray(columns["value"], bool), np.ones(n_rows, bool)
     if table.event is None:
         return np.ones(n_rows, bool), np.ones(n_rows, bool)
     events = _categories(columns["event"])
