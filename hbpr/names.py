@@ -25,28 +25,30 @@ class Metric:
         function: It, or where it is, as ``module:attribute``. Of ranks: from
             `hbpr.evaluation.Ranks`, and k where it takes one, to (n,) float64 values of the users.
             Of neighbours: from `hbpr.evaluation.page_shares.Neighbours` to one value, or None
-            where it has no meaning.
+            where it has no meaning. Of exposures: from `hbpr.evaluation.propensity.Exposed` and k,
+            likewise.
         takes_k: Whether it judges the first k of a list; its full name then ends in ``_at_k``.
         higher_is_better: Only such a metric can pick the best epoch and be maximised by a study.
         of: What it is a function of: the ranks of the held-out items, which every evaluation has,
-            or the neighbours of items.
+            the neighbours of items, or exposures of known probability.
     """
 
     label: str
     function: str | Callable[..., Any]
     takes_k: bool = True
     higher_is_better: bool = True
-    of: Literal["ranks", "neighbours"] = "ranks"
+    of: Literal["ranks", "neighbours", "exposures"] = "ranks"
 
     def __call__(self, found: Any, k: int | None = None) -> Any:
         """Compute it; `k` is looked at by a metric of ranks that takes one."""
         function = load(self.function) if isinstance(self.function, str) else self.function
-        return function(found, k) if self.takes_k and self.of == "ranks" else function(found)
+        return function(found, k) if self.takes_k and self.of != "neighbours" else function(found)
 
 
 _WHOLE: Final = "hbpr.evaluation.metrics.whole"
 _LISTS: Final = "hbpr.evaluation.metrics.lists"
 _PAGES: Final = "hbpr.evaluation.page_shares"
+_EXPOSURES: Final = "hbpr.evaluation.propensity"
 #: The metrics by the names that are reported: small letters, digits and ``_``.
 METRICS: Final[Table[Metric]] = Table(
     {
@@ -63,6 +65,13 @@ METRICS: Final[Table[Metric]] = Table(
         "mere_page_share": Metric(
             "mere page share", f"{_PAGES}:mere_page_share", higher_is_better=False, of="neighbours"
         ),
+        **{
+            f"ips_{metric}{end}": Metric(
+                f"IPS {label}{told}", f"{_EXPOSURES}:ips_{metric}{end}", of="exposures"
+            )
+            for metric, label in (("precision", "precision"), ("ndcg", "NDCG"))
+            for end, told in (("", ""), ("_low", ", low end"), ("_high", ", high end"))
+        },
     }
 )
 

@@ -12,22 +12,28 @@ from numpy.typing import NDArray
 from hbpr.data.ids import Coded, catalogue
 from hbpr.data.interactions import Exposures, Features
 from hbpr.data.pairs import UserItems, reduced
+from hbpr.errors import DataError
 
 _log = logging.getLogger(__name__)
 
 Side = Literal["user", "item"]
 Indices = list[NDArray[np.int32]]
-_Times = NDArray[np.float64] | None
+#: A value of each pair, such as its time; None: some are not known.
+_Values = NDArray[np.float64] | None
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """One call's (user, item) rows; weights None where all weigh 1, times None if not given."""
+    """One call's (user, item) rows.
+
+    Weights are None where all weigh 1, times and propensities if they were not given.
+    """
 
     users: Coded
     items: Coded
     weights: NDArray[np.float32] | None = None
     times: NDArray[np.float64] | None = None
+    propensities: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)
@@ -55,10 +61,10 @@ class Triples:
 class Assembled:
     """Everything that was added, numbered. No pair is both positive and negative.
 
-    Times are those of the pairs of the same sign, the earliest where a pair was repeated; None
-    where any row came without one. `test`, `candidates` and `pages`, with the id of each page, are
-    None unless they were given; negatives hold what is on pages and is no positive. `merged` counts
-    the rows that became no pair of their own, by reason.
+    Times and propensities are those of the pairs of the same sign, the earliest and the highest
+    where a pair was repeated; None where any row came without one. `test`, `candidates` and
+    `pages`, with the id of each page, are None unless they were given; negatives hold what is on
+    pages and is no positive. `merged` counts the rows that became no pair of their own, by reason.
     """
 
     user_ids: NDArray[Any]
@@ -75,6 +81,8 @@ class Assembled:
     candidates: UserItems | None = None
     pages: Exposures | None = None
     page_ids: NDArray[Any] | None = None
+    positive_propensities: NDArray[np.float64] | None = None
+    negative_propensities: NDArray[np.float64] | None = None
     merged: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -116,9 +124,10 @@ def assemble(
     liked, disliked, held_out, listed, met = (
         _merge(*rows, shape) for rows in zip(groups, users, items, strict=True)
     )
-    liked_times, disliked_times, _, _, met_times = (
-        _times(*rows, shape) for rows in zip(groups, users, items, strict=True)
-    )
+    logged = (groups[0], groups[1], seen)
+    places = ((users[0], items[0]), (users[1], items[1]), (users[-1], items[-1]))
+    times = [_times(*at, shape) for at in zip(logged, places, strict=True)]
+    propensities = [_propensities(name, *at, shape) for at in zip(logged, places, strict=True)]
     both = liked.contains(disliked)
     passed = ~liked.contains(met) & ~disliked.contains(met)
     user_features, user_labels = _matrix(name, "user", user_triples, described_users, shape[0])
@@ -134,11 +143,14 @@ def assemble(
         ),
         "both liked and disliked (they stay positive)": int(both.sum()),
     }
-    rejected, rejected_times = disliked.select(~both), _where(disliked_times, ~both)
+    rejected, others = disliked.select(~both), met.select(passed)
+    rejected_values = [_where(each[1], ~both) for each in (times, propensities)]
     if passed.any():
-        rejected, rejected_times = _joined(
-            rejected, rejected_times, met.select(passed), _where(met_times, passed)
-        )
+        rejected_values = [
+            _values_of_both(rejected, one, others, _where(each[2], passed))
+            for one, each in zip(rejected_values, (times, propensities), strict=True)
+        ]
+        rejected = rejected.union(others)
     pages, page_ids = _pages(shown, users[-1], items[-1], shape[1])
     return Assembled(
         user_ids=user_ids,
@@ -149,8 +161,10 @@ def assemble(
         item_features=item_features,
         user_labels=user_labels,
         item_labels=item_labels,
-        positive_times=liked_times,
-        negative_times=rejected_times,
+        positive_times=times[0],
+        negative_times=rejected_values[0],
+        positive_propensities=propensities[0],
+        negative_propensities=rejected_values[1],
         test=held_out if test else None,
         candidates=listed if candidates else None,
         pages=pages,
@@ -183,33 +197,49 @@ def _pages(
     return Exposures(distinct // len(ids), shown), ids[distinct % len(ids)]
 
 
-def _joined(
-    one: UserItems, one_times: _Times, other: UserItems, other_times: _Times
-) -> tuple[UserItems, _Times]:
-    """Pairs of two sets without a common pair, and their times."""
+def _values_of_both(
+    one: UserItems, one_values: _Values, other: UserItems, other_values: _Values
+) -> _Values:
+    """One value for each pair of the union of two sets without a common pair."""
+    if one_values is None or other_values is None:
+        return None
     pairs = one.union(other)
-    if one_times is None or other_times is None:
-        return pairs, None
-    times = np.empty(pairs.n_pairs)
+    values = np.empty(pairs.n_pairs)
     first = one.contains(pairs)
-    times[first], times[~first] = one_times, other_times
-    return pairs, times
+    values[first], values[~first] = one_values, other_values
+    return values
 
 
-def _where(times: _Times, mask: NDArray[np.bool_]) -> _Times:
+def _where(times: _Values, mask: NDArray[np.bool_]) -> _Values:
     return None if times is None else times[mask]
 
 
 def _times(
-    chunks: Sequence[Pairs], users: Indices, items: Indices, shape: tuple[int, int]
-) -> _Times:
+    chunks: Sequence[Pairs], rows: tuple[Indices, Indices], shape: tuple[int, int]
+) -> _Values:
     """Earliest time of each distinct pair, in the order of the matrix; None if one is missing."""
     given = [chunk.times for chunk in chunks if chunk.times is not None]
     if len(given) < len(chunks):
         return None
     if not given:
         return np.zeros(0)
-    return reduced(_one(users), _one(items), _one(given), np.minimum, shape)
+    return reduced(*map(_one, (*rows, given)), np.minimum, shape)
+
+
+def _propensities(
+    name: str, chunks: Sequence[Pairs], rows: tuple[Indices, Indices], shape: tuple[int, int]
+) -> _Values:
+    """Highest propensity of each distinct pair, in the order of the matrix; None: not known.
+
+    Raises:
+        DataError: Only some are known.
+    """
+    given = [chunk.propensities for chunk in chunks if chunk.propensities is not None]
+    if not given:
+        return None if chunks else np.zeros(0)
+    if len(given) < len(chunks):
+        raise DataError(f"{name}: give all interactions a propensity, or none")
+    return reduced(*map(_one, (*rows, given)), np.maximum, shape)
 
 
 def _matrix(

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from hbpr.data.pairs import UserItems
 
-__all__ = ["Exposures", "Features", "Interactions", "UserItems"]
+__all__ = ["Exposures", "Features", "Interactions", "Judged", "UserItems"]
 
 
 def _add(digest: "hashlib._Hash", part: UserItems) -> None:
@@ -55,6 +55,20 @@ class Exposures:
         wanted = self.users[self.shown.users()] * self.shown.n_items + self.shown.items
         known = positives.users().astype(np.int64) * positives.n_items + positives.items
         return self.shown.select(np.isin(wanted, known))
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Held-out exposures of known probability: what they say of a ranking.
+
+    Attributes:
+        pairs: (U, I) ranked pairs that are known to be liked or not; the weight of each is the
+            inverse of the probability that it is known.
+        liked: (n_pairs,) whether each is.
+    """
+
+    pairs: UserItems
+    liked: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -148,6 +162,9 @@ class Interactions:
         pages: What users were shown together; None: not known. Training does not read it: what
             was shown and never chosen is among the observed negatives.
         unseen: Observed negatives of earlier parts are no candidates either.
+        validation_judged: What held-out exposures of known probability say of a ranking of
+            `validation`; None: probabilities are not known.
+        test_judged: The same for `test`.
         left_out: Rows that did not become a pair of their own, by reason; for records only.
     """
 
@@ -170,6 +187,8 @@ class Interactions:
     trainable_items: NDArray[np.bool_] | None = None
     pages: Exposures | None = None
     unseen: bool = False
+    validation_judged: Judged | None = None
+    test_judged: Judged | None = None
     left_out: Mapping[str, int] = field(default_factory=dict)
 
     @property
@@ -203,6 +222,10 @@ class Interactions:
             digest.update(b"pages")
             _update(digest, self.pages.users)
             _add(digest, self.pages.shown)
+        for judged in (self.validation_judged, self.test_judged):
+            if judged is not None:
+                digest.update(b"propensity")
+                _add(digest, judged.pairs)
         for features in (self.user_features, self.item_features):
             _update(digest, features.indptr, features.indices, features.values)
         return digest.hexdigest()
@@ -258,5 +281,6 @@ class Interactions:
             validation_negatives=none,
             split=f"{self.split}, refit on train+validation",
             validation_candidates=None,
+            validation_judged=None,
             trainable_items=trainable,
         )

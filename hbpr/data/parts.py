@@ -18,6 +18,7 @@ import numpy as np
 from hbpr.data.assemble import Assembled
 from hbpr.data.interactions import Interactions, UserItems
 from hbpr.data.leakage import check_leakage
+from hbpr.data.propensity import judged_parts
 from hbpr.data.split import SPLITS
 from hbpr.errors import DataError
 from hbpr.settings.models import Candidates, SplitSettings
@@ -61,6 +62,7 @@ def to_interactions(
         lists = _fixed(name, whole, parts.positives, split.seed)
         told += "; candidates: fixed lists, random ones of the same length for validation"
     train, validation, test = parts.positives
+    validation_judged, test_judged = judged_parts(name, whole, parts, split, candidates)
     data = Interactions(
         name,
         train,
@@ -79,6 +81,8 @@ def to_interactions(
         trainable_items=parts.trainable_items,
         pages=whole.pages,
         unseen=candidates == "unseen",
+        validation_judged=validation_judged,
+        test_judged=test_judged,
     )
     check_leakage(data)
     _check_held_out(data, split)

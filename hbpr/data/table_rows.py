@@ -74,6 +74,7 @@ def _wanted(table: RowsSettings, rating_threshold: float) -> dict[str, Wanted]:
         "value": "number",
         "time": "time",
         "weight": "number",
+        "propensity": "number",
     }
     wanted = {}
     for key, role in roles.items():
@@ -108,10 +109,20 @@ def _add_interactions(
         (data.add_positive_interactions, positive),
         (data.add_negative_interactions, negative),
     ):
-        add(of("user", rows), of("item", rows), weights=of("weight", rows), times=of("time", rows))
+        add(
+            of("user", rows),
+            of("item", rows),
+            weights=of("weight", rows),
+            times=of("time", rows),
+            propensities=of("propensity", rows),
+        )
     if "page" in columns:
         data.add_pages(
-            of("user", shown), of("item", shown), of("page", shown), times=of("time", shown)
+            of("user", shown),
+            of("item", shown),
+            of("page", shown),
+            times=of("time", shown),
+            propensities=of("propensity", shown),
         )
 
 

@@ -15,7 +15,7 @@ from hbpr.data.assemble import Assembled, Pairs, Shown, Side, Triples, assemble
 from hbpr.data.ids import Coded, check_same_kind, encode
 from hbpr.data.interactions import Features, Interactions
 from hbpr.data.parts import to_interactions
-from hbpr.data.rows import check_times, check_weights, refuse_weights
+from hbpr.data.rows import check_propensities, check_times, check_weights, refuse_weights
 from hbpr.errors import DataError
 from hbpr.settings.models import Candidates, RowsSettings, SplitSettings
 from hbpr.settings.models import Features as FeatureChoice
@@ -116,6 +116,7 @@ class UserItemData:
         items: Iterable[Any],
         weights: ArrayLike | None = None,
         times: ArrayLike | None = None,
+        propensities: ArrayLike | None = None,
     ) -> None:
         """Add pairs that the user chose, bought or liked; calls append.
 
@@ -126,12 +127,16 @@ class UserItemData:
             times: (n,) numbers that rise with time, or datetimes (naive ones are UTC) as numpy,
                 pandas, polars, Arrow or a list holds them; None: not known, and then a split by
                 time is refused.
+            propensities: (n,) probabilities, above 0 and at most 1, with which each row was
+                logged; None: not known. With those of the negatives, metrics are also estimated by
+                their inverse, see `hbpr.evaluation.propensity`.
 
         Raises:
             DataError: Lengths differ, an id or a time is missing, ids are of two kinds, or a
                 weight is not a finite number above 0.
         """
-        self._add_pairs(self._positives, "add_positive_interactions", users, items, weights, times)
+        place = "add_positive_interactions"
+        self._add_pairs(self._positives, place, users, items, weights, times, propensities)
 
     def add_negative_interactions(
         self,
@@ -139,12 +144,14 @@ class UserItemData:
         items: Iterable[Any],
         weights: ArrayLike | None = None,
         times: ArrayLike | None = None,
+        propensities: ArrayLike | None = None,
     ) -> None:
         """Add pairs that the user saw and did not choose (observed negatives); calls append.
 
         Arguments and errors are those of `add_positive_interactions`.
         """
-        self._add_pairs(self._negatives, "add_negative_interactions", users, items, weights, times)
+        place = "add_negative_interactions"
+        self._add_pairs(self._negatives, place, users, items, weights, times, propensities)
 
     def add_pages(
         self,
@@ -152,6 +159,7 @@ class UserItemData:
         items: Iterable[Any],
         pages: Iterable[Any],
         times: ArrayLike | None = None,
+        propensities: ArrayLike | None = None,
     ) -> None:
         """Add what users were shown together, one (user, item, page) a row; calls append.
 
@@ -165,6 +173,7 @@ class UserItemData:
             pages: (n,) id of the page, list or session. It belongs to its user: the same id of
                 two users is two pages.
             times: As for interactions; they are the times of the negatives that come of it.
+            propensities: The same.
 
         Raises:
             DataError: As for interactions.
@@ -175,14 +184,16 @@ class UserItemData:
             for name, column in (("users", users), ("items", items), ("pages", pages))
         ]
         check_weights(place, dict(zip(("users", "items", "pages"), columns, strict=True)), None)
-        times_ = check_times(place, 0 if columns[0] is None else len(columns[0].codes), times)
+        n_rows = 0 if columns[0] is None else len(columns[0].codes)
+        times_ = check_times(place, n_rows, times)
+        logged = check_propensities(place, n_rows, propensities)
         users_, items_, pages_ = columns
         if users_ is None or items_ is None or pages_ is None:
             return
         self._check_kind("user", users_)
         self._check_kind("item", items_)
         self._check_kind("page", pages_)
-        self._shown.append(Shown(Pairs(users_, items_, None, times_), pages_))
+        self._shown.append(Shown(Pairs(users_, items_, None, times_, logged), pages_))
         self._assembled = None
 
     def hold_out_for_test(self, users: Iterable[Any], items: Iterable[Any]) -> None:
@@ -381,15 +392,25 @@ class UserItemData:
         data = cls(name)
         data.split = split
         users, items = Coded.of(whole.user_ids), Coded.of(whole.item_ids)
-        for chunks, pairs, times in (
-            (data._positives, whole.positives, whole.positive_times),
-            (data._negatives, whole.negatives, whole.negative_times),
-            (data._test, whole.test, None),
-            (data._candidates, whole.candidates, None),
+        for chunks, pairs, *values in (
+            (
+                data._positives,
+                whole.positives,
+                whole.positive_times,
+                whole.positive_propensities,
+            ),
+            (
+                data._negatives,
+                whole.negatives,
+                whole.negative_times,
+                whole.negative_propensities,
+            ),
+            (data._test, whole.test),
+            (data._candidates, whole.candidates),
         ):
             if pairs is not None and pairs.n_pairs:
                 rows = users.rows(pairs.users()), items.rows(pairs.items)
-                chunks.append(Pairs(*rows, pairs.weights, times))
+                chunks.append(Pairs(*rows, pairs.weights, *values))
         if whole.pages is not None and whole.page_ids is not None:
             page, shown = whole.pages.shown.users(), whole.pages.shown.items
             rows = users.rows(whole.pages.users[page]), items.rows(shown)
@@ -408,19 +429,22 @@ class UserItemData:
         items: Iterable[Any],
         weights: ArrayLike | None = None,
         times: ArrayLike | None = None,
+        propensities: ArrayLike | None = None,
     ) -> None:
         place = f"{self.name}: {call}"
         users_ = encode(users, f"{place}: users", to_save=True)
         items_ = encode(items, f"{place}: items", to_save=True)
         weights_ = check_weights(place, {"users": users_, "items": items_}, weights)
-        times_ = check_times(place, 0 if users_ is None else len(users_.codes), times)
+        n_rows = 0 if users_ is None else len(users_.codes)
+        times_ = check_times(place, n_rows, times)
+        logged = check_propensities(place, n_rows, propensities)
         if users_ is None or items_ is None:
             return
         if weights_ is not None:
             refuse_weights(place, weights_ <= 0, weights_, "above 0")
         self._check_kind("user", users_)
         self._check_kind("item", items_)
-        chunks.append(Pairs(users_, items_, weights_, times_))
+        chunks.append(Pairs(users_, items_, weights_, times_, logged))
         self._assembled = None
 
     def _add_features(

@@ -134,6 +134,12 @@ class RowsSettings(Settings):
     weight: str | None = Field(
         None, min_length=1, description="Column of a weight above 0 of the interaction."
     )
+    propensity: str | None = Field(
+        None,
+        min_length=1,
+        description="Column of the probability, above 0 and at most 1, with which the row was "
+        "logged; metrics are then estimated by its inverse as well.",
+    )
     missing: tuple[str, ...] = Field(
         ("",),
         strict=False,
@@ -164,7 +170,7 @@ class RowsSettings(Settings):
     @model_validator(mode="after")
     def _columns_have_one_role(self) -> "RowsSettings":
         roles: dict[str, str] = {}
-        for role in ("user", "item", "event", "page", "value", "time", "weight"):
+        for role in ("user", "item", "event", "page", "value", "time", "weight", "propensity"):
             named = getattr(self, role)
             for column in (named,) if isinstance(named, str) else named or ():
                 first = roles.setdefault(column, role)
