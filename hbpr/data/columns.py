@@ -88,10 +88,14 @@ class _Ids:
         last = self.groups.pop()
         self.groups[-1].add(last)
 
-    def finished(self) -> pd.Categorical:
-        """All codes: of integers where all ids are integers as they are written, else of text."""
+    def finished(self) -> tuple[pd.Categorical, bool]:
+        """All codes: of integers where all ids are integers as they are written, else of text.
+
+        A text file shows whole floats as 10.0: where every id is a float as it would be written,
+        the whole ones are integers, as they are in Parquet. Also return whether that was so.
+        """
         if not self.groups:
-            return pd.Categorical([])
+            return pd.Categorical([]), False
         while len(self.groups) > 1:
             self._merge()
         (group,) = self.groups
@@ -102,8 +106,14 @@ class _Ids:
         if not used[:-1].all():
             texts = texts.filter(pa.array(used[:-1]))
             codes = np.append((np.cumsum(used[:-1], dtype=np.int32) - 1), np.int32(-1))[codes]
+        plain = _of_floats(texts)
+        if plain is not None:
+            merged = plain.dictionary_encode()  # 0.0 and -0.0 are one
+            numbers = np.append(merged.indices.to_numpy().astype(np.int32), np.int32(-1))
+            codes, texts = numbers[codes], merged.dictionary
         distinct = _integers(texts).to_numpy(zero_copy_only=False)
-        return pd.Categorical.from_codes(codes, categories=pd.Index(distinct), validate=False)
+        found = pd.Categorical.from_codes(codes, categories=pd.Index(distinct), validate=False)
+        return found, plain is not None
 
 
 def _joined_chunks(chunks: list[NDArray[Any]]) -> NDArray[Any]:
@@ -121,7 +131,7 @@ def _joined_chunks(chunks: list[NDArray[Any]]) -> NDArray[Any]:
 
 def read_columns(
     files: Sequence[Opened], wanted: Mapping[str, Wanted], missing: Sequence[str] = ("",)
-) -> tuple[dict[str, Column], dict[str, int]]:
+) -> tuple[dict[str, Column], dict[str, int], set[str]]:
     """Read some columns of a table, leaving out rows in which one of them is missing.
 
     Args:
@@ -133,7 +143,8 @@ def read_columns(
         The columns by the caller's names, with one row for each row that is complete: ids as
         categoricals (of integers where all are integers, else of text; code -1 where one may be
         missing and is), numbers and times as float64 (NaN). And counts: ``rows`` in the files, and
-        of each column that has any, the rows left out because it was the first to be missing.
+        of each column that has any, the rows left out because it was the first to be missing. And
+        the names of the caller's whose ids are written as floats, such as 10.0.
 
     Raises:
         DataError: A column is not there, or is not what its role needs.
@@ -164,14 +175,17 @@ def read_columns(
                     least = wanted[key].at_least
                     numbers[key].append(values if least is None else values >= least)
     found: dict[str, Column] = {}
+    floats = set()
     for key in wanted:
         if key in ids:
-            found[key] = ids.pop(key).finished()
+            found[key], written_as_floats = ids.pop(key).finished()
+            if written_as_floats:
+                floats.add(key)
         else:
             chunks = numbers.pop(key)
             found[key] = _joined_chunks(chunks) if chunks else np.zeros(0)
     names = ["rows", *(each.name for each in wanted.values())]
-    return found, {name: counts[name] for name in names if name in counts}
+    return found, {name: counts[name] for name in names if name in counts}, floats
 
 
 def check_columns(file: Opened, wanted: Sequence[str]) -> None:
@@ -258,6 +272,25 @@ def _complete(
             counts[name] = counts.get(name, 0) + new
         kept &= ~gone
     return None if kept is None else pa.array(kept)
+
+
+def _of_floats(texts: pa.Array) -> pa.Array | None:
+    """The texts with whole floats as integers; None: not all are floats as they are written."""
+    if not len(texts) or not _is_float(texts[0].as_py()):
+        return None
+    plain = []
+    for text in texts.to_pylist():
+        plain.append(normal.plain_float(text))
+        if plain[-1] == text and not _is_float(text):
+            return None
+    return pa.array(plain, pa.string())
+
+
+def _is_float(text: str) -> bool:
+    try:
+        return np.isfinite(float(text)) and repr(float(text)) == text
+    except ValueError:
+        return False
 
 
 def _integers(texts: pa.Array) -> pa.Array:

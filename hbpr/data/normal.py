@@ -113,6 +113,22 @@ def times(
     return found, "numbers" if found.null_count < len(found) else None
 
 
+def without_views(column: pa.Array) -> pa.Array:
+    """Return texts or bytes that are views, as polars holds them, in Arrow's older form.
+
+    Arrow's functions know the older one alone.
+    """
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        distinct = without_views(column.dictionary)
+        if distinct is column.dictionary:
+            return column
+        return pa.DictionaryArray.from_arrays(column.indices.cast(pa.int32()), distinct)
+    if pa.types.is_string_view(kind):
+        return column.cast(pa.string())
+    return column.cast(pa.binary()) if pa.types.is_binary_view(kind) else column
+
+
 def _storage(column: pa.Array) -> pa.Array:
     """Return what an extension type, such as UUID, stores; half floats as their texts."""
     kind = column.type
@@ -122,7 +138,7 @@ def _storage(column: pa.Array) -> pa.Array:
             return _each(stored, lambda value: str(uuid.UUID(bytes=value)))
         return stored
     if pa.types.is_float16(kind):
-        return _each(column, _float_text, column.to_numpy(zero_copy_only=False))
+        return _each(column, float_text, column.to_numpy(zero_copy_only=False))
     return column
 
 
@@ -202,7 +218,7 @@ def _texts(values: pa.Array, place: str) -> pa.StringArray:
                 "ids as texts or integers"
             ) from error
     if pa.types.is_floating(kind):
-        return _each(values, _float_text, values.to_numpy(zero_copy_only=False))
+        return _each(values, float_text, values.to_numpy(zero_copy_only=False))
     if pa.types.is_decimal(kind):
         shown = _each(values, lambda value: format(value, "f"))
         return pc.replace_substring_regex(shown, r"^(-?\d+)\.0+$", r"\1")
@@ -234,12 +250,28 @@ def _no_text(values: pa.Array) -> bytes:
     return b""
 
 
-def _float_text(value: Any) -> str | None:
+def plain_float(text: str) -> str:
+    """Return a text as an id: a float as it would be written as `float_text`, others as they are.
+
+    Example:
+        >>> [plain_float(text) for text in ("10.0", "2.50", "2.5", "10", "v1.0")]
+        ['10', '2.50', '2.5', '10', 'v1.0']
+    """
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    is_float = np.isfinite(number) and repr(number) == text
+    return str(float_text(number)) if is_float else text
+
+
+def float_text(value: Any) -> str | None:
+    """Return a float as an id: a whole one as that integer; None: NaN."""
     if np.isnan(value):
         return None
     if np.isfinite(value) and value == np.floor(value) and abs(value) < _WHOLE:
         return str(int(value))
-    return str(value.item() if isinstance(value, np.float64) else value)
+    return str(float(value) if isinstance(value, np.float64) else value)
 
 
 def _numbers(column: pa.Array, missing: Collection[str]) -> pa.DoubleArray | None:

@@ -1,18 +1,26 @@
 """Interactions from the rows of a table with named columns: files, or data frames."""
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from hbpr.data.columns import Column, Wanted, read_columns
+from hbpr.data.normal import plain_float
 from hbpr.data.table_files import Opened
 from hbpr.errors import DataError
 from hbpr.settings.models import RowsSettings
 
 _TRUTHS = ("true", "false")
+
+
+class Known(NamedTuple):
+    """Distinct ids, and each as the file shows it."""
+
+    ids: NDArray[Any]
+    texts: pd.Index
 
 
 class Dataset(Protocol):
@@ -33,19 +41,19 @@ class Dataset(Protocol):
 
 def add_rows(
     data: Dataset, files: Sequence[Opened], table: RowsSettings, rating_threshold: float
-) -> tuple[pd.Index, pd.Index]:
+) -> tuple[Known, Known]:
     """Add the interactions of a table to a dataset.
 
     Returns:
-        Distinct users and items of the rows that were added.
+        Users and items of the rows that were added.
 
     Raises:
         DataError: A column is not there or cannot be read.
     """
-    columns, counts = read_columns(files, _wanted(table, rating_threshold), table.missing)
+    columns, counts, floats = read_columns(files, _wanted(table, rating_threshold), table.missing)
     users, items = _categories(columns["user"]), _categories(columns["item"])
     place = files[0].file.place
-    positive, known = _meaning(place, table, columns, len(users))
+    positive, known = _meaning(place, table, columns, len(users), "event" in floats)
     shown = np.zeros(len(users), bool)
     if table.page is not None:
         shown = np.asarray(_categories(columns["page"]).codes >= 0)
@@ -58,13 +66,17 @@ def add_rows(
     _add_interactions(data, columns, known & positive, known & ~positive, shown)
     data.note_left_out(left_out, n_rows=counts["rows"])
     met = known | shown
-    return _distinct(users, met), _distinct(items, met)
+    return _known(users, met, "user" in floats), _known(items, met, "item" in floats)
 
 
-def _distinct(ids: pd.Categorical, rows: NDArray[np.bool_]) -> pd.Index:
+def _known(ids: pd.Categorical, rows: NDArray[np.bool_], floats: bool) -> Known:
     met = np.zeros(len(ids.categories), bool)
     met[ids.codes[rows]] = True
-    return ids.categories[met]
+    distinct = ids.categories[met].to_numpy()
+    texts = [str(each) for each in distinct.tolist()]
+    if floats:
+        texts = [text if "." in text or "e" in text else f"{text}.0" for text in texts]
+    return Known(distinct, pd.Index(texts))
 
 
 def _wanted(table: RowsSettings, rating_threshold: float) -> dict[str, Wanted]:
@@ -131,6 +143,7 @@ def _meaning(
     table: RowsSettings,
     columns: dict[str, Column],
     n_rows: int,
+    floats: bool,
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """(n_rows,) whether a row is a positive, and whether it says anything."""
     if table.value is not None:
@@ -140,6 +153,8 @@ def _meaning(
     events = _categories(columns["event"])
     labels = _as_truths([str(label) for label in events.categories])
     wanted = [str(event) for event in (*table.positive_events, *table.negative_events)]
+    if floats:  # the column shows 1.0, which is read as 1
+        wanted = [plain_float(event) for event in wanted]
     if set(labels) <= set(_TRUTHS):
         wanted = _as_truths(wanted)
     unknown = [event for event in wanted if event not in labels]

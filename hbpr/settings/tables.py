@@ -45,6 +45,19 @@ def _quote(text: str | None) -> str | None:
     return text
 
 
+def _no_secret(paths: "str | tuple[str, ...]") -> "str | tuple[str, ...]":
+    for path in (paths,) if isinstance(paths, str) else paths:
+        _, mark, rest = path.partition("://")
+        if mark and "@" in rest.partition("/")[0]:
+            raise ValueError(
+                "must not hold a key or password, since every record would show it; set "
+                "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
+            )
+    return paths
+
+
+#: Files, folders and patterns: one, or a list.
+Paths = Annotated[Columns, AfterValidator(_no_secret)]
 Delimiter = Annotated[
     str, BeforeValidator(_delimiter), AfterValidator(_one_line), Field(min_length=1)
 ]
@@ -55,8 +68,9 @@ Quote = Annotated[str, AfterValidator(_quote), Field(min_length=1)] | None
 class FeatureTableSettings(Settings):
     """A table that describes users or items: a row for each, or a row for each of their labels."""
 
-    path: Columns = Field(
-        description="CSV (also packed), Parquet; a folder, a pattern or a list of such files."
+    path: Paths = Field(
+        description="CSV (also packed), Parquet; a folder, a pattern or a list of such files; "
+        "s3://BUCKET/KEY too."
     )
     id: Columns = Field(description="Column of the user or item id; a list joins several.")
     columns: tuple[str, ...] | None = Field(
@@ -184,8 +198,9 @@ class RowsSettings(Settings):
 class TableSettings(RowsSettings):
     """A table of interactions in files, and the meaning of its columns."""
 
-    path: Columns = Field(
-        description="CSV (also packed), Parquet; a folder, a pattern or a list of such files."
+    path: Paths = Field(
+        description="CSV (also packed), Parquet; a folder, a pattern or a list of such files; "
+        "s3://BUCKET/KEY too."
     )
     columns: Texts | None = Field(None, description="Names of the columns of a file without any.")
     delimiter: Delimiter = Field(",", description="Text: between columns; of any length.")

@@ -1,4 +1,4 @@
-"""Memory and time in which large files become interactions, beside a plain read of pandas and polars.
+"""Memory and time of large files that become interactions, beside a plain read of others.
 
 Generated tables of a million to a hundred million rows (user, item, stars, time) are written as CSV
 and as Parquet, and each is read in a process of its own, whose peak is that of its resident memory.
@@ -99,7 +99,10 @@ def main() -> None:
     args = parser.parse_args()
     if args.child:
         what, path = args.child[0], Path(args.child[1])
-        print(json.dumps(read(what, path)) if what in SIDES else write(path, int(what)))
+        if what in SIDES:
+            sys.stdout.write(json.dumps(read(what, path)) + "\n")
+        else:
+            write(path, int(what))
         return
     found = []
     for millions in args.millions:
@@ -116,7 +119,8 @@ def main() -> None:
                         line["error"] = done.stderr.strip()[-300:] or f"exit {done.returncode}"
                     else:
                         line |= json.loads(done.stdout.splitlines()[-1])
-                    print(json.dumps(line), flush=True)
+                    sys.stdout.write(json.dumps(line) + "\n")
+                    sys.stdout.flush()
                     found.append(line)
     if args.out is not None:
         args.out.write_text(json.dumps(found, indent=1) + "\n")
