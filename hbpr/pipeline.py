@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from hbpr.data import Interactions, UserItemData, load_data
+from hbpr.data.parts import check_ranked
 from hbpr.errors import ConfigError
 from hbpr.inference.system import RecommendationSystem
 from hbpr.settings.load import resolve_paths
@@ -82,6 +83,7 @@ class TrainingPipeline:
             DivergedError: The loss is no longer a finite number.
         """
         interactions = self._interactions(data)
+        check_ranked(interactions)
         trainer = Trainer(interactions, self.settings, threads=self.settings.training.threads)
         _log.info("engine %s: %s", trainer.engine_name, trainer.engine_reason)
         with run_log.start_run(

@@ -4,11 +4,12 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hbpr.data.added import Added, Pairs, Shown, Side, Triples
 from hbpr.data.ids import Coded, catalogue
 from hbpr.data.interactions import Exposures, Features
 from hbpr.data.pairs import UserItems, reduced
@@ -16,45 +17,9 @@ from hbpr.errors import DataError
 
 _log = logging.getLogger(__name__)
 
-Side = Literal["user", "item"]
 Indices = list[NDArray[np.int32]]
 #: A value of each pair, such as its time; None: some are not known.
 _Values = NDArray[np.float64] | None
-
-
-@dataclass(frozen=True)
-class Pairs:
-    """One call's (user, item) rows.
-
-    Weights are None where all weigh 1, times and propensities if they were not given.
-    """
-
-    users: Coded
-    items: Coded
-    weights: NDArray[np.float32] | None = None
-    times: NDArray[np.float64] | None = None
-    propensities: NDArray[np.float64] | None = None
-
-
-@dataclass(frozen=True)
-class Shown:
-    """One call's rows of what was shown, and the page of each."""
-
-    pairs: Pairs
-    pages: Coded
-
-
-@dataclass(frozen=True)
-class Triples:
-    """One call's (id, feature, weight) rows; weights None where all weigh 1.
-
-    `own`: every feature is the id itself, which shares no column with a named feature.
-    """
-
-    ids: Coded
-    labels: Coded
-    weights: NDArray[np.float32] | None
-    own: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,16 +51,7 @@ class Assembled:
     merged: Mapping[str, int] = field(default_factory=dict)
 
 
-def assemble(
-    name: str,
-    positives: Sequence[Pairs],
-    negatives: Sequence[Pairs],
-    user_triples: Sequence[Triples],
-    item_triples: Sequence[Triples],
-    test: Sequence[Pairs] = (),
-    candidates: Sequence[Pairs] = (),
-    shown: Sequence[Shown] = (),
-) -> Assembled:
+def assemble(name: str, added: Added) -> Assembled:
     """Number all ids and build the matrices.
 
     A pair that is both positive and negative stays positive only; one that is on a page and is
@@ -104,16 +60,11 @@ def assemble(
 
     Args:
         name: Name of the dataset, for the log.
-        positives: Calls with positive pairs.
-        negatives: Calls with negative pairs.
-        user_triples: Calls with user features; none: one feature of its own for each user.
-        item_triples: The same for items.
-        test: Calls with pairs that are the test part.
-        candidates: Calls with pairs that the test part is ranked among.
-        shown: Calls with what was shown together.
+        added: The rows of all calls.
     """
-    seen = [each.pairs for each in shown]
-    groups = (positives, negatives, test, candidates, seen)
+    seen = [each.pairs for each in added.shown]
+    groups = (added.positives, added.negatives, added.test, added.candidates, seen)
+    user_triples, item_triples = added.features["user"], added.features["item"]
     user_ids, users, described_users = _numbered(
         [[chunk.users for chunk in group] for group in groups], [t.ids for t in user_triples]
     )
@@ -151,7 +102,7 @@ def assemble(
             for one, each in zip(rejected_values, (times, propensities), strict=True)
         ]
         rejected = rejected.union(others)
-    pages, page_ids = _pages(shown, users[-1], items[-1], shape[1])
+    pages, page_ids = _pages(added.shown, users[-1], items[-1], shape[1])
     return Assembled(
         user_ids=user_ids,
         item_ids=item_ids,
@@ -165,8 +116,8 @@ def assemble(
         negative_times=rejected_values[0],
         positive_propensities=propensities[0],
         negative_propensities=rejected_values[1],
-        test=held_out if test else None,
-        candidates=listed if candidates else None,
+        test=held_out if added.test else None,
+        candidates=listed if added.candidates else None,
         pages=pages,
         page_ids=page_ids,
         merged={reason: n for reason, n in merged.items() if n},

@@ -14,6 +14,7 @@ import logging
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hbpr.data.assemble import Assembled
 from hbpr.data.interactions import Interactions, UserItems
@@ -93,10 +94,9 @@ def _check_held_out(data: Interactions, split: SplitSettings) -> None:
     """Say before training what metrics will be worth."""
     more = _MORE.get(split.kind, "Raise the part's share in data.split, or add interactions")
     asked = split.validation > 0 or split.kind == "leave_one_out"
-    known = data.train.counts
-    for what, part, n_seen, lists, wanted in (
-        ("validation", data.validation, known, data.validation_candidates, asked),
-        ("test", data.test, known + data.validation.counts, data.test_candidates, True),
+    for what, part, wanted in (
+        ("validation", data.validation, asked),
+        ("test", data.test, True),
     ):
         held_out = part.counts > 0
         n_users = int(held_out.sum())
@@ -108,23 +108,68 @@ def _check_held_out(data: Interactions, split: SplitSettings) -> None:
                     *(data.name, what, data.n_users, data.train.n_pairs, data.split, more),
                 )
             continue
-        others = (data.n_items - n_seen if lists is None else lists.counts) - (
-            part.counts if lists is None else 0
-        )
-        if lists is None and not (others[held_out] > 0).any():
-            _log.warning(
-                "%s: none of the %d users with an item in the %s part has another candidate to "
-                "rank it among: each chose all %d items, so it cannot be evaluated. Add items that "
-                "they did not choose",
-                *(data.name, n_users, what, data.n_items),
-            )
+        n_alone = int((held_out & ~_opposed(data, what)).sum())
+        if n_alone == n_users:
+            _log.warning("%s", _none_opposed(data, what))
             continue
+        if n_alone:
+            _log.warning(
+                "%s: %d of %d users with an item in the %s part have no other candidate to rank it "
+                "among, so they are in no mean",
+                *(data.name, n_alone, n_users, what),
+            )
         if n_users < _FEW_USERS:
             _log.warning(
                 "%s: only %d %s an item in the %s part: its metrics are means over them "
                 "and differ by chance. %s",
                 *(data.name, n_users, "user has" if n_users == 1 else "users have", what, more),
             )
+
+
+def check_ranked(data: Interactions) -> None:
+    """Refuse data whose held-out parts cannot be evaluated, before anything is trained on them.
+
+    Raises:
+        DataError: Nobody with an item in a part has another candidate.
+    """
+    for what, part in (("validation", data.validation), ("test", data.test)):
+        held_out = part.counts > 0
+        if held_out.any() and not (held_out & _opposed(data, what)).any():
+            raise DataError(_none_opposed(data, what))
+
+
+def _opposed(data: Interactions, what: str) -> NDArray[np.bool_]:
+    """(U,) whether a user has a candidate beside what is held out."""
+    if what == "test":
+        part, lists, exclude = data.test, data.test_candidates, data.train.counts
+        exclude = exclude + data.validation.counts
+    else:
+        part, lists, exclude = data.validation, data.validation_candidates, data.train.counts
+    if lists is None:
+        return np.asarray(data.n_items - exclude > part.counts)
+    return np.asarray(lists.counts > 0)
+
+
+def _none_opposed(data: Interactions, what: str) -> str:
+    part = data.test if what == "test" else data.validation
+    lists = data.test_candidates if what == "test" else data.validation_candidates
+    n_users = int((part.counts > 0).sum())
+    who = (
+        "the only user with an item in the {} part has no other candidate to rank it among"
+        if n_users == 1
+        else f"none of the {n_users} users with an item in the {{}} part has another candidate to "
+        "rank it among"
+    ).format(what)
+    if lists is not None:
+        return (
+            f"{data.name}: {who}, so it cannot be evaluated. Use data.candidates: all, or data "
+            "with observed negatives in this part"
+        )
+    them = "the user" if n_users == 1 else "each"
+    return (
+        f"{data.name}: {who}: {them} chose all {data.n_items} items, so it cannot be evaluated. "
+        "Add items that they did not choose"
+    )
 
 
 def draw_outside(known: UserItems, counts: np.ndarray, rng: np.random.Generator) -> UserItems:

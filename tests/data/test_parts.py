@@ -331,5 +331,5 @@ def test_nothing_held_out_is_reported_before_training(caplog):
 
 def test_who_chose_everything_cannot_be_evaluated(caplog):
     build([(1, item, True, item) for item in range(20)]).to_interactions()
-    assert "none of the 1 users with an item in the test part has another candidate" in caplog.text
+    assert "the only user with an item in the test part has no other candidate" in caplog.text
     assert "only 1 user has an item in the validation part" in caplog.text

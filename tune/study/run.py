@@ -10,10 +10,13 @@ import shlex
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from cluster.connect.ray import Runtime, ray_runtime
 from hbpr.data.interactions import Interactions
+from hbpr.data.parts import check_ranked
 from hbpr.errors import StudyError
+from hbpr.tracking import tags as tag
 from hbpr.tracking.records import TrialRecord
 from hbpr.tracking.store import check_store, open_client
 from tune.answer.result import StudyResult
@@ -83,6 +86,8 @@ def run_study(
     beginning = None if resume else read_beginning(plan)
     check_store(settings.mlflow.tracking_uri)
     datasets = load_datasets(plan, data)
+    for interactions in datasets.values():
+        check_ranked(interactions)
     fingerprints = {key: interactions.fingerprint for key, interactions in datasets.items()}
     folder = None
     experiment = folders.experiment_folder(settings)
@@ -136,7 +141,7 @@ class _Study:
         )
 
     def run(self, ray: Runtime, slots: int, *, progress: bool, started: float) -> StudyResult:
-        self._recorder.open()
+        self._recorder.open({tag.LEFT_OUT: self._left_out()})
         try:
             self._recorder.catch_up(self._journal())
             ended = self._search(slots, progress=progress)
@@ -165,6 +170,11 @@ class _Study:
                 "is kept. Free some space, then go on with: hbpr study resume "
                 f"{shlex.quote(str(self._folder.path))}"
             ) from error
+
+    def _left_out(self) -> Mapping[str, Any]:
+        """Rows that became no pair of their own, by reason; of several datasets each by itself."""
+        left_out = {key: dict(data.left_out) for key, data in self._datasets.items()}
+        return next(iter(left_out.values())) if len(left_out) == 1 else left_out
 
     def _journal(self) -> list[TrialRecord]:
         return read_journal(self._folder.path, self._space)
