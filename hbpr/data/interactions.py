@@ -19,6 +19,8 @@ from hbpr.data.pairs import UserItems
 
 __all__ = ["Exposures", "Features", "Interactions", "Judged", "UserItems"]
 
+from hbpr.data.described import described
+
 
 def _add(digest: "hashlib._Hash", part: UserItems) -> None:
     digest.update(np.int64(part.n_items).tobytes())
@@ -229,6 +231,16 @@ class Interactions:
         for features in (self.user_features, self.item_features):
             _update(digest, features.indptr, features.indices, features.values)
         return digest.hexdigest()
+
+    @cached_property
+    def described_items(self) -> sp.csr_matrix | None:
+        """(I, Q) float64 item features without each item's own, rows of length 1 or empty.
+
+        None where only the item itself describes it.
+        """
+        if self.item_features.is_identity:
+            return None
+        return described(self.item_features.to_csr(), self.item_feature_names, self.item_ids)
 
     def seen(self) -> UserItems:
         """(U, I) positives of train and validation: what is known before the test."""
