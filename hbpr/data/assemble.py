@@ -174,7 +174,7 @@ def _times(
         return None
     if not given:
         return np.zeros(0)
-    return reduced(*map(_one, (*rows, given)), np.minimum, shape)
+    return reduced(_one(rows[0]), _one(rows[1]), _one(given), np.minimum, shape)
 
 
 def _propensities(
@@ -190,7 +190,7 @@ def _propensities(
         return None if chunks else np.zeros(0)
     if len(given) < len(chunks):
         raise DataError(f"{name}: give all interactions a propensity, or none")
-    return reduced(*map(_one, (*rows, given)), np.maximum, shape)
+    return reduced(_one(rows[0]), _one(rows[1]), _one(given), np.maximum, shape)
 
 
 def _matrix(

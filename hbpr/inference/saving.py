@@ -166,7 +166,9 @@ def pack(data: Interactions) -> tuple[Arrays, dict[str, Any]]:
         if isinstance(value, Judged):
             place = f"data/{field.name}"
             arrays |= {f"{place}/indptr": value.pairs.indptr, f"{place}/items": value.pairs.items}
-            arrays |= {f"{place}/weights": value.pairs.weights, f"{place}/liked": value.liked}
+            arrays[f"{place}/liked"] = value.liked
+            if value.pairs.weights is not None:
+                arrays[f"{place}/weights"] = value.pairs.weights
     if data.trainable_items is not None:
         arrays["data/trainable_items"] = data.trainable_items
     if data.pages is not None:

@@ -29,7 +29,6 @@ def test_a_name_goes_through_a_study(name, tmp_path, monkeypatch, capsys):
         "training": {"n_iter": 2, "eval_every": 1},
         "mlflow": {"experiment_name": name},
         "sweep": {
-            "num_trials": 1,
             "max_concurrent": 1,
             "space": {"optimizer.lr": [0.1]},
             "search": {"algorithm": "grid"},
