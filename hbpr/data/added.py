@@ -2,17 +2,13 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hbpr.data.ids import Coded, check_same_kind, encode
-from hbpr.data.interactions import Features
 from hbpr.data.rows import check_propensities, check_times, check_weights, refuse_weights
-
-if TYPE_CHECKING:
-    from hbpr.data.assemble import Assembled
 
 Side = Literal["user", "item"]
 #: Sets of pairs that calls add to.
@@ -103,8 +99,8 @@ class Added:
             return
         if weights_ is not None:
             refuse_weights(place, weights_ <= 0, weights_, "above 0")
-        self._check_kind("user", users_)
-        self._check_kind("item", items_)
+        self.check_kind("user", users_)
+        self.check_kind("item", items_)
         chunks: list[Pairs] = getattr(self, kind)
         chunks.append(Pairs(users_, items_, weights_, times_, logged))
 
@@ -129,9 +125,9 @@ class Added:
         users_, items_, pages_ = columns
         if users_ is None or items_ is None or pages_ is None:
             return
-        self._check_kind("user", users_)
-        self._check_kind("item", items_)
-        self._check_kind("page", pages_)
+        self.check_kind("user", users_)
+        self.check_kind("item", items_)
+        self.check_kind("page", pages_)
         self.shown.append(Shown(Pairs(users_, items_, None, times_, logged), pages_))
 
     def add_features(
@@ -148,64 +144,17 @@ class Added:
         weights_ = check_weights(place, {"ids": ids_, "features": labels}, weights)
         if ids_ is None or labels is None:
             return
-        self._check_kind(side, ids_)
-        self.features[side].append(Triples(ids_, labels, weights_, _is_own(ids_, labels)))
+        self.check_kind(side, ids_)
+        self.features[side].append(Triples(ids_, labels, weights_, is_own(ids_, labels)))
 
-    def restore(self, whole: "Assembled") -> None:
-        """Add what a stored dataset holds."""
-        users, items = Coded.of(whole.user_ids), Coded.of(whole.item_ids)
-        for chunks, pairs, *values in (
-            (
-                self.positives,
-                whole.positives,
-                whole.positive_times,
-                whole.positive_propensities,
-            ),
-            (
-                self.negatives,
-                whole.negatives,
-                whole.negative_times,
-                whole.negative_propensities,
-            ),
-            (self.test, whole.test),
-            (self.candidates, whole.candidates),
-        ):
-            if pairs is not None and pairs.n_pairs:
-                rows = users.rows(pairs.users()), items.rows(pairs.items)
-                chunks.append(Pairs(*rows, pairs.weights, *values))
-        if whole.pages is not None and whole.page_ids is not None:
-            page, shown = whole.pages.shown.users(), whole.pages.shown.items
-            rows = users.rows(whole.pages.users[page]), items.rows(shown)
-            pages = Coded.of(whole.page_ids)
-            self._check_kind("page", pages)
-            self.shown.append(Shown(Pairs(*rows), pages.rows(page)))
-        self._restore_features("user", users, whole.user_features, whole.user_labels)
-        self._restore_features("item", items, whole.item_features, whole.item_labels)
-
-    def _restore_features(
-        self, side: Side, ids: Coded, features: Features, groups: list[NDArray[Any]]
-    ) -> None:
-        if len(ids.ids):
-            self._check_kind(side, ids)
-        rows = np.repeat(np.arange(features.n_rows), np.diff(features.indptr))
-        weighted = bool((features.values != 1.0).any())
-        start = 0
-        for labels in groups:
-            column = features.indices - start
-            mine = (column >= 0) & (column < len(labels))
-            weights = features.values[mine] if weighted else None
-            described, named = ids.rows(rows[mine]), Coded.of(labels).rows(column[mine])
-            own = _is_own(described, named)
-            self.features[side].append(Triples(described, named, weights, own))
-            start += len(labels)
-
-    def _check_kind(self, side: Side | Literal["page"], ids: Coded) -> None:
+    def check_kind(self, side: Side | Literal["page"], ids: Coded) -> None:
+        """Refuse ids of another kind than the side has already."""
         if side in self._known:
             check_same_kind(f"{self.name}: {side}s", self._known[side], ids)
         self._known.setdefault(side, Coded(ids.codes[:0], ids.ids[:1], ids.kind))
 
 
-def _is_own(ids: Coded, labels: Coded) -> bool:
+def is_own(ids: Coded, labels: Coded) -> bool:
     """Whether every row's feature is its id."""
     if ids.kind != labels.kind or len(ids.codes) != len(labels.codes):
         return False

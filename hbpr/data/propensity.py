@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from hbpr.data.assemble import Assembled
 from hbpr.data.interactions import Judged
 from hbpr.data.pairs import UserItems
-from hbpr.data.sources.table import JUDGED_CANDIDATES, JUDGED_SPLITS
+from hbpr.data.sources.rules import JUDGED_CANDIDATES, JUDGED_SPLITS
 from hbpr.data.split import Parts
 from hbpr.errors import DataError
 from hbpr.settings.models import Candidates, SplitSettings

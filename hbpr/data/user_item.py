@@ -14,6 +14,7 @@ from hbpr.data.added import Added
 from hbpr.data.assemble import Assembled, assemble
 from hbpr.data.interactions import Interactions
 from hbpr.data.parts import to_interactions
+from hbpr.data.restore import restore
 from hbpr.data.weights import transformed, warn_if_wide
 from hbpr.errors import DataError
 from hbpr.settings.models import (
@@ -404,5 +405,5 @@ class UserItemData:
         name, whole, split, weighing = storage.read(Path(path))
         data = cls(name)
         data.split, data._weighing = split, weighing
-        data._added.restore(whole)
+        restore(data._added, whole)
         return data

@@ -2,16 +2,12 @@
 
 from typing import TYPE_CHECKING, Final
 
+from hbpr.data.sources.rules import JUDGED_CANDIDATES, JUDGED_SPLITS
 from hbpr.data.sources.source import Source
 
 if TYPE_CHECKING:
     from hbpr.data.user_item import UserItemData
     from hbpr.settings.models import DataSettings
-
-
-#: Splits and candidates under which it is known how probable a held-out pair was.
-JUDGED_SPLITS: Final = ("random", "temporal", "fixed")
-JUDGED_CANDIDATES: Final = ("all", "unseen")
 
 
 def _load(settings: "DataSettings") -> "UserItemData":
