@@ -81,7 +81,7 @@ def check(folder, table, *, quote=True):
 
 
 FUZZ = settings(
-    max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+    max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
 )
 
 
