@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from hbpr.data import Interactions, UserItemData, load_data
-from hbpr.data.parts import check_ranked
+from hbpr.data.parts import can_be_ranked, check_ranked
 from hbpr.errors import ConfigError
 from hbpr.inference.system import RecommendationSystem
 from hbpr.settings.load import resolve_paths
@@ -83,7 +83,7 @@ class TrainingPipeline:
             DivergedError: The loss is no longer a finite number.
         """
         interactions = self._interactions(data)
-        check_ranked(interactions)
+        check_ranked(interactions, "validation")
         trainer = Trainer(interactions, self.settings, threads=self.settings.training.threads)
         _log.info("engine %s: %s", trainer.engine_name, trainer.engine_reason)
         with run_log.start_run(
@@ -108,7 +108,7 @@ class TrainingPipeline:
                 if on_epoch is not None:
                     on_epoch(report)
             system = RecommendationSystem(trainer.best_model(), interactions, self.settings, best)
-            if interactions.test.n_pairs:
+            if can_be_ranked(interactions, "test"):
                 system.metrics |= system.evaluate("test")
                 run.log_metrics(
                     {k: v for k, v in system.metrics.items() if k.startswith("test/")},

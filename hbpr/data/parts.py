@@ -125,16 +125,26 @@ def _check_held_out(data: Interactions, split: SplitSettings) -> None:
             )
 
 
-def check_ranked(data: Interactions) -> None:
+def check_ranked(data: Interactions, *parts: str) -> None:
     """Refuse data whose held-out parts cannot be evaluated, before anything is trained on them.
+
+    Args:
+        data: The data.
+        *parts: validation or test; an empty one is let through.
 
     Raises:
         DataError: Nobody with an item in a part has another candidate.
     """
-    for what, part in (("validation", data.validation), ("test", data.test)):
-        held_out = part.counts > 0
-        if held_out.any() and not (held_out & _opposed(data, what)).any():
+    for what in parts:
+        part = data.test if what == "test" else data.validation
+        if part.n_pairs and not can_be_ranked(data, what):
             raise DataError(_none_opposed(data, what))
+
+
+def can_be_ranked(data: Interactions, what: str) -> bool:
+    """Whether somebody with an item in validation or test has another candidate."""
+    part = data.test if what == "test" else data.validation
+    return bool(((part.counts > 0) & _opposed(data, what)).any())
 
 
 def _opposed(data: Interactions, what: str) -> NDArray[np.bool_]:

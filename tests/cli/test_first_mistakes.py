@@ -83,10 +83,12 @@ def test_who_chose_everything_is_told_before_training(shop, capsys, caplog):
     (shop / "t.csv").write_text(
         "user,item,at\n" + "".join(f"u{u},i{k},{k}\n" for u in range(9) for k in range(6))
     )
-    assert run(cli, ["train", "shop.yaml"]) == 2
-    said = capsys.readouterr()
-    assert "has another candidate to rank it among: each chose all 6 items" in said.err
-    assert "epoch" not in said.out
+    assert run(cli, ["train", "shop.yaml"]) == 0  # validation is ranked beside the test items
+    assert "has another candidate to rank it among: each chose all 6 items" in caplog.text
+    assert "ndcg_at_10" in capsys.readouterr().out
+    sweep = "sweep={optimizer.lr: [0.1]}"
+    assert run(cli, ["tune", "shop.yaml", "--set", sweep]) == 2
+    assert "each chose all 6 items, so it cannot be evaluated" in capsys.readouterr().err
     (shop / "t.csv").write_text((shop / "t.csv").read_text() + "u1,i7,7\nu2,i7,7\nu2,i8,8\n")
     caplog.clear()
     assert run(cli, ["config", "check", "shop.yaml", "--data"]) == 0

@@ -87,7 +87,7 @@ def run_study(
     check_store(settings.mlflow.tracking_uri)
     datasets = load_datasets(plan, data)
     for interactions in datasets.values():
-        check_ranked(interactions)
+        check_ranked(interactions, "validation", "test")
     fingerprints = {key: interactions.fingerprint for key, interactions in datasets.items()}
     folder = None
     experiment = folders.experiment_folder(settings)
