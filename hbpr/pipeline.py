@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, overload
 
 from hbpr.data import Interactions, load_data
 from hbpr.data.given import as_interactions
+from hbpr.data.parts import can_be_ranked, check_ranked
 from hbpr.errors import ConfigError
 from hbpr.inference.system import RecommendationSystem
 from hbpr.settings.changed_kind import without_leftovers
@@ -114,6 +115,7 @@ class TrainingPipeline:
         if sweep:
             return self._search(data, on_epoch)
         interactions = self._interactions(data)
+        check_ranked(interactions, "validation")
         trainer = Trainer(interactions, self.settings, threads=self.settings.training.threads)
         _log.info("engine %s: %s", trainer.engine_name, trainer.engine_reason)
         with run_log.start_run(
@@ -138,7 +140,7 @@ class TrainingPipeline:
                 if on_epoch is not None:
                     on_epoch(report)
             system = RecommendationSystem(trainer.best_model(), interactions, self.settings, best)
-            if interactions.test.n_pairs:
+            if can_be_ranked(interactions, "test"):
                 system.metrics |= system.evaluate("test")
                 run.log_metrics(
                     {k: v for k, v in system.metrics.items() if k.startswith("test/")},

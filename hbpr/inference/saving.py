@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from hbpr.data.interactions import Exposures, Features, Interactions, UserItems
+from hbpr.data.interactions import Exposures, Features, Interactions, Judged, UserItems
 from hbpr.errors import DataError, FormatError
 from hbpr.files import fresh_folder
 from hbpr.models import Recommender, build_model
@@ -169,6 +169,12 @@ def pack(data: Interactions) -> tuple[Arrays, dict[str, Any]]:
                 for name, part in parts.items()
                 if isinstance(part, np.ndarray)
             }
+        if isinstance(value, Judged):
+            place = f"data/{field.name}"
+            arrays |= {f"{place}/indptr": value.pairs.indptr, f"{place}/items": value.pairs.items}
+            arrays[f"{place}/liked"] = value.liked
+            if value.pairs.weights is not None:
+                arrays[f"{place}/weights"] = value.pairs.weights
     if data.trainable_items is not None:
         arrays["data/trainable_items"] = data.trainable_items
     if data.pages is not None:
@@ -209,6 +215,10 @@ def unpack(arrays: Arrays, about: dict[str, Any]) -> Interactions:
     def optional(part: str) -> UserItems | None:
         return pairs(part) if f"data/{part}/indptr" in arrays else None
 
+    def judged(part: str) -> Judged | None:
+        found = optional(part)
+        return None if found is None else Judged(found, arrays[f"data/{part}/liked"])
+
     def features(side: str) -> Features:
         place = f"data/{side}_features"
         return Features(
@@ -237,6 +247,8 @@ def unpack(arrays: Arrays, about: dict[str, Any]) -> Interactions:
         unseen=about.get("unseen", False),
         validation_candidates=optional("validation_candidates"),
         test_candidates=optional("test_candidates"),
+        validation_judged=judged("validation_judged"),
+        test_judged=judged("test_judged"),
         trainable_items=arrays.get("data/trainable_items"),
         pages=None if pages is None else Exposures(arrays["data/page_users"], pages),
     )

@@ -11,10 +11,13 @@ import signal
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from cluster.connect.ray import Runtime, ray_runtime
 from hbpr.data.interactions import Interactions
+from hbpr.data.parts import check_ranked
 from hbpr.errors import StudyError
+from hbpr.tracking import tags as tag
 from hbpr.tracking.records import TrialRecord
 from hbpr.tracking.store import check_store, open_client
 from tune.answer.result import StudyResult
@@ -92,6 +95,8 @@ def run_study(
     if resume is not None and data is None:
         data = given.read(Path(resume))
     datasets = load_datasets(plan, data)
+    for interactions in datasets.values():
+        check_ranked(interactions, "validation", "test")
     fingerprints = {key: interactions.fingerprint for key, interactions in datasets.items()}
     folder = None
     experiment = folders.experiment_folder(settings)
@@ -150,7 +155,7 @@ class _Study:
         )
 
     def run(self, ray: Runtime, slots: int, *, progress: bool, started: float) -> StudyResult:
-        self._recorder.open()
+        self._recorder.open({tag.LEFT_OUT: self._left_out()})
         try:
             self._recorder.catch_up(self._journal())
             ended = self._search(slots, progress=progress)
@@ -180,6 +185,11 @@ class _Study:
                 "is kept. Free some space, then go on with: hbpr study resume "
                 f"{shlex.quote(str(self._folder.path))}"
             ) from error
+
+    def _left_out(self) -> Mapping[str, Any]:
+        """Rows that became no pair of their own, by reason; of several datasets each by itself."""
+        left_out = {key: dict(data.left_out) for key, data in self._datasets.items()}
+        return next(iter(left_out.values())) if len(left_out) == 1 else left_out
 
     def _journal(self) -> list[TrialRecord]:
         return read_journal(self._folder.path, self._space)

@@ -9,6 +9,10 @@ from hbpr.parts import path_of
 #: Values of ``data.item_feature`` that every source has.
 _FEATURES: Final = ("indicator", "metadata", "both")
 
+#: Splits and candidates under which it is known how probable a held-out pair was.
+JUDGED_SPLITS: Final = ("random", "temporal", "fixed")
+JUDGED_CANDIDATES: Final = ("all", "unseen")
+
 
 class Split(Protocol):
     """What rules look at of a split, see `hbpr.settings.data.SplitSettings`."""
