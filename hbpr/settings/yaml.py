@@ -12,6 +12,7 @@ from typing import Any, Final
 import yaml
 
 from hbpr.errors import ConfigError
+from hbpr.settings.shipped import find_shipped, known
 from hbpr.words import did_you_mean
 
 _MERGE: Final = "tag:yaml.org,2002:merge"
@@ -44,15 +45,22 @@ _Loader.add_implicit_resolver("tag:yaml.org,2002:float", _EXPONENT_FLOAT, list("
 def load_yaml(path: str | Path) -> Document:
     """Read a file whose top level is a mapping.
 
+    Args:
+        path: The file; where there is none, the name of one that comes with hbpr, such as
+            ``quickstart``.
+
     Raises:
         ConfigError: The file cannot be read, is not YAML, is empty, holds something else than one
             mapping, repeats a key or has a key that is not text. The message names file and line.
     """
     path = Path(path)
+    if not path.exists():
+        path = find_shipped(path) or path
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        raise ConfigError(f"{path}: no such file.{_similar_file(path)}") from None
+        hint = _similar_file(path) or f" {known()} To begin a file of your own: hbpr init"
+        raise ConfigError(f"{path}: no such file.{hint}") from None
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: must be UTF-8 text, got byte {error.start}: {error}") from None
     except OSError as error:
