@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 import click
 
 from hbpr.errors import HbprError
+from hbpr.hidden import check_not_hidden
 
 
 class _Entry(NamedTuple):
@@ -66,17 +67,19 @@ class LazyGroup(click.Group):
         """Import a command; None if there is none of that name.
 
         Raises:
+            ConfigError: Another module hides its package.
             HbprError: Its module, or a package that it needs, is not installed.
         """
         entry = COMMANDS.get(cmd_name)
         if entry is None:
             return None
+        check_not_hidden(entry.module.partition(".")[0])
         try:
             module = importlib.import_module(entry.module)
         except ModuleNotFoundError as error:
             raise HbprError(
-                f"hbpr {cmd_name}: module {error.name} is not installed. Install hbpr completely: "
-                "python -m pip install -c constraints.txt -e ."
+                f"hbpr {cmd_name}: module {error.name} is not installed. Install hbpr again, with "
+                "what it requires: python -m pip install --upgrade hbpr, or in a checkout make demo"
             ) from error
         command: click.Command = getattr(module, entry.attribute)
         return command
@@ -131,3 +134,7 @@ def run(command: click.Command, args: Sequence[str] | None = None, prog_name: st
 def main() -> None:
     """Run the `hbpr` command and leave the process with its exit code."""
     sys.exit(run(cli))
+
+
+if __name__ == "__main__":
+    main()

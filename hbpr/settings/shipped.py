@@ -7,8 +7,6 @@ files: one source.
 from pathlib import Path
 from typing import Final
 
-from hbpr.errors import ConfigError
-
 #: The folder that travels with the package.
 FOLDER: Final = Path(__file__).parents[1] / "configs"
 
@@ -43,20 +41,3 @@ def find_shipped(path: str | Path) -> Path | None:
     found = FOLDER.joinpath(*parts)
     found = found if found.suffix in {".yaml", ".yml"} else found.with_name(f"{found.name}.yaml")
     return found if found.is_file() else None
-
-
-def copy_of(name: str) -> str:
-    """Return the text of a file.
-
-    Raises:
-        ConfigError: None has that name; the message lists those there are.
-    """
-    found = find_shipped(name)
-    if found is None:
-        raise ConfigError(f"no settings called {name!r} come with hbpr. {known()}")
-    return found.read_text(encoding="utf-8")
-
-
-def known() -> str:
-    """Return a sentence that names them."""
-    return f"With hbpr come: {', '.join(shipped_names())}."

@@ -12,7 +12,7 @@ from typing import Any, Final
 import yaml
 
 from hbpr.errors import ConfigError
-from hbpr.settings.shipped import find_shipped, known
+from hbpr.settings.shipped import find_shipped, shipped_names
 from hbpr.words import did_you_mean
 
 _MERGE: Final = "tag:yaml.org,2002:merge"
@@ -59,8 +59,7 @@ def load_yaml(path: str | Path) -> Document:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        hint = _similar_file(path) or f" {known()} To begin a file of your own: hbpr init"
-        raise ConfigError(f"{path}: no such file.{hint}") from None
+        raise ConfigError(f"{path}: no such file.{_similar_file(path)}") from None
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: must be UTF-8 text, got byte {error.start}: {error}") from None
     except OSError as error:
@@ -183,8 +182,12 @@ def _plain(error: yaml.MarkedYAMLError) -> str:
 
 
 def _similar_file(path: Path) -> str:
-    """Name a YAML file in the same folder with a similar name, if there is one."""
-    if not path.parent.is_dir():
-        return ""
-    names = [p.name for p in path.parent.iterdir() if p.suffix in {".yaml", ".yml"}]
-    return did_you_mean(path.name, names, shown=lambda name: path.parent / name)
+    """Name what was meant: a YAML file in the same folder, or one that comes with hbpr."""
+    beside = path.parent.iterdir() if path.parent.is_dir() else ()
+    names = [p.name for p in beside if p.suffix in {".yaml", ".yml"}]
+    hint = did_you_mean(path.name, names, shown=lambda name: path.parent / name)
+    if hint or path.is_absolute():
+        return hint
+    shipped = shipped_names()
+    listed = f" With hbpr come {', '.join(shipped)}; begin a file of your own with: hbpr init"
+    return did_you_mean(path.stem, shipped, listed)
