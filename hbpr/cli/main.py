@@ -24,6 +24,7 @@ class _Entry(NamedTuple):
 
 
 COMMANDS: Final = {
+    "init": _Entry("hbpr.cli.init", "init", "Write a study file to begin with."),
     "train": _Entry("hbpr.cli.train", "train", "Train one model with the settings of a file."),
     "tune": _Entry("tune.commands.tune", "tune", "Search for the best settings: run a study."),
     "space": _Entry("tune.commands.space", "space", "Show a search space and sample settings."),
