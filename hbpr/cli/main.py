@@ -36,6 +36,7 @@ COMMANDS: Final = {
         "hbpr.cli.reproduce", "reproduce", "Measure published results again, beside the published."
     ),
     "data": _Entry("hbpr.cli.data", "data", "Describe the data of a settings file."),
+    "explain": _Entry("hbpr.cli.explain", "explain", "Say what a setting does."),
     "config": _Entry("hbpr.cli.config", "config", "Check a settings file, or print its schema."),
     "plot": _Entry("dashboards.commands", "plot", "Plot the runs of an experiment."),
     "serve": _Entry("cluster.serving.command", "serve", "Answer recommendations over HTTP."),
