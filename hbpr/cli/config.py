@@ -12,7 +12,13 @@ from hbpr.cli.options import config_argument, set_option
 from hbpr.hidden import check_not_hidden
 
 
-@click.group()
+@click.group(
+    epilog="""\b
+Examples:
+  hbpr config check configs/ml-100k.yaml
+  hbpr config schema -o hbpr.schema.json
+"""
+)
 def config() -> None:
     """Check a settings file, or print the schema that editors read."""
 

@@ -38,6 +38,11 @@ COMMANDS: Final = {
     "data": _Entry("hbpr.cli.data", "data", "Describe the data of a settings file."),
     "explain": _Entry("hbpr.cli.explain", "explain", "Say what a setting does."),
     "config": _Entry("hbpr.cli.config", "config", "Check a settings file, or print its schema."),
+    "doctor": _Entry("hbpr.cli.doctor", "doctor", "Say what is installed and what runs here."),
+    "warmup": _Entry("hbpr.cli.warmup", "warmup", "Compile once, before anything trains."),
+    "completion": _Entry(
+        "hbpr.cli.completion", "completion", "Complete commands and settings in your shell."
+    ),
     "plot": _Entry("dashboards.commands", "plot", "Plot the runs of an experiment."),
     "serve": _Entry("cluster.serving.command", "serve", "Answer recommendations over HTTP."),
 }
