@@ -13,7 +13,7 @@ CODE   := hbpr tune cluster dashboards
 PYTEST := $(BIN)/pytest tests $(CODE) --doctest-modules
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast check fix bench release-check clean
+.PHONY: help demo test test-fast test-long check fix bench release-check clean
 
 # One line in place of what a package manager prints; that goes to a log, which an error names.
 define INSTALL_SH
@@ -44,14 +44,15 @@ export INSTALL_SH
 INSTALL := sh -c "$$INSTALL_SH" install $(PIP)
 
 help:
-	@echo "make demo               set up once, then run a small complete study (about a minute)"
-	@echo "make test               set up once, then all checks and all tests"
-	@echo "make test-fast          the same without slow tests and those that start Ray"
-	@echo "make check              format, lint, types, layers"
-	@echo "make fix                format, and fix what the linter can"
-	@echo "make bench              install the peers and run the benchmarks (hours; QUICK=1: minutes)"
-	@echo "make release-check build wheel and sdist, and use them outside of the checkout"
-	@echo "make clean              remove caches and built files; keep $(VENV) and all records"
+	@echo "make demo           set up once, then run a small complete study (about a minute)"
+	@echo "make test           set up once, then all checks and all tests"
+	@echo "make test-long      tests that take longer: killed drivers, servers that go away, several nodes"
+	@echo "make test-fast      the same without slow tests and those that start Ray"
+	@echo "make check          format, lint, types, layers"
+	@echo "make fix            format, and fix what the linter can"
+	@echo "make bench          install the peers and run the benchmarks (hours; QUICK=1: minutes)"
+	@echo "make release-check  build wheel and sdist, and use them outside of the checkout"
+	@echo "make clean          remove caches and built files; keep $(VENV) and all records"
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -85,6 +86,9 @@ fix: $(VENV)/.installed-dev
 test: check
 	$(PYTEST) -m "not ray and not long" -n 2 --dist worksteal
 	$(BIN)/pytest $$(grep -rl --include="test_*.py" mark.ray tests | sort) -m "ray and not long" -n 2 --dist loadgroup --no-loadscope-reorder
+
+test-long: $(VENV)/.installed-dev
+	$(BIN)/pytest $$(grep -rl --include="test_*.py" mark.long tests | sort) -m long -n 2 --dist loadgroup --no-loadscope-reorder
 
 test-fast: check
 	$(PYTEST) -m "not ray and not slow and not long" -n 2 --dist worksteal
