@@ -221,8 +221,3 @@ def _bar(console: Console) -> Bar:
     """Return a bar with words behind it, which goes away when it is stopped."""
     columns = BarColumn(bar_width=24), TextColumn("{task.description}", markup=False)
     return Bar(*columns, console=console, auto_refresh=False, transient=True)
-
-
-def say(line: str) -> None:
-    """Show a line on stdout, beside those of `Progress`."""
-    Console().print(line, highlight=False, soft_wrap=True, markup=False)
