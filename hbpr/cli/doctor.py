@@ -7,8 +7,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from importlib.metadata import PackageNotFoundError, distribution, version
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
@@ -196,7 +196,9 @@ def _ray() -> str:
 def _mlflow() -> str:
     uri = os.environ.get("MLFLOW_TRACKING_URI")
     here = Path("mlflow.db")
-    store = f"mlflow.db here, {here.stat().st_size / 2**20:.1f} MiB" if here.is_file() else "none here"
+    store = (
+        f"mlflow.db here, {here.stat().st_size / 2**20:.1f} MiB" if here.is_file() else "none here"
+    )
     return f"{version('mlflow')}, {f'MLFLOW_TRACKING_URI={uri}' if uri else store}"
 
 

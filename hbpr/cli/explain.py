@@ -20,10 +20,10 @@ _WIDTH: Final = 96
 _HEADING: Final = """\
 # All settings
 
-Written by `hbpr explain -o docs/settings.md` from what checks them; `hbpr explain KEY` shows one in the
-terminal. A setting is written at its dotted key in a study file, or given on the command line as
-`--set KEY=VALUE`, and any setting of `data`, `model`, `optimizer` and `training` can be searched by that
-key under `sweep.space`.
+Written by `hbpr explain -o docs/settings.md` from what checks them; `hbpr explain KEY` shows one in
+the terminal. A setting is written at its dotted key in a study file, or given on the command line as
+`--set KEY=VALUE`. What a trial may have under `data`, `model`, `optimizer` and `training` can be
+searched by that key under `sweep.space`.
 """
 
 
@@ -55,7 +55,9 @@ def explain(key: str | None, output: Path | None) -> None:
         output.write_text(page(settings), encoding="utf-8")
         click.echo(f"wrote {output}", err=True)
         return
-    found = find(settings, key) if key else [each for name, each in settings.items() if "." not in name]
+    found = (
+        find(settings, key) if key else [each for name, each in settings.items() if "." not in name]
+    )
     if len(found) == 1 and (not found[0].is_section or len(found[0].variants) > 1):
         click.echo("\n".join(_whole(found[0])))
         return
@@ -167,7 +169,11 @@ def _rows(setting: "Setting") -> Iterator[str]:
     for each in setting.variants:
         kinds = f" ({', '.join(each.kinds)})" if each.kinds else ""
         about = "; ".join(part for part in (each.type, each.bounds) if part)
-        default = f"`{each.default}`" if each.default not in ("", "left out", "required") else each.default
+        default = (
+            f"`{each.default}`"
+            if each.default not in ("", "left out", "required")
+            else each.default
+        )
         yield f"| `{name}`{kinds} | {_cell(about)} | {_cell(default)} | {_cell(each.description)} |"
 
 

@@ -89,9 +89,7 @@ def _shipped(name: str, files: tuple[str, ...]) -> tuple[str, str]:
     return target, text.replace(f"configs/{target}", target)
 
 
-def _table_file(
-    files: tuple[str, ...], user: str | None, item: str | None
-) -> tuple[str, str]:
+def _table_file(files: tuple[str, ...], user: str | None, item: str | None) -> tuple[str, str]:
     from hbpr.cli.study_file import study_file
     from hbpr.data.guess import guess_roles, look, propose, with_role_names
 

@@ -86,7 +86,7 @@ def _data(name: str, sample: Sample, roles: Roles, proposal: Proposal) -> Iterat
     for role in ("user", "item"):
         yield f"    {role}: {text(getattr(roles, role))}    # {roles.why[role]}"
     if roles.value is not None:
-        yield f"    value: {text(roles.value)}    # {roles.why['value']}; see rating_threshold below"
+        yield f"    value: {text(roles.value)}    # {roles.why['value']}; see rating_threshold"
     if roles.event is not None:
         yield f"    event: {text(roles.event)}    # {roles.why['event']}"
         yield from _comment(_sentence(proposal.why["meaning"]), "    ")
@@ -157,7 +157,8 @@ def _training(proposal: Proposal) -> Iterator[str]:
     yield f"  n_latent: {model['n_latent']}"
     yield f"  init_std: {model['init_std']:g}"
     yield ""
-    yield f"optimizer: {{name: {rule.name}, lr: {rule.lr:g}, reg_user: 0, reg_positive: 0, reg_negative: 0}}"
+    regs = ", ".join(f"{key}: 0" for key in ("reg_user", "reg_positive", "reg_negative"))
+    yield f"optimizer: {{name: {rule.name}, lr: {rule.lr:g}, {regs}}}"
     yield ""
     yield "training:"
     yield f"  loss_function: {training.loss_function}  # each positive against all items at once"
@@ -165,7 +166,8 @@ def _training(proposal: Proposal) -> Iterator[str]:
     yield "  n_iter: 60                   # epochs at most; one visits every positive once"
     yield f"  eval_every: {training.eval_every:<16} # epochs between looks at validation"
     yield "  top_k: [10, 20]              # lengths of the lists that are judged"
-    yield f"  early_stopping_patience: {training.early_stopping_patience}   # looks without a new best"
+    patience = training.early_stopping_patience
+    yield f"  early_stopping_patience: {patience}   # looks without a new best"
     yield "  seed: 0"
 
 
@@ -178,11 +180,11 @@ def _negatives(proposal: Proposal) -> str:
 
 
 def _sweep(proposal: Proposal) -> Iterator[str]:
-    yield "# What is searched. `hbpr train` leaves this section out and trains the settings above once."
+    yield "# What is searched. `hbpr train` leaves it out and trains the settings above once."
     yield "sweep:"
     yield "  metric: val/ndcg_at_10"
     yield "  search: {algorithm: tpe, seed: 0}"
-    yield "  scheduler: {kind: asha, grace_period: 8, reduction_factor: 3}   # stops weak trials early"
+    yield "  scheduler: {kind: asha, grace_period: 8, reduction_factor: 3}   # ends weak trials early"
     yield "  num_trials: 16"
     yield "  start_with: [defaults]       # the settings above come first"
     yield "  space:"

@@ -15,8 +15,8 @@ In a Dockerfile, after hbpr is installed (build on the kind of processor that wi
 def warmup() -> None:
     """Compile the training loops for this machine, so that no study waits for that.
 
-    What is compiled already is not compiled again. Another kind of processor, hbpr or Numba compiles
-    anew, by itself.
+    What is compiled already is not compiled again. Another processor, hbpr or Numba compiles anew,
+    by itself.
     """
     from hbpr.training.warmup import cache_folder, is_compiled, warm_up
 

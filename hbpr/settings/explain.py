@@ -81,7 +81,11 @@ def all_settings(model_class: type[BaseModel]) -> dict[str, Setting]:
 
 
 def _walk(
-    model_class: type[BaseModel], above: str, kinds: list[str], n_kinds: int, found: dict[str, _Found]
+    model_class: type[BaseModel],
+    above: str,
+    kinds: list[str],
+    n_kinds: int,
+    found: dict[str, _Found],
 ) -> None:
     for name, info in model_class.model_fields.items():
         key = f"{above}.{name}" if above else name

@@ -1,7 +1,7 @@
 """The settings files that come with hbpr: found by name wherever it is installed.
 
-They are the folder ``configs`` of the repository, which the package holds as a link and the wheel as
-files: one source.
+They are the folder ``configs`` of the repository, which the package holds as a link and the wheel
+as files: one source.
 """
 
 from pathlib import Path

@@ -43,8 +43,8 @@ def log_system(
     """Log a trained system as the model of a run.
 
     The model holds the folder that `RecommendationSystem.save` writes (npz and JSON, no pickle);
-    `mlflow.pyfunc.load_model` reads it wherever hbpr is installed, and the model's requirements name
-    a wheel of the running hbpr that lies beside it, so that no index needs to have it.
+    `mlflow.pyfunc.load_model` reads it wherever hbpr is installed. The model's requirements name a
+    wheel of the running hbpr that lies beside it, so that no index needs to have it.
 
     Args:
         client: From `open_client`.
@@ -83,7 +83,9 @@ def log_system(
                 model_id=logged.model_id,
                 signature=_signature(saved),
             ),
-            pip_requirements=[f"{_WHEELS_FOLDER}/{wheel.name}" if wheel else f"hbpr=={__version__}"],
+            pip_requirements=[
+                f"{_WHEELS_FOLDER}/{wheel.name}" if wheel else f"hbpr=={__version__}"
+            ],
         )
         wheels.rename(folder / _WHEELS_FOLDER)
         client.log_model_artifacts(logged.model_id, str(folder))

@@ -1,8 +1,8 @@
 """Compiling ahead: Numba's functions are compiled once for a machine and kept beside their files.
 
-The first training on a machine compiles what it needs, which takes seconds to half a minute. What is
-compiled is good for the same processor, hbpr and Numba, so an image of a container or a new node can
-have it before anything trains.
+The first training on a machine compiles what it needs, which takes seconds to half a minute. What
+is compiled is good for the same processor, hbpr and Numba, so an image of a container or a new node
+can have it before anything trains.
 """
 
 import tempfile

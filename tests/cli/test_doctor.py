@@ -88,7 +88,10 @@ def test_compiling_ahead_says_what_it_does(
     assert run(cli, ["warmup"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "compiling once for this machine"
-    assert [line.partition(":")[0].strip() for line in lines[1:-1]] == [*warmup._TRAININGS, "tables"]
+    assert [line.partition(":")[0].strip() for line in lines[1:-1]] == [
+        *warmup._TRAININGS,
+        "tables",
+    ]
     monkeypatch.setattr(warmup, "is_compiled", lambda: True)
     assert run(cli, ["warmup"]) == 0
     assert capsys.readouterr().out.startswith("compiled already, in ")

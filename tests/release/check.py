@@ -1,3 +1,4 @@
+# ruff: noqa: T201 - a program that reports on the terminal
 """`make release-check`: the wheel and the sdist, looked into and used outside of the checkout.
 
 Every command and the seconds it took are printed; what went wrong ends it with exit code 1.
@@ -182,7 +183,9 @@ def write_plays(path: Path) -> None:
 
 def plain() -> dict[str, str]:
     """Return the environment without what would lead back to the checkout."""
-    return {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    return {
+        key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "VIRTUAL_ENV")
+    }
 
 
 def shown(command: Sequence[object]) -> str:

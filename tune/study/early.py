@@ -45,7 +45,7 @@ def _import_all(tracking_uri: str) -> None:
         for name in _DRIVER:
             importlib.import_module(name)
         prepare(tracking_uri)
-    except Exception:  # whoever needs it meets the error where it can be told
+    except Exception:  # noqa: BLE001 - whoever needs it meets the error, where it can be told
         _log.debug("something could not be prepared", exc_info=True)
 
 

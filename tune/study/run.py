@@ -102,7 +102,9 @@ def run_study(
         warm_workers(ray, slots, settings.sweep.resources)
         wait()
         if not compiled(plan.base):
-            announce("compiling once for this machine, half a minute at most; hbpr warmup does it ahead")
+            announce(
+                "compiling once for this machine, half a minute at most; hbpr warmup does it ahead"
+            )
         open_client(settings.mlflow.tracking_uri)  # makes its file, now that trials will run
         folder = folder or folders.create(settings, fingerprints)
         return _Study(plan, datasets, folder, stop, beginning).run(

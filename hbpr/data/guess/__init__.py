@@ -1,4 +1,4 @@
-"""What a table of interactions seems to mean: a first proposal, with a reason for each part of it."""
+"""What a table of interactions seems to mean: a proposal, with a reason for each part of it."""
 
 from hbpr.data.guess.columns import Roles, guess_roles, with_role_names
 from hbpr.data.guess.form import Sample, look

@@ -1,4 +1,4 @@
-"""Which column of a table has which role: by its name, and where that says nothing by its values."""
+"""Which column of a table has which role: by its name, or where that says nothing by its values."""
 
 import re
 from collections.abc import Callable, Mapping

@@ -179,7 +179,9 @@ def _as_numbers(
         found.append(None)
     try:
         times, how = normal.times(column, place)
-        found.append(None if how is None else times.fill_null(np.nan).to_numpy(zero_copy_only=False))
+        found.append(
+            None if how is None else times.fill_null(np.nan).to_numpy(zero_copy_only=False)
+        )
         dates = how == "dates"
     except DataError:
         found.append(None)

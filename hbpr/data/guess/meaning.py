@@ -164,7 +164,8 @@ def _split(users: NDArray[np.int32], times: NDArray[np.float64] | None) -> tuple
     share = float(np.isin(late_users, users[~late]).mean())
     if share >= 0.5:
         return "temporal", (
-            f"by time, as it will be used: {share:.0%} of the users of the last tenth were there before"
+            f"by time, as it will be used: {share:.0%} of the users of the last tenth were there "
+            "before"
         )
     return "leave_one_out", (
         f"each user's latest is test: only {share:.0%} of the users of the last tenth were there "
