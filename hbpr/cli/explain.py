@@ -21,7 +21,7 @@ _HEADING: Final = """\
 # All settings
 
 Written by `hbpr explain -o docs/settings.md` from what checks them; `hbpr explain KEY` shows one in
-the terminal. A setting is written at its dotted key in a study file, or given on the command line as
+the terminal. A setting stands at its dotted key in a study file, or on the command line as
 `--set KEY=VALUE`. What a trial may have under `data`, `model`, `optimizer` and `training` can be
 searched by that key under `sweep.space`.
 """

@@ -46,8 +46,8 @@ def init(
     """
     from hbpr.files import write_text
 
-    target, text = _table_file(files, user, item) if kind == _TABLE else _shipped(kind, files)
-    target = output or Path(target)
+    name, text = _table_file(files, user, item) if kind == _TABLE else _shipped(kind, files)
+    target = output or Path(name)
     if target.exists() and not force:
         raise ConfigError(
             f"{target} is there already and is not written over. Name another with -o FILE, or "

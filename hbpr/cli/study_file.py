@@ -184,7 +184,7 @@ def _sweep(proposal: Proposal) -> Iterator[str]:
     yield "sweep:"
     yield "  metric: val/ndcg_at_10"
     yield "  search: {algorithm: tpe, seed: 0}"
-    yield "  scheduler: {kind: asha, grace_period: 8, reduction_factor: 3}   # ends weak trials early"
+    yield "  scheduler: {kind: asha, grace_period: 8, reduction_factor: 3}   # ends weak ones early"
     yield "  num_trials: 16"
     yield "  start_with: [defaults]       # the settings above come first"
     yield "  space:"

@@ -31,7 +31,7 @@ SMALL = ["--set", "sweep.num_trials=2", "--set", "training.n_iter=8", "--cpus", 
 ROW = "ml-100k-75-25"
 
 
-class Failed(Exception):
+class CheckError(Exception):
     """Something is not as a user needs it."""
 
 
@@ -49,7 +49,7 @@ def main() -> None:
             check_sdist(sdist)
             environment = args.environment or install(folder, wheel)
             use(environment / "bin", folder / "elsewhere")
-        except Failed as error:
+        except CheckError as error:
             sys.exit(f"release-check: {error}")
     print("release-check: all is well")
 
@@ -67,7 +67,7 @@ def build(folder: Path) -> Path:
 def one(folder: Path, pattern: str) -> Path:
     found = list(folder.glob(pattern))
     if len(found) != 1:
-        raise Failed(f"{folder} should hold one {pattern}, got {[each.name for each in found]}")
+        raise CheckError(f"{folder} should hold one {pattern}, got {[each.name for each in found]}")
     return found[0]
 
 
@@ -86,12 +86,12 @@ def check_wheel(wheel: Path) -> None:
     wanted = tracked(*PACKAGES) | {f"hbpr/{name}" for name in tracked("configs")}
     lacking = {name for name in wanted if not name.endswith(".md")} - names
     if lacking:
-        raise Failed(f"{wheel.name} lacks {', '.join(sorted(lacking))}")
+        raise CheckError(f"{wheel.name} lacks {', '.join(sorted(lacking))}")
     extra = {name.partition("/")[0] for name in names} - {*PACKAGES, about.partition("/")[0]}
     if extra:
-        raise Failed(f"{wheel.name} brings {', '.join(sorted(extra))}, which is none of ours")
+        raise CheckError(f"{wheel.name} brings {', '.join(sorted(extra))}, which is none of ours")
     if not metadata.description or metadata.description_content_type != "text/markdown":
-        raise Failed(f"{wheel.name}: the README is not its description")
+        raise CheckError(f"{wheel.name}: the README is not its description")
     print(f"{wheel.name}: {len(names)} files, {wheel.stat().st_size / 1e6:.1f} MB, metadata valid")
 
 
@@ -101,7 +101,7 @@ def check_sdist(sdist: Path) -> None:
     wanted = {*BESIDE, *tracked(*PACKAGES, "configs", "tests", "docs")}
     lacking = {name for name in wanted if not name.endswith(".gitignore")} - names
     if lacking:
-        raise Failed(f"{sdist.name} lacks {', '.join(sorted(lacking)[:10])}")
+        raise CheckError(f"{sdist.name} lacks {', '.join(sorted(lacking)[:10])}")
     print(f"{sdist.name}: {len(names)} files, {sdist.stat().st_size / 1e6:.1f} MB")
 
 
@@ -139,7 +139,7 @@ def use(programs: Path, folder: Path) -> None:
     (folder / "tune.py").write_text("print('mine')\n")
     said = run([programs / "python", "-m", "hbpr", "tune", "quickstart"], folder, code=2)
     if "tune.py hides the package tune" not in said:
-        raise Failed(f"a tune.py of the user's is not named: {said}")
+        raise CheckError(f"a tune.py of the user's is not named: {said}")
 
 
 def serve(hbpr: Path, folder: Path) -> None:
@@ -167,7 +167,7 @@ def ask(address: str, server: "subprocess.Popen[bytes]") -> str:
                 return str(answer.read().decode())
         except OSError:
             time.sleep(0.2)
-    raise Failed(f"hbpr serve did not answer {address}; exit code {server.poll()}")
+    raise CheckError(f"hbpr serve did not answer {address}; exit code {server.poll()}")
 
 
 def write_plays(path: Path) -> None:
@@ -208,7 +208,7 @@ def run(command: Sequence[object], folder: Path, *, code: int = 0) -> str:
     )
     lines = done.stdout.rstrip().splitlines()
     if done.returncode != code:
-        raise Failed(
+        raise CheckError(
             f"{shown(command)} ended with {done.returncode}, not {code}:\n" + "\n".join(lines[-40:])
         )
     for line in lines[-6:]:

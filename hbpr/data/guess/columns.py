@@ -103,7 +103,9 @@ def with_role_names(sample: Sample, roles: Roles) -> tuple[Sample, Roles]:
         for name, column in sample.columns.items()
     }
     named = replace(sample, columns=columns, form=replace(sample.form, columns=tuple(columns)))
-    return named, replace(roles, **{role: role for role in role_of.values()})
+    found = {role: role if role in role_of.values() else None for role in fields}
+    optional = {role: found[role] for role in fields[2:]}
+    return named, Roles("user", "item", **optional, why=roles.why)
 
 
 def _check_there(sample: Sample, name: str) -> None:
