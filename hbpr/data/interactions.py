@@ -15,6 +15,8 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 
+from hbpr.data.described import described
+
 
 @dataclass(frozen=True)
 class UserItems:
@@ -297,6 +299,19 @@ class Interactions:
         return self.train.n_items
 
     @cached_property
+    def exam(self) -> str:
+        """SHA-256 of what is held out and what it is ranked among: equal where metrics compare."""
+        digest = hashlib.sha256()
+        parts = [self.train, self.validation, self.test]
+        parts += [self.train_negatives, self.validation_negatives] if self.unseen else []
+        candidates = (self.validation_candidates, self.test_candidates)
+        parts += [each for each in candidates if each is not None]
+        for part in parts:
+            digest.update(np.array([part.n_users, part.n_items]).tobytes())
+            digest.update(part.indptr.tobytes() + part.items.tobytes())
+        return digest.hexdigest()
+
+    @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of all that training and evaluation read: equal where the numbers compare."""
         digest = hashlib.sha256()
@@ -330,6 +345,16 @@ class Interactions:
             digest.update(features.indices.tobytes())
             digest.update(features.values.tobytes())
         return digest.hexdigest()
+
+    @cached_property
+    def described_items(self) -> sp.csr_matrix | None:
+        """(I, Q) float64 item features without each item's own, rows of length 1 or empty.
+
+        None where only the item itself describes it.
+        """
+        if self.item_features.is_identity:
+            return None
+        return described(self.item_features.to_csr(), self.item_feature_names, self.item_ids)
 
     def seen(self) -> UserItems:
         """(U, I) positives of train and validation: what is known before the test."""

@@ -12,7 +12,7 @@ from hbpr.baselines import ChosenBaseline
 from hbpr.data.interactions import Interactions
 from hbpr.evaluation import Scorer, evaluate_part
 from hbpr.inference.system import RecommendationSystem
-from hbpr.settings.models import TrialSettings
+from hbpr.settings.models import TrainingSettings, TrialSettings
 from hbpr.tracking.findings import BaselineRecord
 from tune.answer.lineage import Schedule, ScheduledTrainer
 
@@ -40,7 +40,7 @@ def train_winner(
     validation: dict[str, float],
     refit: bool,
     threads: int,
-    baselines: Sequence[ChosenBaseline] = (),
+    baselines: Sequence[tuple[ChosenBaseline, dict[str, float]]] = (),
     schedule: Schedule | None = None,
 ) -> Final:
     """Train the winner and score it on the test part.
@@ -52,7 +52,7 @@ def train_winner(
         validation: The winning trial's validation metrics at that epoch.
         refit: Train on train and validation together; otherwise on train alone.
         threads: Threads of a trial, so that the result is the trial's where nothing else changed.
-        baselines: What stands beside it.
+        baselines: What stands beside it, with its validation metrics.
         schedule: Optimizer settings that the trial's weights went through, see
             `tune.answer.lineage`; its epochs stay where they are.
     """
@@ -64,24 +64,25 @@ def train_winner(
     trainer = scheduled.trainer
     # Not best_model(): without early stopping the epoch that validation chose is the last one.
     system = RecommendationSystem(trainer.model, last, settings, dict(validation))
-    top_k = settings.training.top_k
+    training = settings.training
     beside = [
-        BaselineRecord(each.name, each.label, score(each.fit(data.train), data, top_k, "val"))
-        for each in baselines
+        BaselineRecord(each.name, each.label, validation_metrics)
+        for each, validation_metrics in baselines
     ]
     test: dict[str, float] = {}
     if data.test.n_pairs:
-        test = score(trainer.model, data, top_k, "test") | system.evaluate_pages("test", top_k)
+        pages = system.evaluate_pages("test", training.top_k)
+        test = score(trainer.model, last, training, "test") | pages
         beside = [
-            replace(record, test=score(each.fit(last.train), data, top_k, "test"))
-            for each, record in zip(baselines, beside, strict=True)
+            replace(record, test=score(each.fit(last.train), last, training, "test"))
+            for (each, _), record in zip(baselines, beside, strict=True)
         ]
         system.metrics |= test
     return Final(system, test, tuple(beside))
 
 
 def score(
-    scorer: Scorer, data: Interactions, top_k: Sequence[int], part: Literal["val", "test"]
+    scorer: Scorer, data: Interactions, training: TrainingSettings, part: Literal["val", "test"]
 ) -> dict[str, float]:
     """Return the metrics of a scorer on a part; what earlier parts hold is not ranked."""
-    return dict(evaluate_part(scorer, data, part, top_k).metrics)
+    return dict(evaluate_part(scorer, data, part, training.top_k, training.metrics).metrics)
