@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from hbpr.data import Interactions, UserItemData, load_data
 from hbpr.errors import ConfigError
+from hbpr.hidden import check_not_hidden
 from hbpr.inference.system import RecommendationSystem
 from hbpr.settings.load import resolve_paths
 from hbpr.settings.models import TrialSettings
@@ -134,6 +135,7 @@ class TrainingPipeline:
         Raises:
             SpaceError: A key is unknown or a value breaks its rule.
         """
+        check_not_hidden("tune")
         from tune.settings import StudySettings
         from tune.study import run_study
 

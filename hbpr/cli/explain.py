@@ -27,6 +27,13 @@ searched by that key under `sweep.space`.
 """
 
 
+def _keys(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Return the settings that a shell may complete to."""
+    from hbpr.settings.explain import all_settings
+
+    return [key for key in all_settings(_schema()) if key.startswith(incomplete)]
+
+
 @click.command(
     epilog="""\b
 Examples:
@@ -37,7 +44,7 @@ Examples:
   hbpr explain -o settings.md               # all of them, as a page
 """,
 )
-@click.argument("key", required=False)
+@click.argument("key", required=False, shell_complete=_keys)
 @click.option(
     "-o",
     "--output",
