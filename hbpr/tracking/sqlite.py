@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import quote
 
-from hbpr.files import PARTIAL, fresh_file
+from hbpr.files import PARTIAL, Lock, fresh_file
 
 _log = logging.getLogger(__name__)
 
@@ -21,8 +21,7 @@ def build(path: Path) -> None:
     MLflow goes through dozens of migrations, each a transaction of its own, and cannot go on with
     a file where it was killed between two of them.
     """
-    for left in path.parent.glob(f".{glob.escape(path.name)}-*{PARTIAL}*"):
-        left.unlink(missing_ok=True)  # of a process that was killed here, with its logs
+    _drop_partial(path)
     ready = template()
     with fresh_file(path) as partial:
         if ready is None:
@@ -40,12 +39,21 @@ def template() -> Path | None:
     try:
         if not kept.is_file():
             kept.parent.mkdir(parents=True, exist_ok=True)
-            with fresh_file(kept) as partial:
-                _make_tables(partial)
+            with Lock(kept.with_suffix(".lock")):
+                if not kept.is_file():
+                    _drop_partial(kept)
+                    with fresh_file(kept) as partial:
+                        _make_tables(partial)
     except OSError:
         _log.debug("no template of MLflow's database in %s", kept, exc_info=True)
         return None
     return kept
+
+
+def _drop_partial(path: Path) -> None:
+    """Remove what a process left that was killed while it made this file, with its logs."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}-*{PARTIAL}*"):
+        left.unlink(missing_ok=True)
 
 
 def _cache() -> Path:

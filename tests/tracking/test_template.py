@@ -21,7 +21,7 @@ def test_a_new_file_is_a_copy_that_mlflow_takes(
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
     prepare(uri)
     assert not (tmp_path / "mlflow.db").exists(), "nothing is recorded yet"
-    (kept,) = (tmp_path / "cache" / "hbpr").iterdir()
+    (kept,) = (tmp_path / "cache" / "hbpr").glob("*.db")
     before = kept.read_bytes()
     monkeypatch.setattr(sqlite, "_make_tables", lambda path: pytest.fail("made again"))
     client = open_client(uri)
