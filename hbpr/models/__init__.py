@@ -7,7 +7,7 @@ from hbpr.errors import ConfigError
 from hbpr.models.base import Recommender
 from hbpr.models.factorization import MatrixFactorization
 from hbpr.models.neumf import NeuMF
-from hbpr.models.similarity import COSINE_TEMPERATURE, check_directions, unmet
+from hbpr.models.similarity import check_directions, temperature_for, unmet
 from hbpr.settings.models import MfSettings, ModelSettings, NeuMFSettings
 
 __all__ = ["MatrixFactorization", "NeuMF", "Recommender", "build_model"]
@@ -45,7 +45,7 @@ def build_model(settings: ModelSettings, data: Interactions, *, seed: int = 0) -
         init_std=settings.init_std,
         seed=seed,
         similarity=settings.similarity,
-        temperature=settings.temperature or (COSINE_TEMPERATURE if cosine else 1.0),
+        temperature=settings.temperature or (temperature_for(data) if cosine else 1.0),
     )
     if cosine:
         _forget_unmet(model, data)
