@@ -20,7 +20,6 @@ from hbpr.data.interactions import Exposures, Features, Interactions, UserItems
 from hbpr.errors import DataError, FormatError
 from hbpr.files import fresh_folder
 from hbpr.models import Recommender, build_model
-from hbpr.models.base import load_arrays, parameters_as_arrays
 from hbpr.settings.models import TrialSettings
 from hbpr.settings.problems import describe
 from hbpr.settings.stored import FORMAT, FORMAT_KEY, up_to_date
@@ -51,7 +50,7 @@ def save(folder: Path, saved: Saved) -> None:
             model, or the folder holds something else.
     """
     arrays, about = pack(saved.data)
-    weights = parameters_as_arrays(saved.model)
+    weights = saved.model.arrays()
     _check_rebuilds(weights, saved)
     write_folder(
         folder,
@@ -80,7 +79,7 @@ def load(folder: Path) -> Saved:
         settings = TrialSettings.model_validate(stored)
         data = unpack(arrays, about["data"])
         model = build_model(settings.model, data, seed=settings.training.seed)
-        load_arrays(model, _part(arrays, "model"))
+        model.load_arrays(_part(arrays, "model"))
         return Saved(model, data, settings, dict(about["metrics"]))
     except ValidationError as error:
         problems = describe(error, TrialSettings, lambda key: f"{folder}: settings.{key}")
@@ -253,7 +252,7 @@ def _check_rebuilds(weights: Arrays, saved: Saved) -> None:
     """Refuse to write what `load` could not put together."""
     settings = saved.settings
     built = build_model(settings.model, saved.data, seed=settings.training.seed)
-    expected = {name: array.shape for name, array in parameters_as_arrays(built).items()}
+    expected = {name: array.shape for name, array in built.arrays().items()}
     found = {name: array.shape for name, array in weights.items()}
     if expected != found:
         raise DataError(
