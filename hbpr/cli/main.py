@@ -4,6 +4,7 @@
 """
 
 import atexit
+import contextlib
 import importlib
 import logging
 import os
@@ -151,8 +152,9 @@ def leave(code: int) -> NoReturn:
     Taking torch, Ray and MLflow apart, module by module, takes longer than a second.
     """
     atexit._run_exitfuncs()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    with contextlib.suppress(OSError):  # nobody reads any more
+        sys.stdout.flush()
+        sys.stderr.flush()
     os._exit(code)
 
 
