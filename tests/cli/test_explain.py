@@ -43,8 +43,9 @@ def test_kinds_that_have_a_setting_are_named(capsys: pytest.CaptureFixture[str])
     out = capsys.readouterr().out
     assert "of kind popularity" in out
     assert "of kind shared" in out
-    assert ALL["model.n_latent"].variants[0].kinds == ()
-    assert ALL["model.kind"].variants[0].type == "mf or neumf"
+    assert ALL["optimizer.lr"].variants[0].kinds == ()
+    assert {"mf", "neumf"} <= set(ALL["model.n_latent"].variants[0].kinds)
+    assert ALL["model.kind"].variants[0].default == "mf"
 
 
 @pytest.mark.parametrize(
