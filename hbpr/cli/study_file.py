@@ -153,12 +153,13 @@ def _training(proposal: Proposal) -> Iterator[str]:
     yield "model:"
     yield f"  kind: {model['kind']:<22} # hybrid matrix factorization; or neumf"
     yield f"  similarity: {model['similarity']:<16} # the angle between user and item: matters most"
-    yield f"  temperature: {model['temperature']:<15g} # small: the first places of a list alone"
+    temperature = model["temperature"] or 0.2  # left out, it is that of the cosine
+    yield f"  temperature: {temperature:<15g} # small: the first places of a list alone"
     yield f"  n_latent: {model['n_latent']}"
-    yield f"  init_std: {model['init_std']:g}"
+    yield f"  init_std: {model['init_std'] or 1.0:g}"
     yield ""
     regs = ", ".join(f"{key}: 0" for key in ("reg_user", "reg_positive", "reg_negative"))
-    yield f"optimizer: {{name: {rule.name}, lr: {rule.lr:g}, {regs}}}"
+    yield f"optimizer: {{name: {rule.name}, lr: {rule.lr or 0.03:g}, {regs}}}"
     yield ""
     yield "training:"
     yield f"  loss_function: {training.loss_function}  # each positive against all items at once"
