@@ -6,7 +6,7 @@ interactions, settings. ``system.json`` lists every array with its type and shap
 
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import fields
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -16,10 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from hbpr.data.interactions import Exposures, Features, Interactions, UserItems
+from hbpr.data.interactions import Exposures, Features, Interactions, Judged, UserItems
 from hbpr.errors import DataError, FormatError
 from hbpr.files import fresh_folder
 from hbpr.models import Recommender, build_model
+from hbpr.parts import only
 from hbpr.settings.models import TrialSettings
 from hbpr.settings.problems import describe
 from hbpr.settings.stored import FORMAT, FORMAT_KEY, up_to_date
@@ -67,8 +68,13 @@ def save(folder: Path, saved: Saved) -> None:
     )
 
 
-def load(folder: Path) -> Saved:
+def load(folder: Path, *, allow: Collection[str] = ()) -> Saved:
     """Read what `save` wrote.
+
+    Args:
+        folder: Where it was written.
+        allow: Parts that are not hbpr's own, such as the class of the model, that may be imported:
+            dotted paths, or modules.
 
     Raises:
         DataError: The folder holds no whole saved recommender, or one of another version.
@@ -76,7 +82,8 @@ def load(folder: Path) -> Saved:
     arrays, about = read_folder(folder)
     try:
         stored = up_to_date(about["settings"], TrialSettings, about.get(FORMAT_KEY))
-        settings = TrialSettings.model_validate(stored)
+        with only(allow):
+            settings = TrialSettings.model_validate(stored)
         data = unpack(arrays, about["data"])
         model = build_model(settings.model, data, seed=settings.training.seed)
         model.load_arrays(_part(arrays, "model"))
@@ -162,6 +169,12 @@ def pack(data: Interactions) -> tuple[Arrays, dict[str, Any]]:
                 for name, part in parts.items()
                 if isinstance(part, np.ndarray)
             }
+        if isinstance(value, Judged):
+            place = f"data/{field.name}"
+            arrays |= {f"{place}/indptr": value.pairs.indptr, f"{place}/items": value.pairs.items}
+            arrays[f"{place}/liked"] = value.liked
+            if value.pairs.weights is not None:
+                arrays[f"{place}/weights"] = value.pairs.weights
     if data.trainable_items is not None:
         arrays["data/trainable_items"] = data.trainable_items
     if data.pages is not None:
@@ -202,6 +215,10 @@ def unpack(arrays: Arrays, about: dict[str, Any]) -> Interactions:
     def optional(part: str) -> UserItems | None:
         return pairs(part) if f"data/{part}/indptr" in arrays else None
 
+    def judged(part: str) -> Judged | None:
+        found = optional(part)
+        return None if found is None else Judged(found, arrays[f"data/{part}/liked"])
+
     def features(side: str) -> Features:
         place = f"data/{side}_features"
         return Features(
@@ -230,6 +247,8 @@ def unpack(arrays: Arrays, about: dict[str, Any]) -> Interactions:
         unseen=about.get("unseen", False),
         validation_candidates=optional("validation_candidates"),
         test_candidates=optional("test_candidates"),
+        validation_judged=judged("validation_judged"),
+        test_judged=judged("test_judged"),
         trainable_items=arrays.get("data/trainable_items"),
         pages=None if pages is None else Exposures(arrays["data/page_users"], pages),
     )

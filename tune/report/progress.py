@@ -16,6 +16,7 @@ from rich.text import Text
 from dashboards.words import STATES
 from hbpr.formats import as_words, duration
 from hbpr.tracking.records import TrialRecord
+from tune.report.say import stdout
 from tune.settings.goals import Goals
 from tune.trial.messages import VALUES, Result, best_of, failure_of, is_finished
 
@@ -58,7 +59,7 @@ class Progress(ray_tune.Callback):
         self._best: tuple[float, Mapping[str, Any]] | None = max(
             seen, key=itemgetter(0), default=None
         )
-        self._console = console or Console()
+        self._console = console or stdout()
         self._live: Live | None = None
         self._bar = _bar(self._console)
         self._task = self._bar.add_task("", total=total)
@@ -179,7 +180,7 @@ class Count:
 
     def __init__(self, what: str, *, shown: bool = True, console: Console | None = None) -> None:
         self._what = what
-        self._console = (console or Console()) if shown else None
+        self._console = (console or stdout()) if shown else None
         self._bar: Bar | None = None
         self._started = self._shown = time.monotonic()
         self._line = ""
