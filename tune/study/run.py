@@ -26,7 +26,6 @@ from hbpr.tracking.store import check_store, open_client
 from tune.report.say import say
 from tune.settings import StudyPlan, StudySettings, make_plan
 from tune.storage import folder as folders
-from tune.storage import given
 from tune.storage import resume as resuming
 from tune.storage.beginning import Beginning
 from tune.storage.folder import StudyFolder
@@ -93,6 +92,8 @@ def run_study(
     beginning = None if resume else read_beginning(plan)
     check_store(settings.mlflow.tracking_uri)
     if resume is not None and data is None:
+        from tune.storage import given
+
         data = given.read(Path(resume))
     datasets = load_datasets(plan, data)
     for interactions in datasets.values():
@@ -122,6 +123,8 @@ def run_study(
         if folder is None:
             folder = folders.create(settings, fingerprints)
             if data is not None:
+                from tune.storage import given
+
                 given.keep(folder, data, data_bytes)
         return _Study(plan, datasets, folder, stop, beginning, callbacks).run(
             ray, slots, progress=progress, started=started
