@@ -9,11 +9,13 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
+
+if TYPE_CHECKING:
+    import scipy.sparse as sp
 
 
 @dataclass(frozen=True)
@@ -137,8 +139,10 @@ class UserItems:
             weights=weights,
         )
 
-    def to_csr(self) -> sp.csr_matrix:
+    def to_csr(self) -> "sp.csr_matrix":
         """(U, I) float32 scipy matrix with the weights, or ones; shares the index arrays."""
+        import scipy.sparse as sp  # half of the time that it takes to load a model to serve
+
         return sp.csr_matrix(
             (_weights(self), self.items, self.indptr), shape=(self.n_users, self.n_items)
         )
@@ -198,8 +202,10 @@ class Features:
         )
 
     @classmethod
-    def from_csr(cls, matrix: sp.spmatrix | sp.sparray) -> Self:
+    def from_csr(cls, matrix: "sp.spmatrix | sp.sparray") -> Self:
         """Copy a scipy matrix of shape (rows, features)."""
+        import scipy.sparse as sp
+
         csr = sp.csr_matrix(matrix, dtype=np.float32, copy=True)
         csr.sum_duplicates()
         return cls(
@@ -223,8 +229,10 @@ class Features:
             and bool((self.values == 1.0).all())
         )
 
-    def to_csr(self) -> sp.csr_matrix:
+    def to_csr(self) -> "sp.csr_matrix":
         """(rows, n_features) float32 scipy matrix; shares the arrays."""
+        import scipy.sparse as sp
+
         return sp.csr_matrix(
             (self.values, self.indices, self.indptr), shape=(self.n_rows, self.n_features)
         )
@@ -252,6 +260,7 @@ class Interactions:
         item_ids: (I,) id of each item, in index order.
         user_feature_names: (P,) names, for reading; may be empty.
         item_feature_names: (Q,) names, for reading; may be empty.
+        item_names: (I,) what people call each item, such as its title; empty if not known.
         split: The split in words, such as ``random 0.8/0.1/0.1, seed 0``; it names the candidates
             too, unless they are the whole catalogue.
         validation_candidates: Items that `validation` is ranked among, beside the held-out ones
@@ -285,6 +294,7 @@ class Interactions:
     pages: Exposures | None = None
     unseen: bool = False
     left_out: Mapping[str, int] = field(default_factory=dict)
+    item_names: Sequence[str] = ()
 
     @property
     def n_users(self) -> int:

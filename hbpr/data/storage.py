@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,7 +18,13 @@ from hbpr.settings.models import SplitSettings
 _FORMAT: Final = "hbpr.user_item/1"
 
 
-def write(path: Path, name: str, whole: Assembled, split: SplitSettings | None) -> None:
+def write(
+    path: Path,
+    name: str,
+    whole: Assembled,
+    split: SplitSettings | None,
+    item_names: Mapping[Any, str],
+) -> None:
     """Write a dataset; the file appears, or is replaced, only once it is complete.
 
     Raises:
@@ -36,6 +43,9 @@ def write(path: Path, name: str, whole: Assembled, split: SplitSettings | None) 
         "split": None if split is None else split.model_dump(),
         "n_user_labels": len(whole.user_labels),
         "n_item_labels": len(whole.item_labels),
+        "item_names": [item_names.get(item, "") for item in whole.item_ids.tolist()]
+        if item_names
+        else [],
     }
     text = np.frombuffer(json.dumps(about).encode(), np.uint8)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -79,8 +89,8 @@ def _numbers(whole: Assembled) -> dict[str, Any]:
     return arrays
 
 
-def read(path: Path) -> tuple[str, Assembled, SplitSettings | None]:
-    """Read name, content and chosen split of a dataset.
+def read(path: Path) -> tuple[str, Assembled, SplitSettings | None, dict[Any, str]]:
+    """Read name, content, chosen split and names of items of a dataset.
 
     Raises:
         DatasetMissingError: There is no such file.
@@ -124,6 +134,13 @@ def read(path: Path) -> tuple[str, Assembled, SplitSettings | None]:
                 str(about["name"]),
                 whole,
                 None if split is None else SplitSettings.model_validate(split),
+                {
+                    item: str(called)
+                    for item, called in zip(
+                        items.tolist(), about.get("item_names") or [""] * len(items), strict=True
+                    )
+                    if called
+                },
             )
     except (ValueError, KeyError, TypeError, OSError, EOFError, zipfile.BadZipFile) as error:
         if isinstance(error, DataError):

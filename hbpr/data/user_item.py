@@ -56,6 +56,7 @@ class UserItemData:
         self.split: SplitSettings | None = None
         self._positives: list[Pairs] = []
         self._negatives: list[Pairs] = []
+        self._item_names: dict[Any, str] = {}
         self._test: list[Pairs] = []
         self._candidates: list[Pairs] = []
         self._shown: list[Shown] = []
@@ -233,6 +234,15 @@ class UserItemData:
         """Add features of items; see `add_user_features`."""
         self._add_features("item", "add_item_features", ids, features, weights)
 
+    def add_item_names(self, ids: Iterable[Any], names: Iterable[str]) -> None:
+        """Say what people call items, such as titles: shown beside ids, never learnt from.
+
+        Args:
+            ids: (n,) ids; those that are in nothing else are passed over.
+            names: (n,) names; a later one replaces an earlier one.
+        """
+        self._item_names |= dict(zip(_plain(ids), map(str, names), strict=True))
+
     def split_train_test(
         self, train_ratio: float = 0.8, validation_ratio: float | None = None, seed: int = 0
     ) -> None:
@@ -277,7 +287,10 @@ class UserItemData:
         """
         whole = self.assemble()
         data = to_interactions(self.name, whole, split or self.split or SplitSettings(), candidates)
-        return dataclasses.replace(data, left_out=self.left_out)
+        names: tuple[str, ...] = ()
+        if self._item_names:
+            names = tuple(self._item_names.get(each, "") for each in whole.item_ids.tolist())
+        return dataclasses.replace(data, left_out=self.left_out, item_names=names)
 
     @property
     def n_users(self) -> int:
@@ -367,7 +380,7 @@ class UserItemData:
         Raises:
             DataError: Ids or feature labels are not integers, strings or floats.
         """
-        storage.write(Path(path), self.name, self.assemble(), self.split)
+        storage.write(Path(path), self.name, self.assemble(), self.split, self._item_names)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -377,8 +390,9 @@ class UserItemData:
             DatasetMissingError: There is no such file.
             DataError: The file was not written by `save`, or is broken.
         """
-        name, whole, split = storage.read(Path(path))
+        name, whole, split, item_names = storage.read(Path(path))
         data = cls(name)
+        data._item_names = item_names
         data.split = split
         users, items = Coded.of(whole.user_ids), Coded.of(whole.item_ids)
         for chunks, pairs, times in (
@@ -462,6 +476,11 @@ class UserItemData:
         if side in self._known:
             check_same_kind(f"{self.name}: {side}s", self._known[side], ids)
         self._known.setdefault(side, Coded(ids.codes[:0], ids.ids[:1], ids.kind))
+
+
+def _plain(ids: Iterable[Any]) -> list[Any]:
+    """Ids as Python's own integers, floats and texts."""
+    return ids.tolist() if isinstance(ids, np.ndarray) else list(ids)
 
 
 def _is_own(ids: Coded, labels: Coded) -> bool:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from hbpr.data.interactions import UserItems
 from hbpr.errors import ConfigError
-from hbpr.models.base import BlockScorer
+from hbpr.inference.top_k import BlockScorer
 
 
 def cosine_scorer(vectors_Id: NDArray[np.float32]) -> BlockScorer:

@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from hbpr.errors import DataError, TrackingError
+from hbpr.errors import DataError
 from hbpr.tracking import tags as tag
-from hbpr.tracking.store import default_tracking_uri, first_line, mask_uri, open_client
+from hbpr.tracking.fetch import LOADER, fetch_model
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 #: Alias of the best version of a registered model.
 CHAMPION: Final = "champion"
-_LOADER: Final = "hbpr.mlflow_log"
 _SYSTEM_FOLDER: Final = "system"
 _DEFAULT_K: Final = 10
 
@@ -70,7 +69,7 @@ def log_system(
         folder = Path(temporary) / "model"
         mlflow.pyfunc.save_model(
             str(folder),
-            loader_module=_LOADER,
+            loader_module=LOADER,
             data_path=str(saved),
             mlflow_model=Model(
                 artifact_path=logged.artifact_location,
@@ -118,57 +117,11 @@ def load_system(model_uri: str, tracking_uri: str | None = None) -> "Recommendat
     Raises:
         TrackingError: There is no such model, or the store does not answer.
     """
-    uri = default_tracking_uri() if tracking_uri is None else tracking_uri
-    client = open_client(uri, create=False)
-    import mlflow.artifacts
-    import yaml
-    from mlflow.exceptions import MlflowException
-
     from hbpr.inference.system import RecommendationSystem
 
     with tempfile.TemporaryDirectory(prefix="hbpr-model-") as temporary:
-        try:
-            folder = Path(
-                mlflow.artifacts.download_artifacts(
-                    artifact_uri=_model_location(client, model_uri),
-                    dst_path=temporary,
-                    tracking_uri=uri,
-                )
-            )
-            described = yaml.safe_load((folder / "MLmodel").read_text())
-            flavor = described["flavors"]["python_function"]
-        except (MlflowException, OSError, KeyError) as error:
-            raise TrackingError(
-                f"no model {model_uri} in MLflow at {mask_uri(uri)}: {first_line(error)}"
-            ) from error
-        if flavor["loader_module"] != _LOADER:
-            raise TrackingError(f"model {model_uri} was not logged by hbpr")
-        return RecommendationSystem.load(folder / flavor["data"])
-
-
-def _model_location(client: "MlflowClient", model_uri: str) -> str:
-    """Return where a model's files are; a registered version names another URI as its source.
-
-    MLflow's own resolving of ``models:/`` looks in the process-wide tracking store, whatever
-    tracking URI it is given.
-    """
-    scheme, _, rest = model_uri.partition(":/")
-    if scheme == "models":
-        if "@" in rest:
-            version = client.get_model_version_by_alias(*rest.split("@", 1))
-            return _model_location(client, str(version.source))
-        if "/" in rest:
-            version = client.get_model_version(*rest.split("/", 1))
-            return _model_location(client, str(version.source))
-        return str(client.get_logged_model(rest).artifact_location)
-    if scheme == "runs":
-        run_id, _, name = rest.partition("/")
-        outputs = client.get_run(run_id).outputs
-        for output in outputs.model_outputs if outputs else []:
-            model = client.get_logged_model(output.model_id)
-            if model.name == name:
-                return str(model.artifact_location)
-    return model_uri
+        folder, _ = fetch_model(model_uri, Path(temporary), tracking_uri)
+        return RecommendationSystem.load(folder)
 
 
 class Registered(NamedTuple):
