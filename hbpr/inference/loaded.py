@@ -158,6 +158,14 @@ class LoadedModel:
             raise DataError("history: at least one item is needed, got none")
         return self._of_scores(self.form.score_history(items, features), options, items)
 
+    def check(self, options: ListOptions) -> None:
+        """Refuse options that name what is not known.
+
+        Raises:
+            DataError: An allowed item or a feature of items is not known.
+        """
+        self._candidates(options)
+
     def similar_item_lists(
         self, rows: NDArray[np.int64], k: int, popularity_discount: float = 0.0
     ) -> Lists:
@@ -172,9 +180,11 @@ class LoadedModel:
         n_users = self.n_users
         return top_k_of(self._user_likeness, rows, n_users, k, exclude=itself(n_users))
 
-    def scores_of(self, row: int) -> NDArray[np.float32]:
-        """(1, I) scores of a known user."""
-        return self.form.score_users(np.array([row]))
+    def history(self, row: int) -> NDArray[np.int32]:
+        """Items that a known user chose, by index, what the model expects most first."""
+        chosen = self.liked.of(row)
+        scores = self.form.score_users(np.array([row]))[0, chosen]
+        return chosen[np.argsort(-scores, kind="stable")]
 
     def called(self, item: int) -> str:
         """What people call an item, by index; empty if that is not known."""
@@ -336,7 +346,7 @@ class LoadedModel:
             allowed = having if allowed is None else allowed & having
         if options.deny_items:
             allowed = np.ones(self.n_items, bool) if allowed is None else allowed
-            allowed[self.items.known(options.deny_items, "deny_items")] = False
+            allowed[self.items.rows(options.deny_items)[0]] = False  # an unknown one is not listed
         return allowed
 
     def _frame(

@@ -1,0 +1,80 @@
+"""What Prometheus is told, over all processes of a server.
+
+Where several processes answer, ``PROMETHEUS_MULTIPROC_DIR`` names a folder that they share; it must
+be there before this module is imported.
+"""
+
+import os
+
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
+from prometheus_client.multiprocess import MultiProcessCollector
+
+#: The environment variable that prometheus_client reads.
+SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+
+_OWN = CollectorRegistry()
+_SECONDS = Histogram(
+    "hbpr_request_seconds",
+    "Time from a request's head to the end of its answer.",
+    ["route", "method"],
+    registry=_OWN,
+    buckets=(0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0, 5.0),
+)
+_REQUESTS = Counter(
+    "hbpr_requests_total", "Requests answered.", ["route", "method", "status"], registry=_OWN
+)
+_LISTS = Counter("hbpr_lists_total", "Lists made, by whom they are for.", ["user"], registry=_OWN)
+_UNKNOWN = Counter("hbpr_unknown_users_total", "Users asked for and not known.", registry=_OWN)
+_RELOADS = Counter("hbpr_reloads_total", "Times that a process took a new model.", registry=_OWN)
+_LOADED = Gauge(
+    "hbpr_model_loaded_timestamp_seconds",
+    "When a process took its model.",
+    ["model"],
+    registry=_OWN,
+    multiprocess_mode="mostrecent",
+)
+_METHODS = frozenset(("GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH"))
+
+
+def observe(route: str, method: str, status: int, seconds: float) -> None:
+    """Count one request, by its route, never by what it asked for."""
+    method = method if method in _METHODS else "other"
+    _SECONDS.labels(route, method).observe(seconds)
+    _REQUESTS.labels(route, method, str(status)).inc()
+
+
+def count_lists(user: str, n: int = 1) -> None:
+    """Count lists for ``known`` or ``new`` users."""
+    _LISTS.labels(user).inc(n)
+
+
+def count_unknown(n: int = 1) -> None:
+    """Count users that are not known."""
+    _UNKNOWN.inc(n)
+
+
+def count_reload() -> None:
+    """Count a new model."""
+    _RELOADS.inc()
+
+
+def note_model(version: str) -> None:
+    """Say which model this process answers with."""
+    _LOADED.labels(version).set_to_current_time()
+
+
+def render() -> bytes:
+    """Return all of it in Prometheus' text format."""
+    if SHARED_FOLDER not in os.environ:
+        return bytes(generate_latest(_OWN))
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)
+    return bytes(generate_latest(registry))
