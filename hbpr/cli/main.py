@@ -36,6 +36,10 @@ COMMANDS: Final = {
     "data": _Entry("hbpr.cli.data", "data", "Describe the data of a settings file."),
     "config": _Entry("hbpr.cli.config", "config", "Check a settings file, or print its schema."),
     "plot": _Entry("dashboards.commands", "plot", "Plot the runs of an experiment."),
+    "recommend": _Entry(
+        "cluster.batch.command", "recommend", "Write the best items of many users into a file."
+    ),
+    "similar": _Entry("hbpr.cli.similar", "similar", "Show items like an item, users like a user."),
     "serve": _Entry("cluster.serving.command", "serve", "Answer recommendations over HTTP."),
 }
 

@@ -106,8 +106,13 @@ def write_folder(folder: Path, arrays: Arrays, about: Mapping[str, Any]) -> None
                 }
             },
         }
-        whole[_CHECKSUM] = _checksum(whole)
-        (fresh / ABOUT).write_text(json.dumps(whole, indent=1), encoding="utf-8")
+        write_about(fresh, whole)
+
+
+def write_about(folder: Path, about: Mapping[str, Any]) -> None:
+    """Write ``system.json`` with its checksum."""
+    whole = {**about, _CHECKSUM: _checksum(about)}
+    (folder / ABOUT).write_text(json.dumps(whole, indent=1), encoding="utf-8")
 
 
 def read_about(folder: Path) -> dict[str, Any]:
@@ -213,7 +218,7 @@ def _as_numbers(arrays: Arrays) -> dict[str, NDArray[Any]]:
     numbers = {}
     for name, array in arrays.items():
         if array.dtype.kind != "U":
-            numbers[name] = np.ascontiguousarray(array)
+            numbers[name] = np.asarray(array, order="C")
             continue
         encoded = [text.encode("utf-8", "surrogatepass") for text in array.tolist()]
         numbers[name + _UTF8] = np.frombuffer(b"".join(encoded), np.uint8)

@@ -212,7 +212,7 @@ class LoadedModel:
         """
         rows = np.arange(self.n_users) if users is None else self.users.known(users, "recommend")
         found = self.lists(rows, ListOptions(k=k, **options))
-        return self._frame(found, "item", self.items, user=_column(self.users, rows[found.lists]))
+        return self._frame(found, "item", self.items, user=self.users.take(rows[found.lists]))
 
     def recommend_for_features(
         self, user_features: Labels, k: int = 10, **options: Any
@@ -262,7 +262,7 @@ class LoadedModel:
         rows = np.arange(self.n_items) if items is None else self.items.known(items, "similar")
         found = self.similar_item_lists(rows, k, popularity_discount)
         return self._frame(
-            found, "similar_item", self.items, item=_column(self.items, rows[found.lists])
+            found, "similar_item", self.items, item=self.items.take(rows[found.lists])
         )
 
     def similar_users(self, users: Iterable[Any] | None = None, k: int = 10) -> "pd.DataFrame":
@@ -279,8 +279,12 @@ class LoadedModel:
         rows = np.arange(self.n_users) if users is None else self.users.known(users, "similar")
         found = self.similar_user_lists(rows, k)
         return self._frame(
-            found, "similar_user", self.users, user=_column(self.users, rows[found.lists])
+            found, "similar_user", self.users, user=self.users.take(rows[found.lists])
         )
+
+    def item_table(self, found: Lists) -> "pd.DataFrame":
+        """Return lists as columns ``item``, ``score``, ``rank``, and ``item_name`` if known."""
+        return self._frame(found, "item", self.items)
 
     # ---- within
 
@@ -354,19 +358,9 @@ class LoadedModel:
     ) -> "pd.DataFrame":
         import pandas as pd
 
-        table = {**first, column: _column(ids, found.items)}
+        table = {**first, column: ids.take(found.items)}
         table |= {"score": found.scores, "rank": found.ranks}
         if ids is self.items and self.item_names:
             names = np.array(self.item_names, object)
             table[f"{column}_name"] = names[found.items]
         return pd.DataFrame(table)
-
-
-def _column(ids: TextIds, rows: NDArray[np.int64]) -> NDArray[Any]:
-    """Ids by index, as an array of their own type."""
-    values = (
-        np.array(ids.values)
-        if ids.values and not isinstance(ids.values[0], str)
-        else (np.array(ids.values, object))
-    )
-    return values[rows]

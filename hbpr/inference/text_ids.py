@@ -34,6 +34,11 @@ class TextIds:
     def __len__(self) -> int:
         return len(self.values)
 
+    def take(self, rows: NDArray[np.int64]) -> NDArray[Any]:
+        """Return ids by index, as an array of their own type; texts as objects."""
+        kind = object if self.values and isinstance(self.values[0], str) else None
+        return np.array(self.values, kind)[rows]
+
     def row(self, given: Any) -> int | None:
         """Return an id's index, or None if it is not known."""
         return self._rows.get(str(given))
