@@ -47,22 +47,23 @@ class Fitter:
 
         h = len(items)
         others, spread = others_of(items, len(self.vectors), self.pool, self.seed)
-        vectors = self.vectors[np.concatenate([items, others])]
+        # In float64: rounding would end the search for the minimum before it is there.
+        vectors = self.vectors[np.concatenate([items, others])].astype(np.float64)
         biases = 0.0 if self.biases is None else self.biases[np.concatenate([items, others])]
         center = np.zeros(vectors.shape[1]) if prior is None else prior.astype(np.float64)
         start = center
         if self.cosine and prior is None:
-            start = vectors[:h].mean(0).astype(np.float64)
+            start = vectors[:h].mean(0)
         if len(others) == 0:
             return self._final(start)[0].astype(np.float32)
         strength = 0.5 * h * max(self.regularisation, LEAST_REGULARISATION)
 
         def loss(user: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
             final, back = self._final(user)
-            scores = (vectors @ final.astype(np.float32) + biases).astype(np.float64)
+            scores = vectors @ final + biases
             lost, falls = _listwise(scores, h, spread) if self.cosine else _pairwise(scores, h)
             gap = user - center
-            slope = back((falls.astype(np.float32) @ vectors).astype(np.float64))
+            slope = back(falls @ vectors)
             return lost + strength * float(gap @ gap), slope + 2.0 * strength * gap
 
         found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 30})
@@ -93,14 +94,12 @@ def others_of(
 
 def _pairwise(scores: NDArray[np.float64], h: int) -> tuple[float, NDArray[np.float64]]:
     """Sum over the first h scores of the mean of -log sigmoid(gap), and its gradient."""
-    gaps_hn = (scores[:h, None] - scores[None, h:]).astype(np.float32)
+    gaps_hn = scores[:h, None] - scores[None, h:]
     small_hn = np.exp(-np.abs(gaps_hn))  # of softplus and sigmoid alike, without overflow
-    lost = float((np.maximum(-gaps_hn, 0.0) + np.log1p(small_hn)).mean(1, dtype=np.float64).sum())
+    lost = float((np.maximum(-gaps_hn, 0.0) + np.log1p(small_hn)).mean(1).sum())
     wrong_hn = np.where(gaps_hn > 0, small_hn, 1.0) / (1.0 + small_hn)  # sigmoid(-gap)
     n = gaps_hn.shape[1]
-    return lost, np.concatenate(
-        [-wrong_hn.mean(1, dtype=np.float64), wrong_hn.sum(0, dtype=np.float64) / n]
-    )
+    return lost, np.concatenate([-wrong_hn.mean(1), wrong_hn.sum(0) / n])
 
 
 def _listwise(

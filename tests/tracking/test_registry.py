@@ -75,7 +75,7 @@ def test_mlflow_itself_loads_the_model_in_a_fresh_process(tracking_uri: str) -> 
     )
     first, signature, refused = done.stdout.splitlines()[-3:]
     rows = json.loads(first)
-    assert signature.startswith("['user': any (optional), 'history': any (optional)")
+    assert signature.startswith("['user': Any (optional), 'history': Any (optional)")
     assert "expected a data frame with a column 'user'" in refused
     assert [row["item"] for row in rows] == system.recommend(["u1"], k=2).item.tolist()
 

@@ -1,6 +1,8 @@
 """`hbpr serve`: what it refuses, and that its processes answer, reload and come back."""
 
 import contextlib
+import datetime
+import ipaddress
 import os
 import re
 import shutil
@@ -40,12 +42,30 @@ def study(tmp_path: Path) -> Path:
 @pytest.fixture
 def certificate(tmp_path: Path) -> tuple[Path, Path]:
     """A certificate for 127.0.0.1 that signs itself, and its key."""
-    trustme = pytest.importorskip("trustme", reason="makes certificates; brought by other packages")
-    authority = trustme.CA()
-    issued = authority.issue_cert("127.0.0.1")
-    (tmp_path / "cert.pem").write_bytes(b"".join(b.bytes() for b in issued.cert_chain_pems))
-    (tmp_path / "key.pem").write_bytes(issued.private_key_pem.bytes())
-    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.datetime.now(datetime.UTC)
+    cert = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False
+        )
+        .sign(key, hashes.SHA256())
+    )
+    (tmp_path / "cert.pem").write_bytes(cert.public_bytes(serialization.Encoding.PEM))
+    (tmp_path / "key.pem").write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
     return tmp_path / "cert.pem", tmp_path / "key.pem"
 
 
@@ -191,7 +211,7 @@ def test_it_answers_over_tls(study: Path, certificate: tuple[Path, Path]) -> Non
     cert, key = certificate
     with serving(study, "--tls-cert", cert, "--tls-key", key) as (_, url, _):
         assert url.startswith("https://")
-        trusted = ssl.create_default_context(cafile=str(cert.parent / "ca.pem"))
+        trusted = ssl.create_default_context(cafile=str(cert))
         assert httpx.get(f"{url}/recommend/1?k=2", verify=trusted).status_code == 200
 
 

@@ -22,7 +22,7 @@ def test_a_token_is_asked_for_but_by_who_holds_no_data(model: LoadedModel) -> No
     for path in ("/recommend/3", "/info", "/metrics", "/history/3", "/items?text=a", "/similar/10"):
         assert ask(path)[0] == 401
         assert ask(path, **right)[0] == 200
-    for wrong in ("", TOKEN, f"Bearer {TOKEN}x", f"bearer {TOKEN}", "Bearer ", "Bearer \xff"):
+    for wrong in ("", TOKEN, f"Bearer {TOKEN}x", f"bearer {TOKEN}", "Bearer "):
         status, answer = ask("/recommend/3", authorization=wrong)
         assert (status, "a token is needed" in answer["detail"]) == (401, True)
     assert ask("/reload", method="POST")[0] == 401
