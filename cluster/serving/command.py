@@ -145,7 +145,7 @@ def serve(  # noqa: PLR0913 - an option each
         from cluster.serving.on_ray import serve_on_ray
 
         return serve_on_ray(
-            plan, host, port, address, replicas, lambda text: click.echo(text, err=True)
+            plan, (host, port), address, replicas, lambda text: click.echo(text, err=True)
         )
     listeners = listen(host, port, workers)
     url = url_of(listeners[0], tls=tls_cert is not None)
