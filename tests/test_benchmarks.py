@@ -13,7 +13,10 @@ import pytest
 from hbpr.settings.models import TrialSettings
 
 HERE = Path(__file__).parent / "benchmarks"
-PROGRAMS = ("environments", "train_speed", "evaluation_speed", "quality", "scaling", "report")
+PROGRAMS = (
+    *("environments", "train_speed", "evaluation_speed", "quality", "scaling", "report"),
+    *("serve_load", "batch_speed", "new_users"),
+)
 
 Load = Callable[[str], ModuleType]
 
