@@ -76,5 +76,5 @@ def render() -> bytes:
     if SHARED_FOLDER not in os.environ:
         return bytes(generate_latest(_OWN))
     registry = CollectorRegistry()
-    MultiProcessCollector(registry)
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     return bytes(generate_latest(registry))

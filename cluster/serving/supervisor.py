@@ -14,7 +14,7 @@ import signal
 import socket
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -31,8 +31,13 @@ _log = logging.getLogger(__name__)
 _TICK_S: Final = 0.1
 #: A process that dies sooner after its start than this would only die again.
 _SOON_S: Final = 5.0
-#: What processes share one core of two with: each computes in one thread.
-_ONE_THREAD: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+#: Each process computes in one thread, and threads that load a model share its memory pools.
+_WORKER_ENV: Final = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "MALLOC_ARENA_MAX": "2",
+}
 
 
 @dataclass(frozen=True)
@@ -176,7 +181,7 @@ class Supervisor:
         started = context.Process(
             target=run_worker, args=(plan, worker.listener, worker.ready), daemon=True
         )
-        with _environment(dict.fromkeys(_ONE_THREAD, "1")):
+        with _environment(_WORKER_ENV):
             started.start()
         worker.process, worker.started = started, time.monotonic()
 
@@ -268,7 +273,7 @@ def _forget(process: BaseProcess) -> None:
 
 
 @contextlib.contextmanager
-def _environment(values: dict[str, str]) -> Iterator[None]:
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
     """Export what processes started within find, unless it is exported already."""
     ours = {key: value for key, value in values.items() if key not in os.environ}
     os.environ.update(ours)

@@ -55,7 +55,7 @@ class Fitter:
         if self.cosine and prior is None:
             start = vectors[:h].mean(0)
         if len(others) == 0:
-            return self._final(start)[0].astype(np.float32)
+            return np.asarray(self._final(start)[0], np.float32)
         strength = 0.5 * h * max(self.regularisation, LEAST_REGULARISATION)
 
         def loss(user: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
@@ -67,7 +67,7 @@ class Fitter:
             return lost + strength * float(gap @ gap), slope + 2.0 * strength * gap
 
         found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 30})
-        return self._final(found.x)[0].astype(np.float32)
+        return np.asarray(self._final(found.x)[0], np.float32)
 
     def _final(self, user: NDArray[np.float64]):  # type: ignore[no-untyped-def]
         """Return the vector that scores, and what brings its gradient back to the given one."""
