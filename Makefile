@@ -10,11 +10,12 @@ CODE   := hbpr tune cluster dashboards
 PYTEST := $(BIN)/pytest tests $(CODE) --doctest-modules
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast check fix bench clean
+.PHONY: help demo test test-fast test-long check fix bench clean
 
 help:
 	@echo "make demo       set up once, then run a small complete study (about a minute)"
 	@echo "make test       set up once, then all checks and all tests"
+	@echo "make test-long  tests that take longer: killed drivers, servers that go away, several nodes"
 	@echo "make test-fast  the same without slow tests and those that start Ray"
 	@echo "make check      format, lint, types, layers"
 	@echo "make fix        format, and fix what the linter can"
@@ -53,6 +54,9 @@ fix: $(VENV)/.installed-dev
 test: check
 	$(PYTEST) -m "not ray and not long" -n 2 --dist worksteal
 	$(BIN)/pytest $$(grep -rl --include="test_*.py" mark.ray tests | sort) -m "ray and not long" -n 2 --dist loadgroup --no-loadscope-reorder
+
+test-long: $(VENV)/.installed-dev
+	$(BIN)/pytest $$(grep -rl --include="test_*.py" mark.long tests | sort) -m long -n 2 --dist loadgroup --no-loadscope-reorder
 
 test-fast: check
 	$(PYTEST) -m "not ray and not slow and not long" -n 2 --dist worksteal

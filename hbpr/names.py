@@ -24,28 +24,33 @@ class Metric:
         label: Its name for people.
         function: It, or where it is, as ``module:attribute``. Of ranks: from
             `hbpr.evaluation.Ranks`, and k where it takes one, to (n,) float64 values of the users.
-            Of neighbours: from `hbpr.evaluation.page_shares.Neighbours` to one value, or None
-            where it has no meaning.
+            Of recommended: from `hbpr.evaluation.recommended.Recommended` and k to such values, or
+            to one value of all lists. Of neighbours: from
+            `hbpr.evaluation.page_shares.Neighbours` to one value, or None where it has no meaning.
         takes_k: Whether it judges the first k of a list; its full name then ends in ``_at_k``.
         higher_is_better: Only such a metric can pick the best epoch and be maximised by a study.
-        of: What it is a function of: the ranks of the held-out items, which every evaluation has,
-            or the neighbours of items.
+        of: What it is a function of: the ranks of the held-out items, which every evaluation has;
+            the lists that are recommended, only where ``training.metrics`` names it; or the
+            neighbours of items.
+        needs_features: Whether it has no meaning without features that describe the items.
     """
 
     label: str
     function: str | Callable[..., Any]
     takes_k: bool = True
     higher_is_better: bool = True
-    of: Literal["ranks", "neighbours"] = "ranks"
+    of: Literal["ranks", "recommended", "neighbours"] = "ranks"
+    needs_features: bool = False
 
     def __call__(self, found: Any, k: int | None = None) -> Any:
-        """Compute it; `k` is looked at by a metric of ranks that takes one."""
+        """Compute it; `k` is looked at by a metric of ranks or lists that takes one."""
         function = load(self.function) if isinstance(self.function, str) else self.function
-        return function(found, k) if self.takes_k and self.of == "ranks" else function(found)
+        return function(found, k) if self.takes_k and self.of != "neighbours" else function(found)
 
 
 _WHOLE: Final = "hbpr.evaluation.metrics.whole"
 _LISTS: Final = "hbpr.evaluation.metrics.lists"
+_BEYOND: Final = "hbpr.evaluation.metrics.beyond"
 _PAGES: Final = "hbpr.evaluation.page_shares"
 #: The metrics by the names that are reported: small letters, digits and ``_``.
 METRICS: Final[Table[Metric]] = Table(
@@ -57,6 +62,17 @@ METRICS: Final[Table[Metric]] = Table(
         "recall": Metric("recall", f"{_LISTS}:recall_at_k"),
         "hr": Metric("HR", f"{_LISTS}:hr_at_k"),
         "map": Metric("MAP", f"{_LISTS}:map_at_k"),
+        "coverage": Metric("coverage", f"{_BEYOND}:coverage_at_k", of="recommended"),
+        "novelty": Metric("novelty", f"{_BEYOND}:novelty_at_k", of="recommended"),
+        "diversity": Metric(
+            "diversity", f"{_BEYOND}:diversity_at_k", of="recommended", needs_features=True
+        ),
+        "arp": Metric(
+            "mean popularity", f"{_BEYOND}:arp_at_k", higher_is_better=False, of="recommended"
+        ),
+        "gini": Metric(
+            "Gini index", f"{_BEYOND}:gini_at_k", higher_is_better=False, of="recommended"
+        ),
         "page_share": Metric(
             "page share", f"{_PAGES}:page_share", higher_is_better=False, of="neighbours"
         ),
@@ -65,6 +81,9 @@ METRICS: Final[Table[Metric]] = Table(
         ),
     }
 )
+
+#: What the metrics of an evaluation are functions of.
+_REPORTED: Final = ("ranks", "recommended")
 
 #: Per-epoch values that are not metrics of a ranking.
 LOSS: Final = "train/loss"
@@ -103,12 +122,15 @@ def metric_name(part: Part, metric: str, k: int | None = None) -> str:
     return f"{part}/{metric}" if k is None else f"{part}/{metric}_at_{k}"
 
 
-def parse_metric_name(name: str, others: Sequence[str] = ()) -> MetricName:
-    """Take the name of a metric that every evaluation reports apart.
+def parse_metric_name(
+    name: str, others: Sequence[str] = (), *, told: Sequence[str] = _REPORTED
+) -> MetricName:
+    """Take the name of a metric that an evaluation reports apart.
 
     Args:
         name: The name.
         others: What could stand in its place, for the message.
+        told: What the metrics that the message names are functions of, see `Metric.of`.
 
     Raises:
         ConfigError: The name is not one that hbpr reports; the nearest one is given.
@@ -123,12 +145,12 @@ def parse_metric_name(name: str, others: Sequence[str] = ()) -> MetricName:
         known_metric = METRICS.get(metric)
         if (
             known_metric is not None
-            and known_metric.of == "ranks"
+            and known_metric.of in _REPORTED
             and known_metric.takes_k == (k is not None)
         ):
             return MetricName(part, metric, int(k) if k else None)
     digits = re.search(r"[1-9][0-9]*", name)
-    reported = {m: each for m, each in METRICS.items() if each.of == "ranks"}
+    reported = {m: each for m, each in METRICS.items() if each.of in told}
     at_k = [m for m, each in reported.items() if each.takes_k]
     whole = [m for m, each in reported.items() if not each.takes_k]
     heads = [f"{m}_at_{digits[0] if digits else 10}" for m in at_k]
@@ -143,20 +165,59 @@ def parse_metric_name(name: str, others: Sequence[str] = ()) -> MetricName:
 
 
 def check_validation_metric(name: str) -> str:
-    """Return the name of a metric of the validation part that is to be high, as it is.
+    """Return the name of a validation metric that can pick the best epoch, as it is.
 
     Raises:
         ConfigError: It is none.
     """
-    if parse_metric_name(name).part != "val":
+    part, metric, _ = parse_metric_name(name, told=("ranks",))
+    if part != "val":
         raise ConfigError(f"must be a validation metric (val/...), got {name!r}")
+    able = [m for m, each in METRICS.items() if each.of == "ranks" and each.higher_is_better]
     if lower_is_better(name):
-        able = [m for m, each in METRICS.items() if each.of == "ranks" and each.higher_is_better]
         raise ConfigError(
             "must be a metric that is better when higher, since the highest value is taken as the "
             f"best, got {name!r}, which is better when lower. Take one of {', '.join(able)}"
         )
+    if METRICS[metric].of == "recommended":
+        raise ConfigError(
+            "must be a metric of what users chose, since a model that has learnt nothing can have "
+            f"the best {metric}, got {name!r}. Take one of {', '.join(able)}, and {metric} as a "
+            "second objective or a limit"
+        )
     return name
+
+
+def check_recommended_metric(name: str) -> str:
+    """Return the name of a metric of recommended lists, without part and k, as it is.
+
+    Raises:
+        ConfigError: It is none.
+    """
+    able = _recommended_metrics()
+    if name not in able:
+        example = f" One of {', '.join(able)}"
+        raise ConfigError(
+            "must be a metric of the recommended lists, without part and k (those of what users "
+            f"chose are always reported), got {name!r}." + did_you_mean(name, able, example)
+        )
+    return name
+
+
+def _recommended_metrics() -> list[str]:
+    return [name for name, metric in METRICS.items() if metric.of == "recommended"]
+
+
+def recommended_in(names: Sequence[str]) -> list[str]:
+    """Return those metrics of recommended lists that full names mention, each once.
+
+    Example:
+        >>> recommended_in(["val/ndcg_at_10", "val/gini_at_10", "val/gini_at_20"])
+        ['gini']
+    """
+    found = [match[2] for match in map(_PATTERN.fullmatch, names) if match]
+    known = _recommended_metrics()
+    return list(dict.fromkeys(metric for metric in found if metric in known))
 
 
 def lower_is_better(name: str) -> bool:

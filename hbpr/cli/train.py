@@ -121,8 +121,9 @@ def _popularity(data: "Interactions", settings: "TrialSettings") -> dict[str, fl
     parts += ["test"] if data.test.n_pairs else []
     metrics: dict[str, float] = {}
     for part in parts:
+        training = settings.training
         metrics |= evaluate_part(
-            Popularity(data.train), data, part, settings.training.top_k
+            Popularity(data.train), data, part, training.top_k, training.metrics
         ).metrics
     return metrics
 

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hbpr.data.described import described
+
 if TYPE_CHECKING:
     import scipy.sparse as sp
 
@@ -340,6 +342,16 @@ class Interactions:
             digest.update(features.indices.tobytes())
             digest.update(features.values.tobytes())
         return digest.hexdigest()
+
+    @cached_property
+    def described_items(self) -> sp.csr_matrix | None:
+        """(I, Q) float64 item features without each item's own, rows of length 1 or empty.
+
+        None where only the item itself describes it.
+        """
+        if self.item_features.is_identity:
+            return None
+        return described(self.item_features.to_csr(), self.item_feature_names, self.item_ids)
 
     def seen(self) -> UserItems:
         """(U, I) positives of train and validation: what is known before the test."""

@@ -4,7 +4,7 @@ import json
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,23 +13,32 @@ from hbpr.data.assemble import Assembled
 from hbpr.data.interactions import Exposures, Features, UserItems
 from hbpr.errors import DataError, DatasetMissingError
 from hbpr.files import fresh_file
-from hbpr.settings.models import SplitSettings
+from hbpr.settings.models import SplitSettings, WeightTransform
 
 _FORMAT: Final = "hbpr.user_item/1"
 
 
-def write(
-    path: Path,
-    name: str,
-    whole: Assembled,
-    split: SplitSettings | None,
-    item_names: Mapping[Any, str],
-) -> None:
+class Stored(NamedTuple):
+    """A dataset: its name, what was added, and what was chosen for it.
+
+    `weighing` are the arguments of `UserItemData.transform_weights`; `whole` holds the weights as
+    they were added. `item_names` are what people call items, by id.
+    """
+
+    name: str
+    whole: Assembled
+    split: SplitSettings | None
+    weighing: tuple[WeightTransform, float | None]
+    item_names: Mapping[Any, str]
+
+
+def write(path: Path, stored: Stored) -> None:
     """Write a dataset; the file appears, or is replaced, only once it is complete.
 
     Raises:
         DataError: Ids or feature labels are not integers, strings or floats.
     """
+    name, whole, split, weighing, item_names = stored
     named = _names(whole)
     for what, array in named.items():
         if array.dtype.kind == "O":
@@ -41,6 +50,7 @@ def write(
         "format": _FORMAT,
         "name": name,
         "split": None if split is None else split.model_dump(),
+        "weights": weighing,
         "n_user_labels": len(whole.user_labels),
         "n_item_labels": len(whole.item_labels),
         "item_names": [item_names.get(item, "") for item in whole.item_ids.tolist()]
@@ -89,8 +99,8 @@ def _numbers(whole: Assembled) -> dict[str, Any]:
     return arrays
 
 
-def read(path: Path) -> tuple[str, Assembled, SplitSettings | None, dict[Any, str]]:
-    """Read name, content, chosen split and names of items of a dataset.
+def read(path: Path) -> Stored:
+    """Read what `write` wrote.
 
     Raises:
         DatasetMissingError: There is no such file.
@@ -130,10 +140,12 @@ def read(path: Path) -> tuple[str, Assembled, SplitSettings | None, dict[Any, st
                 if times is not None and len(times) != getattr(whole, f"{sign}s").n_pairs:
                     raise ValueError(f"{sign}_times: not one for each pair")
             split = about["split"]
-            return (
+            how, cap = about.get("weights", ("none", None))  # before: there was no transform
+            return Stored(
                 str(about["name"]),
                 whole,
                 None if split is None else SplitSettings.model_validate(split),
+                (how, cap),
                 {
                     item: str(called)
                     for item, called in zip(

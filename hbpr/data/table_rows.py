@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from hbpr.data.columns import Column, Wanted, read_columns
 from hbpr.data.table_files import Opened
 from hbpr.errors import DataError
-from hbpr.settings.models import RowsSettings
+from hbpr.settings.models import RowsSettings, WeightSettings
 
 _TRUTHS = ("true", "false")
 
@@ -26,6 +26,9 @@ class Dataset(Protocol):
 
     def add_pages(self, *args: Any, **kwargs: Any) -> None:
         """Add what users were shown together."""
+
+    def transform_weights(self, *args: Any, **kwargs: Any) -> None:
+        """Choose what becomes of the weights."""
 
     def note_left_out(self, *args: Any, **kwargs: Any) -> None:
         """Count rows that were left out."""
@@ -56,6 +59,8 @@ def add_rows(
     known &= frequent
     shown &= frequent
     _add_interactions(data, columns, known & positive, known & ~positive, shown)
+    if table.weight is not None:
+        data.transform_weights(table.weight.transform, table.weight.cap)
     data.note_left_out(left_out, n_rows=counts["rows"])
     met = known | shown
     return users[met], items[met]
@@ -72,6 +77,8 @@ def _wanted(table: RowsSettings) -> dict[str, Wanted]:
     wanted = {}
     for key, role in roles.items():
         named = getattr(table, key)
+        if isinstance(named, WeightSettings):
+            named = named.column
         if named is not None:
             columns = (named,) if isinstance(named, str) else named
             wanted[key] = Wanted(columns, role, optional=key == "page")

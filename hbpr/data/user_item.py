@@ -16,8 +16,15 @@ from hbpr.data.ids import Coded, check_same_kind, encode
 from hbpr.data.interactions import Features, Interactions
 from hbpr.data.parts import to_interactions
 from hbpr.data.rows import check_times, check_weights, refuse_weights
+from hbpr.data.weights import transformed, warn_if_wide
 from hbpr.errors import DataError
-from hbpr.settings.models import Candidates, RowsSettings, SplitSettings
+from hbpr.settings.models import (
+    Candidates,
+    RowsSettings,
+    SplitSettings,
+    WeightSettings,
+    WeightTransform,
+)
 from hbpr.settings.models import Features as FeatureChoice
 from hbpr.settings.problems import describe
 
@@ -54,6 +61,7 @@ class UserItemData:
     def __init__(self, name: str = "data"):
         self.name = name
         self.split: SplitSettings | None = None
+        self._weighing: tuple[WeightTransform, float | None] = ("none", None)
         self._positives: list[Pairs] = []
         self._negatives: list[Pairs] = []
         self._item_names: dict[Any, str] = {}
@@ -272,6 +280,27 @@ class UserItemData:
                 )
             ) from error
 
+    def transform_weights(self, transform: WeightTransform, cap: float | None = None) -> None:
+        """Choose what `to_interactions` makes of the weights of interactions.
+
+        It sees a pair's weight with repeated rows added up; rows without a weight weigh 1.
+
+        Args:
+            transform: log1p: log(1 + w); sqrt; cap: at most `cap`; none: as they are.
+            cap: The largest weight, above 0; for cap alone.
+
+        Raises:
+            DataError: The transform is unknown, or it and `cap` do not fit.
+        """
+        try:
+            chosen = WeightSettings(column="weights", transform=transform, cap=cap)
+        except ValidationError as error:
+            place = f"{self.name}: transform_weights"
+            raise DataError(
+                describe(error, WeightSettings, lambda key: f"{place}: {key}" if key else place)
+            ) from None
+        self._weighing = (chosen.transform, chosen.cap)
+
     def to_interactions(
         self, split: SplitSettings | None = None, *, candidates: Candidates = "all"
     ) -> Interactions:
@@ -286,6 +315,10 @@ class UserItemData:
                 candidates need.
         """
         whole = self.assemble()
+        positives = transformed(whole.positives, *self._weighing)
+        warn_if_wide(self.name, positives, self._weighing[0])
+        negatives = transformed(whole.negatives, *self._weighing)
+        whole = dataclasses.replace(whole, positives=positives, negatives=negatives)
         data = to_interactions(self.name, whole, split or self.split or SplitSettings(), candidates)
         names: tuple[str, ...] = ()
         if self._item_names:
@@ -370,7 +403,7 @@ class UserItemData:
         self._reported = line
 
     def save(self, path: str | Path) -> None:
-        """Write everything, and the chosen split, into one ``.npz`` file (JSON inside, no pickle).
+        """Write everything, and what was chosen, into one ``.npz`` file (JSON inside, no pickle).
 
         The file appears, or is replaced, only once it is complete.
 
@@ -380,7 +413,9 @@ class UserItemData:
         Raises:
             DataError: Ids or feature labels are not integers, strings or floats.
         """
-        storage.write(Path(path), self.name, self.assemble(), self.split, self._item_names)
+        whole, names = self.assemble(), self._item_names
+        stored = storage.Stored(self.name, whole, self.split, self._weighing, names)
+        storage.write(Path(path), stored)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -390,10 +425,9 @@ class UserItemData:
             DatasetMissingError: There is no such file.
             DataError: The file was not written by `save`, or is broken.
         """
-        name, whole, split, item_names = storage.read(Path(path))
+        name, whole, split, weighing, item_names = storage.read(Path(path))
         data = cls(name)
-        data._item_names = item_names
-        data.split = split
+        data.split, data._weighing, data._item_names = split, weighing, dict(item_names)
         users, items = Coded.of(whole.user_ids), Coded.of(whole.item_ids)
         for chunks, pairs, times in (
             (data._positives, whole.positives, whole.positive_times),

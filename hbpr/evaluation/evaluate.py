@@ -5,10 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
+import numpy as np
+
 from hbpr.data.interactions import Interactions, UserItems
 from hbpr.errors import ConfigError, DataError
 from hbpr.evaluation.listed import ScorePairs, listed_ranks, pairs_from_blocks
 from hbpr.evaluation.ranks import Ranks, ScoreBlock, held_out_ranks
+from hbpr.evaluation.recommended import Beyond, Recommended
 from hbpr.names import METRICS, Part, metric_name
 
 logger = logging.getLogger(__name__)
@@ -51,6 +54,7 @@ class Evaluation:
             beside ``evaluation.ranks.users``.
         candidates: What the held-out items were ranked among: ``all`` (the catalogue) or
             ``listed``. Numbers of the two do not compare.
+        recommended: The lists of the users in the means, where metrics of them were asked for.
     """
 
     metrics: dict[str, float]
@@ -59,6 +63,7 @@ class Evaluation:
     n_unopposed: int
     ranks: Ranks
     candidates: Literal["all", "listed"] = "all"
+    recommended: Recommended | None = None
 
 
 def evaluate(
@@ -69,6 +74,7 @@ def evaluate(
     top_k: Sequence[int],
     part: Part,
     candidates: UserItems | None = None,
+    beyond: Beyond | None = None,
 ) -> Evaluation:
     """Score a ranking of each user's candidates against the held-out items.
 
@@ -84,6 +90,7 @@ def evaluate(
         part: First half of the metric names.
         candidates: (U, I) pairs to rank the held-out items among, beside themselves; None: the
             whole catalogue. A scorer that is a `PairScorer` then scores only these.
+        beyond: Metrics of the recommended lists, which are kept only for them; None: none.
 
     Returns:
         The metrics, and how many users they are over.
@@ -100,15 +107,16 @@ def evaluate(
             f"evaluation of {part}: no user has an item held out; leave a share of the "
             "interactions for this part in data.split"
         )
+    longest = max(top_k, default=0) if beyond else 0
     if candidates is None:
-        ranks = held_out_ranks(scorer.block_scorer(), held_out, exclude)
+        ranks = held_out_ranks(scorer.block_scorer(), held_out, exclude, longest=longest)
     else:
         score = (
             scorer.pair_scorer()
             if isinstance(scorer, PairScorer)
             else pairs_from_blocks(scorer.block_scorer(), held_out.n_items)
         )
-        ranks = listed_ranks(score, held_out, exclude, candidates)
+        ranks = listed_ranks(score, held_out, exclude, candidates, longest=longest)
     n_skipped = held_out.n_users - ranks.n_users
     opposed = ranks.n_candidates > ranks.n_held_out
     n_unopposed = int((~opposed).sum())
@@ -125,6 +133,10 @@ def evaluate(
     if n_unopposed:
         ranks = ranks.of(opposed)
     metrics = _means(ranks, part, top_k)
+    recommended = None
+    if beyond:
+        recommended = beyond.recommended(ranks.top)
+        metrics |= _of_lists(recommended, beyond.metrics, part, top_k)
     logger.debug(
         "%s: %d users evaluated, %d with nothing held out, %d without another candidate",
         part,
@@ -133,7 +145,7 @@ def evaluate(
         n_unopposed,
     )
     kind: Literal["all", "listed"] = "all" if candidates is None else "listed"
-    return Evaluation(metrics, ranks.n_users, n_skipped, n_unopposed, ranks, kind)
+    return Evaluation(metrics, ranks.n_users, n_skipped, n_unopposed, ranks, kind, recommended)
 
 
 def _means(ranks: Ranks, part: Part, top_k: Sequence[int]) -> dict[str, float]:
@@ -151,8 +163,23 @@ def _means(ranks: Ranks, part: Part, top_k: Sequence[int]) -> dict[str, float]:
     return means
 
 
+def _of_lists(
+    found: Recommended, names: Sequence[str], part: Part, top_k: Sequence[int]
+) -> dict[str, float]:
+    """Mean over the users of metrics of recommended lists, or their one value."""
+    return {
+        metric_name(part, name, k): float(np.mean(METRICS[name](found, k)))
+        for k in dict.fromkeys(top_k)
+        for name in names
+    }
+
+
 def evaluate_part(
-    scorer: Scorer, data: Interactions, part: Part, top_k: Sequence[int]
+    scorer: Scorer,
+    data: Interactions,
+    part: Part,
+    top_k: Sequence[int],
+    metrics: Sequence[str] = (),
 ) -> Evaluation:
     """Rank a held-out part of a dataset among the candidates that the data name.
 
@@ -162,6 +189,8 @@ def evaluate_part(
         part: ``val`` (never ranked: train) or ``test`` (never ranked: train and validation).
             Where the data ask for unseen candidates, observed negatives of these are left out too.
         top_k: As for `evaluate`; so are the errors.
+        metrics: Metrics of recommended lists to add, by their names in `hbpr.names.METRICS`.
+            Popularity is that of the training part.
     """
     if part == "test":
         held_out, candidates = data.test, data.test_candidates
@@ -169,5 +198,11 @@ def evaluate_part(
         held_out, candidates = data.validation, data.validation_candidates
     exclude = data.no_candidates(part)
     return evaluate(
-        scorer, held_out, exclude=exclude, top_k=top_k, part=part, candidates=candidates
+        scorer,
+        held_out,
+        exclude=exclude,
+        top_k=top_k,
+        part=part,
+        candidates=candidates,
+        beyond=Beyond.of(metrics, data),
     )

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from hbpr.data.interactions import UserItems
 from hbpr.errors import DataError, DivergedError
+from hbpr.evaluation.best import best_of_lists
 from hbpr.evaluation.ranks import Ranks, ScoreBlock, place_ties, readonly, rows_in_block
 
 #: Scores pairs: (n,) users and (n,) items to (n,) scores, see `hbpr.evaluation.PairScorer`.
@@ -23,7 +24,12 @@ _PAIRS: Final = 1 << 17
 
 
 def listed_ranks(
-    score_pairs: ScorePairs, held_out: UserItems, exclude: UserItems, candidates: UserItems
+    score_pairs: ScorePairs,
+    held_out: UserItems,
+    exclude: UserItems,
+    candidates: UserItems,
+    *,
+    longest: int = 0,
 ) -> Ranks:
     """Rank every held-out item among its user's candidates.
 
@@ -33,6 +39,7 @@ def listed_ranks(
         exclude: (U, I) pairs that are no candidates, also where they are listed.
         candidates: (U, I) pairs to rank among; a user without any is ranked among what is held
             out alone.
+        longest: Best candidates of each user to return as well; 0: none.
 
     Returns:
         The ranks of the users with something held out; ties as in `Ranks`.
@@ -61,6 +68,7 @@ def listed_ranks(
     ]
     _merge(users, *lists, items, held, ends)
     ranks = np.empty(held_out.n_pairs)
+    top = np.empty((len(users), min(longest, held_out.n_items)), np.int32)
     start = 0
     while start < len(users):
         stop = max(start + 1, int(np.searchsorted(ends, ends[start] + _PAIRS, "right")) - 1)
@@ -85,8 +93,11 @@ def listed_ranks(
                 f"evaluation: a score of user {users[start + bad]} (by index) is NaN, so the "
                 "training has diverged; lower optimizer.lr or raise the regularisation"
             )
+        if longest:
+            inside = ends[start : stop + 1] - ends[start]
+            best_of_lists(readonly(scores), items[pairs_], inside, top[start:stop])
         start = stop
-    return Ranks(users, indptr, ranks, np.diff(ends))
+    return Ranks(users, indptr, ranks, np.diff(ends), top)
 
 
 def pairs_from_blocks(score_block: ScoreBlock, n_items: int) -> ScorePairs:

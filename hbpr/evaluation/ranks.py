@@ -6,7 +6,7 @@ binary search of the sorted held-out scores, up to about a thousand held-out ite
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numba
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from hbpr.data.interactions import UserItems
 from hbpr.errors import DataError, DivergedError
+from hbpr.evaluation.best import best_of_rows
 
 #: Scores a block of users: ``(B,) users -> (B, I) scores``, see `hbpr.evaluation.Scorer`.
 ScoreBlock = Callable[[NDArray[np.int64]], NDArray[np.floating[Any]]]
@@ -40,12 +41,15 @@ class Ranks:
         indptr: (n + 1,) int64; row r has ``ranks[indptr[r]:indptr[r + 1]]``, never empty.
         ranks: (n_pairs,) float64, from 1, rising within a user.
         n_candidates: (n,) int64 candidates of each user, held-out items included.
+        top: (n, K) int32 the K best candidates of each user, see `Recommended.items`; K is 0
+            unless they were asked for.
     """
 
     users: NDArray[np.int64]
     indptr: NDArray[np.int64]
     ranks: NDArray[np.float64]
     n_candidates: NDArray[np.int64]
+    top: NDArray[np.int32] = field(default_factory=lambda: np.zeros((0, 0), np.int32))
 
     @property
     def n_users(self) -> int:
@@ -63,7 +67,8 @@ class Ranks:
         indptr = np.zeros(int(rows.sum()) + 1, np.int64)
         np.cumsum(n_held_out[rows], out=indptr[1:])
         kept = self.ranks[np.repeat(rows, n_held_out)]
-        return type(self)(self.users[rows], indptr, kept, self.n_candidates[rows])
+        top = self.top[rows] if self.top.size else self.top
+        return type(self)(self.users[rows], indptr, kept, self.n_candidates[rows], top)
 
 
 def held_out_ranks(
@@ -71,6 +76,7 @@ def held_out_ranks(
     held_out: UserItems,
     exclude: UserItems,
     *,
+    longest: int = 0,
     block_bytes: int = BLOCK_BYTES,
 ) -> Ranks:
     """Rank every held-out item among its user's candidates.
@@ -84,6 +90,7 @@ def held_out_ranks(
         held_out: (U, I) pairs to rank.
         exclude: (U, I) pairs that are no candidates, for instance those seen in training. A pair
             that is also held out stays a candidate.
+        longest: Best candidates of each user to return as well; 0: none, which costs nothing.
         block_bytes: Memory of one block of scores.
 
     Returns:
@@ -104,6 +111,7 @@ def held_out_ranks(
     np.cumsum(held_out.counts[users], out=indptr[1:])
     ranks = np.empty(held_out.n_pairs)
     n_candidates = np.empty(len(users), np.int64)
+    top = np.empty((len(users), min(longest, n_items)), np.int32)
     block_users = rows_in_block(n_items, block_bytes)
     pairs = [readonly(a) for a in (held_out.indptr, held_out.items, exclude.indptr, exclude.items)]
     for start in range(0, len(users), block_users):
@@ -127,7 +135,9 @@ def held_out_ranks(
                 f"evaluation: a score of user {users[start + bad]} (by index) is NaN, so the "
                 "training has diverged; lower optimizer.lr or raise the regularisation"
             )
-    return Ranks(users, indptr, ranks, n_candidates)
+        if longest:
+            best_of_rows(block, top[start:stop])
+    return Ranks(users, indptr, ranks, n_candidates, top)
 
 
 def rows_in_block(n_items: int, block_bytes: int = BLOCK_BYTES) -> int:

@@ -316,7 +316,12 @@ class RecommendationSystem:
                 )
         return scores
 
-    def evaluate(self, part: Part = "test", top_k: Sequence[int] | None = None) -> dict[str, float]:
+    def evaluate(
+        self,
+        part: Part = "test",
+        top_k: Sequence[int] | None = None,
+        metrics: Sequence[str] | None = None,
+    ) -> dict[str, float]:
         """Score the ranking of the candidates that the data name against a held-out part.
 
         Where the data have pages, `evaluate_pages` is added.
@@ -324,17 +329,21 @@ class RecommendationSystem:
         Args:
             part: ``test`` (never ranked: train and validation) or ``val`` (never ranked: train).
             top_k: Lengths of lists; None: ``training.top_k`` of the settings.
+            metrics: Metrics of the recommended lists to add, such as ``["coverage", "gini"]``;
+                None: ``training.metrics`` of the settings.
 
         Returns:
             Metrics by full name.
 
         Raises:
-            DataError: The part is empty.
+            ConfigError: A name or a length is wrong.
+            DataError: The part is empty, or nothing describes items and a metric needs it.
         """
         if part not in ("val", "test"):
             raise ConfigError(f"evaluate: part must be val or test, got {part!r}")
         lengths = self.settings.training.top_k if top_k is None else top_k
-        found = evaluate_part(self.model, self.data, part, lengths)
+        names = self.settings.training.metrics if metrics is None else metrics
+        found = evaluate_part(self.model, self.data, part, lengths, names)
         return found.metrics | self.evaluate_pages(part, lengths)
 
     def evaluate_pages(self, part: Part, top_k: Sequence[int]) -> dict[str, float]:

@@ -32,7 +32,13 @@ from hbpr.settings.negatives import (
     SharedNegatives,
     UniformNegatives,
 )
-from hbpr.settings.tables import FeatureTableSettings, RowsSettings, TableSettings
+from hbpr.settings.tables import (
+    FeatureTableSettings,
+    RowsSettings,
+    TableSettings,
+    WeightSettings,
+    WeightTransform,
+)
 from hbpr.settings.training import (
     GrowthSettings,
     OptimizerSettings,
@@ -74,6 +80,8 @@ __all__ = [
     "TrialSettings",
     "UniformNegatives",
     "ValidationMetric",
+    "WeightSettings",
+    "WeightTransform",
 ]
 
 

@@ -11,6 +11,8 @@ Text = Annotated[str, Field(min_length=1)]
 Texts = Annotated[tuple[Text, ...], Field(strict=False, min_length=1)]
 #: A column, or several that make one id together.
 Columns = Text | Texts
+#: What becomes of the weight of a pair, see `hbpr.data.weights`.
+WeightTransform = Literal["none", "log1p", "sqrt", "cap"]
 
 #: Pairs of roles that one column may have.
 _SHARED: Final = (
@@ -105,6 +107,45 @@ class FeatureTableSettings(Settings):
         return self
 
 
+class WeightSettings(Settings):
+    """Weights of interactions: how much more often training visits a pair."""
+
+    column: str = Field(min_length=1, description="Column of the weight, above 0.")
+    transform: WeightTransform = Field(
+        "none",
+        description="Of a pair's weight, repeated rows added up: log1p: log(1 + w); sqrt; cap: at "
+        "most cap.",
+    )
+    cap: float | None = Field(
+        None, gt=0.0, allow_inf_nan=False, description="cap: the largest weight."
+    )
+
+    @model_validator(mode="after")
+    def _cap_goes_with_its_value(self) -> "WeightSettings":
+        check_cap(self.transform, self.cap)
+        return self
+
+
+def check_cap(transform: WeightTransform, cap: float | None) -> None:
+    """Refuse a cap without its value, and a value without a cap.
+
+    Raises:
+        ValueError: One is there without the other.
+    """
+    if transform == "cap" and cap is None:
+        raise ValueError("transform cap needs cap, the largest weight, such as cap: 50; got none")
+    if transform != "cap" and cap is not None:
+        raise ValueError(
+            f"cap is for transform cap, got cap {cap:g} beside transform {transform}; leave it "
+            "out, or in a search give it when: {data.table.weight.transform: cap}"
+        )
+
+
+def _weight(raw: Any) -> Any:
+    """Take the name of a column alone."""
+    return {"column": raw} if isinstance(raw, str) else raw
+
+
 class RowsSettings(Settings):
     """The meaning of the columns of a table of interactions, one row each."""
 
@@ -131,8 +172,8 @@ class RowsSettings(Settings):
     time: str | None = Field(
         None, min_length=1, description="Column of a time: a number or a date."
     )
-    weight: str | None = Field(
-        None, min_length=1, description="Column of a weight above 0 of the interaction."
+    weight: Annotated[WeightSettings | None, BeforeValidator(_weight)] = Field(
+        None, description="Column of a weight, or {column, transform, cap}."
     )
     missing: tuple[str, ...] = Field(
         ("",),
@@ -166,6 +207,8 @@ class RowsSettings(Settings):
         roles: dict[str, str] = {}
         for role in ("user", "item", "event", "page", "value", "time", "weight"):
             named = getattr(self, role)
+            if isinstance(named, WeightSettings):
+                named = named.column
             for column in (named,) if isinstance(named, str) else named or ():
                 first = roles.setdefault(column, role)
                 if first != role and {first, role} not in _SHARED:

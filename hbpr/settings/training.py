@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from hbpr.names import check_validation_metric, parse_metric_name
+from hbpr.names import check_recommended_metric, check_validation_metric, parse_metric_name
 from hbpr.settings import hybrid_bpr
 from hbpr.settings.base import Seed, Settings
 from hbpr.settings.negatives import NEGATIVES, AnyNegatives, UniformNegatives
@@ -82,6 +82,12 @@ class TrainingSettings(Settings):
     eval_every: int = Field(5, ge=1, description="Epochs between evaluations.")
     top_k: tuple[Annotated[int, Field(ge=1)], ...] = Field(
         (10, 20), strict=False, min_length=1, description="Lengths of the lists that metrics judge."
+    )
+    metrics: tuple[Annotated[str, AfterValidator(check_recommended_metric)], ...] = Field(
+        (),
+        strict=False,
+        description="Reported besides, at each length of top_k: coverage, novelty, diversity, arp "
+        "(popularity), gini. What a study's objectives and limits name is added.",
     )
     monitor: ValidationMetric = Field(
         "val/ndcg_at_10", description="Metric that picks the best epoch."

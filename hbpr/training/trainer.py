@@ -9,6 +9,7 @@ from time import perf_counter
 from hbpr.data.interactions import Interactions
 from hbpr.errors import DataError, DivergedError, HbprError
 from hbpr.evaluation import evaluate_part
+from hbpr.evaluation.recommended import check_described
 from hbpr.models import NeuMF, Recommender, build_model
 from hbpr.models.base import load_arrays, parameters_as_arrays
 from hbpr.settings.models import NeuMFSettings, OptimizerSettings, TrialSettings
@@ -39,7 +40,7 @@ class Trainer(Iterator[EpochReport]):
         evaluate_at: Further epochs to evaluate, such as those at which a scheduler decides.
 
     Raises:
-        DataError: The training part is empty.
+        DataError: The training part is empty, or lacks what a setting needs.
         EngineError: The engine asked for does not cover the settings.
 
     Example:
@@ -69,6 +70,7 @@ class Trainer(Iterator[EpochReport]):
                 f"{data.name}: training.negatives.kind observed draws observed negatives, and the "
                 "training part has none; use uniform, or data that say what was seen and not chosen"
             )
+        check_described(settings.training.metrics, data)
         self.data = data
         self.settings = settings
         self.model: Recommender = build_model(settings.model, data, seed=settings.training.seed)
@@ -181,7 +183,8 @@ class Trainer(Iterator[EpochReport]):
         )
 
     def _evaluate(self) -> dict[str, float]:
-        found = evaluate_part(self.model, self.data, "val", self.settings.training.top_k)
+        training = self.settings.training
+        found = evaluate_part(self.model, self.data, "val", training.top_k, training.metrics)
         self.last_metrics = dict(found.metrics)
         return self.last_metrics
 

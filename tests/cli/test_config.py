@@ -84,7 +84,8 @@ def test_a_file_without_a_sweep_is_a_training_run(
             "sweep:\n  objectives: [{metric: val/auc}, {metric: item_vector_byte}]\n"
             "  space: {model.n_latent: [8]}\n",
             "line 2, sweep.objectives.1: a metric is val/ or test/ followed by one of ndcg_at_K, "
-            "precision_at_K, recall_at_K, hr_at_K, map_at_K, auc, mrr, or item_vector_bytes "
+            "precision_at_K, recall_at_K, hr_at_K, map_at_K, coverage_at_K, novelty_at_K, "
+            "diversity_at_K, arp_at_K, gini_at_K, auc, mrr, or item_vector_bytes "
             "or score_cpu_ms, got 'item_vector_byte'. Did you mean item_vector_bytes?",
         ),
     ],

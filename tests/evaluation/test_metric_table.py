@@ -2,9 +2,12 @@
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
+from pydantic import ValidationError
 
 from hbpr.data.interactions import UserItems
-from hbpr.evaluation import evaluate, held_out_ranks
+from hbpr.errors import ConfigError
+from hbpr.evaluation import Beyond, evaluate, held_out_ranks
 from hbpr.evaluation.page_shares import Neighbours, page_shares
 from hbpr.names import (
     COSTS,
@@ -14,8 +17,10 @@ from hbpr.names import (
     metric_name,
     parse_metric_name,
 )
+from hbpr.settings.models import TrainingSettings
 
 OF_RANKS = [name for name, metric in METRICS.items() if metric.of == "ranks"]
+OF_LISTS = [name for name, metric in METRICS.items() if metric.of == "recommended"]
 OF_NEIGHBOURS = [name for name, metric in METRICS.items() if metric.of == "neighbours"]
 
 
@@ -57,6 +62,27 @@ class TestOfRanks:
     def test_only_one_that_is_to_be_high_is_monitored(self, name):
         if METRICS[name].higher_is_better:
             assert check_validation_metric(full_name(name)) == full_name(name)
+
+
+@pytest.mark.parametrize("name", OF_LISTS)
+class TestOfRecommended:
+    def test_is_reported_where_it_is_asked_for(self, case, table, name):
+        c = case(0)
+        described = sp.csr_matrix(np.eye(c.scores.shape[1]))
+        ask = {"exclude": c.exclude, "top_k": (3,), "part": "val"}
+        found = evaluate(
+            table(c.scores), c.held_out, **ask, beyond=Beyond((name,), c.exclude, described)
+        )
+        assert found.metrics[full_name(name)] == np.mean(METRICS[name](found.recommended, 3))
+        assert parse_metric_name(full_name(name)) == ("val", name, 3)
+        assert full_name(name) not in evaluate(table(c.scores), c.held_out, **ask).metrics
+
+    def test_picks_no_epoch(self, name):
+        why = "what users chose" if METRICS[name].higher_is_better else "better when lower"
+        with pytest.raises(ConfigError, match=why):
+            check_validation_metric(full_name(name))
+        with pytest.raises(ValidationError, match=f"(?s)monitor.*{why}"):
+            TrainingSettings(monitor=full_name(name, 10))
 
 
 @pytest.mark.parametrize("name", OF_NEIGHBOURS)

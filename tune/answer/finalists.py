@@ -63,7 +63,9 @@ def judge(
     scorer: Scorer, data: Interactions, settings: TrialSettings
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], dict[str, float]]:
     """Evaluate on validation; return users, their values of the monitored metric, all metrics."""
-    evaluation = evaluate_part(scorer, data, "val", settings.training.top_k)
+    evaluation = evaluate_part(
+        scorer, data, "val", settings.training.top_k, settings.training.metrics
+    )
     values = _per_user(evaluation, settings.training.monitor)
     return np.asarray(evaluation.ranks.users, np.int64), values, dict(evaluation.metrics)
 

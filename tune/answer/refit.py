@@ -12,7 +12,7 @@ from hbpr.baselines import ChosenBaseline
 from hbpr.data.interactions import Interactions
 from hbpr.evaluation import Scorer, evaluate_part
 from hbpr.inference.system import RecommendationSystem
-from hbpr.settings.models import TrialSettings
+from hbpr.settings.models import TrainingSettings, TrialSettings
 from hbpr.tracking.findings import BaselineRecord
 from tune.answer.lineage import Schedule, ScheduledTrainer
 
@@ -64,16 +64,17 @@ def train_winner(
     trainer = scheduled.trainer
     # Not best_model(): without early stopping the epoch that validation chose is the last one.
     system = RecommendationSystem(trainer.model, last, settings, dict(validation))
-    top_k = settings.training.top_k
+    training = settings.training
     beside = [
-        BaselineRecord(each.name, each.label, score(each.fit(data.train), data, top_k, "val"))
+        BaselineRecord(each.name, each.label, score(each.fit(data.train), data, training, "val"))
         for each in baselines
     ]
     test: dict[str, float] = {}
     if data.test.n_pairs:
-        test = score(trainer.model, data, top_k, "test") | system.evaluate_pages("test", top_k)
+        pages = system.evaluate_pages("test", training.top_k)
+        test = score(trainer.model, last, training, "test") | pages
         beside = [
-            replace(record, test=score(each.fit(last.train), data, top_k, "test"))
+            replace(record, test=score(each.fit(last.train), last, training, "test"))
             for each, record in zip(baselines, beside, strict=True)
         ]
         system.metrics |= test
@@ -81,7 +82,7 @@ def train_winner(
 
 
 def score(
-    scorer: Scorer, data: Interactions, top_k: Sequence[int], part: Literal["val", "test"]
+    scorer: Scorer, data: Interactions, training: TrainingSettings, part: Literal["val", "test"]
 ) -> dict[str, float]:
     """Return the metrics of a scorer on a part; what earlier parts hold is not ranked."""
-    return dict(evaluate_part(scorer, data, part, top_k).metrics)
+    return dict(evaluate_part(scorer, data, part, training.top_k, training.metrics).metrics)

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from hbpr.names import COSTS, parse_metric_name
+from hbpr.names import COSTS, parse_metric_name, recommended_in
 from hbpr.settings.base import Settings
 from hbpr.settings.models import TrialSettings, ValidationMetric
 from tune.schedulers import SCHEDULERS, AshaSettings, SchedulerSettings
@@ -24,7 +24,7 @@ from tune.settings.sections import (
     SearchSettings,
     check_recorded,
 )
-from tune.settings.short_forms import complete, with_one_metric
+from tune.settings.short_forms import complete, with_named_metrics, with_one_metric
 from tune.space.dimensions import written_settings
 
 _DEFAULT_METRIC = "val/ndcg_at_10"
@@ -137,7 +137,9 @@ class StudySettings(TrialSettings):
     @model_validator(mode="before")
     @classmethod
     def _one_metric(cls, raw: Any) -> Any:
-        return with_one_metric(raw, _DEFAULT_METRIC) if isinstance(raw, Mapping) else raw
+        if not isinstance(raw, Mapping):
+            return raw
+        return with_named_metrics(with_one_metric(raw, _DEFAULT_METRIC))
 
     @model_validator(mode="after")
     def _can_be_searched(self) -> Self:
@@ -158,6 +160,11 @@ def _check_goals(sweep: SweepSettings) -> None:
         raise ValueError(
             "objectives: the first picks each trial's best epoch, so it must be a validation "
             f"metric with mode max, got {first.metric} with mode {first.mode}"
+        )
+    if recommended_in([first.metric]):
+        raise ValueError(
+            "objectives: the first picks each trial's best epoch, so it must be a metric of what "
+            f"users chose, such as {_DEFAULT_METRIC}, got {first.metric}; name that one second"
         )
     if first.metric != sweep.metric:
         raise ValueError(
@@ -245,6 +252,11 @@ def _check_reported(study: StudySettings) -> None:
         ValueError: The message names the metric.
     """
     searched = written_settings(study.sweep.space)
+    if "training.metrics" in searched:
+        raise ValueError(
+            "sweep.space: training.metrics changes what is reported and not what is learnt; set it "
+            "in training"
+        )
     for name in study.sweep.goals().metrics[1:]:
         k = None if name in COSTS else parse_metric_name(name).k
         if k is not None and "training.top_k" in searched:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hbpr.errors import ConfigError
-from hbpr.names import check_validation_metric
+from hbpr.names import check_validation_metric, recommended_in
 from hbpr.settings import hybrid_bpr
 
 #: A metric that needs no length of a list in the settings.
@@ -72,6 +72,22 @@ def with_one_metric(study: Mapping[str, Any], default: str) -> Mapping[str, Any]
     if not _is_validation_metric(str(training.get("monitor") or metric)):
         return long  # a wrong monitor that is written is refused where it stands
     return {**long, "training": {**training, "monitor": metric}}
+
+
+def with_named_metrics(study: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a study's settings in which trials report what objectives and limits name."""
+    sweep, training = study.get("sweep"), study.get("training", {})
+    if not isinstance(sweep, Mapping) or not isinstance(training, Mapping):
+        return study
+    objectives, limits = sweep.get("objectives"), sweep.get("limits")
+    named: list[Any] = list(limits) if isinstance(limits, Mapping) else []
+    if isinstance(objectives, list | tuple):
+        named += [each.get("metric") for each in objectives if isinstance(each, Mapping)]
+    asked = training.get("metrics") or ()
+    if not isinstance(asked, list | tuple):  # refused where it stands
+        return study
+    added = [name for name in recommended_in([str(name) for name in named]) if name not in asked]
+    return {**study, "training": {**training, "metrics": [*asked, *added]}} if added else study
 
 
 def _first_objective(sweep: Mapping[str, Any]) -> Any:

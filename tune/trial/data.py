@@ -7,6 +7,7 @@ from cluster.connect.ray import Runtime
 from hbpr.data import load_data
 from hbpr.data.interactions import Features, Interactions, UserItems
 from hbpr.errors import ClusterError, ConfigError, DataError
+from hbpr.evaluation.recommended import check_described
 from hbpr.settings.models import DataSettings, TrialSettings
 from tune.settings import StudyPlan, StudySettings
 from tune.space.check import data_points, data_settings
@@ -48,6 +49,7 @@ def load_datasets(plan: StudyPlan, data: Interactions | None) -> dict[str, Inter
                     f"search needs them (split: {interactions.split or 'unknown'}); raise {key}, "
                     "or add interactions"
                 )
+        check_described(plan.base.training.metrics, interactions)
     return datasets
 
 

@@ -24,6 +24,7 @@ def _submit(head, *entrypoint: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.ray
+@pytest.mark.long
 def test_a_study_runs_as_a_job_of_the_uploaded_checkout(token_head, ray_folder: Path) -> None:
     sets = ["sweep.num_trials=3", "training.n_iter=4", "data.synthetic.n_users=150"]
     study = " ".join(["python -m tune configs/quickstart.yaml", *(f"--set {s}" for s in sets)])
@@ -42,6 +43,7 @@ def test_a_study_runs_as_a_job_of_the_uploaded_checkout(token_head, ray_folder: 
 
 
 @pytest.mark.ray
+@pytest.mark.long
 def test_a_jobs_exit_code_says_that_it_failed(token_head) -> None:
     job = _submit(token_head, "python", "-m", "tune", "configs/none.yaml")
     assert job.returncode != 0

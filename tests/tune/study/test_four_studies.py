@@ -22,7 +22,7 @@ sweep:
 
 
 @pytest.mark.ray
-@pytest.mark.slow
+@pytest.mark.long
 def test_nothing_is_lost_and_no_database_is_locked(terminal: Any, tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text(CONFIG)
     words = ["config.yaml", "--cpus", "1", "--no-progress", "--set"]

@@ -66,7 +66,7 @@ def test_a_disk_without_space_or_without_the_right_to_write(
 
 
 @pytest.mark.ray
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.usefixtures("tracking_uri")
 def test_a_disk_that_fills_up_ends_the_study_in_order(
     disk: Path, tmp_path: Path, terminal: Any

@@ -20,7 +20,7 @@ from tune.settings import make_plan
 from tune.storage.folder import read_settings
 from tune.storage.trials import read_journal
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.ray, pytest.mark.long, pytest.mark.timeout(1200)]
 
 N_TRIALS = 24
 CONFIG = f"""

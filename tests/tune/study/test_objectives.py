@@ -13,7 +13,7 @@ from tune.forecast.curves import read_curves
 from tune.study import run_study
 
 N_ITEMS = 50
-NDCG, BYTES = "val/ndcg_at_10", "item_vector_bytes"
+NDCG, BYTES, GINI = "val/ndcg_at_10", "item_vector_bytes", "val/gini_at_10"
 SEVERAL = {
     "objectives": [{"metric": NDCG}, {"metric": BYTES}],
     "limits": {BYTES: {"max": 4 * 4 * N_ITEMS}},
@@ -95,6 +95,34 @@ class TestStudy:
         front = [trial.number for trial in result.front]
         assert {each.number for each in result.finalists} == set(front[:2])
         assert result.best.number == result.finalists[0].number
+
+    def test_one_that_is_better_when_lower(self, small_study) -> None:
+        goals = {
+            "objectives": [{"metric": NDCG}, {"metric": GINI}],
+            "limits": {"val/arp_at_10": {"max": 1e6}},
+        }
+        final = {"top": 2, "seeds": 2}
+        result = run_study(small_study(goals | {"num_trials": 8, "final": final}), progress=False)
+        able = [(t.number, t.at_best[NDCG], t.at_best[GINI]) for t in result.trials]
+        front = {
+            number
+            for number, ndcg, gini in able
+            if not any(n >= ndcg and g <= gini and (n, g) != (ndcg, gini) for _, n, g in able)
+        }
+        assert {trial.number for trial in result.front} == front
+        ordered = [trial.at_best[GINI] for trial in result.front]
+        assert ordered == sorted(ordered, reverse=True)  # the best by NDCG first
+        assert {each.number for each in result.finalists} <= front
+        for metrics in (each.metrics for each in result.finalists):
+            assert 0.0 < metrics[GINI] < 1.0
+        assert result.system.evaluate("test") == pytest.approx(result.test_metrics)
+        for each in result.record.baselines:
+            assert {GINI, "val/arp_at_20"} <= each.validation.keys()
+            assert {"test/gini_at_10", "test/arp_at_20"} <= each.test.keys()
+        page, text = ((result.folder / f"summary.{kind}").read_text() for kind in ("html", "txt"))
+        for shown in (page, text):
+            assert "gini_at_10" in shown
+            assert "arp_at_20" in shown
 
     def test_a_limit_on_what_scoring_takes(self, small_study) -> None:
         limits = {"score_cpu_ms": {"max": 1000.0}, "val/recall_at_20": {"min": 0.0}}

@@ -13,7 +13,7 @@ from hbpr.tracking.store import open_client
 from tune.settings import StudySettings
 from tune.study import run_study
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.usefixtures("shared_ray")]
+pytestmark = [pytest.mark.ray, pytest.mark.long, pytest.mark.usefixtures("shared_ray")]
 
 N_TRIALS = 8
 OUTAGE_S = 6.0
