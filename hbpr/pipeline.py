@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from hbpr.data import Interactions, UserItemData, load_data
 from hbpr.errors import ConfigError
 from hbpr.inference.system import RecommendationSystem
+from hbpr.settings.changed_kind import without_leftovers
 from hbpr.settings.load import resolve_paths
 from hbpr.settings.models import TrialSettings
 from hbpr.settings.problems import describe
@@ -44,7 +45,7 @@ class TrainingPipeline:
     def __init__(self, config: Mapping[str, Any] | TrialSettings | None = None) -> None:
         if not isinstance(config, TrialSettings):
             try:
-                config = TrialSettings.model_validate(config or {})
+                config = TrialSettings.model_validate(without_leftovers(config or {}, good_start()))
             except ValidationError as error:
                 raise ConfigError(describe(error, TrialSettings, lambda key: key)) from None
         self.settings = resolve_paths(config)
@@ -52,6 +53,9 @@ class TrainingPipeline:
     @staticmethod
     def create_default_config() -> dict[str, Any]:
         """Return settings that rank well without a search, all of them, to change.
+
+        Where another kind is set, such as of the model, what only the old one has may stay: as long
+        as it is unchanged, `TrainingPipeline` leaves it out.
 
         Where a setting is left out of a dictionary or a file, its own default holds instead.
         """

@@ -82,7 +82,9 @@ class _Epochs:
         self._monitor = settings.training.monitor
         self._last: EpochReport | None = None
         self._bar = Progress(console=console, transient=True, disable=not console.is_terminal)
-        self._task = self._bar.add_task("training", total=settings.training.n_iter)
+        shape = settings.model
+        epochs = shape.epochs(shape.model_dump(), settings.training.n_iter)
+        self._task = self._bar.add_task("training", total=epochs)
 
     def __enter__(self) -> "_Epochs":
         self._bar.start()

@@ -14,8 +14,6 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hbpr.data.described import described
-
 if TYPE_CHECKING:
     import scipy.sparse as sp
 
@@ -351,6 +349,8 @@ class Interactions:
         """
         if self.item_features.is_identity:
             return None
+        from hbpr.data.described import described
+
         return described(self.item_features.to_csr(), self.item_feature_names, self.item_ids)
 
     def seen(self) -> UserItems:

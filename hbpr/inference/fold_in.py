@@ -10,11 +10,11 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from hbpr.inference.fit_vector import LEAST_REGULARISATION, Fitter, others_of
-from hbpr.models import MatrixFactorization, Recommender
+from hbpr.models import FeatureRecommender, MatrixFactorization
 
 
 def fold_in(
-    model: Recommender,
+    model: FeatureRecommender,
     items: NDArray[np.integer],
     *,
     regularisation: float,

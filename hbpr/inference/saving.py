@@ -13,7 +13,6 @@ from hbpr.errors import DataError
 from hbpr.inference.folder import Arrays, read_folder, write_folder
 from hbpr.inference.packing import pack, part_of, reading, settings_of, unpack
 from hbpr.models import Recommender, build_model
-from hbpr.models.base import load_arrays, parameters_as_arrays
 from hbpr.settings.models import TrialSettings
 from hbpr.settings.stored import FORMAT, FORMAT_KEY
 
@@ -37,7 +36,7 @@ def save(folder: Path, saved: Saved) -> None:
             model, or the folder holds something else.
     """
     arrays, about = pack(saved.data)
-    weights = parameters_as_arrays(saved.model)
+    weights = saved.model.arrays()
     _check_rebuilds(weights, saved)
     write_folder(
         folder,
@@ -65,7 +64,7 @@ def load(folder: Path) -> Saved:
         settings = settings_of(about)
         data = unpack(arrays, about["data"])
         model = build_model(settings.model, data, seed=settings.training.seed)
-        load_arrays(model, part_of(arrays, "model"))
+        model.load_arrays(part_of(arrays, "model"))
         return Saved(model, data, settings, dict(about["metrics"]))
 
 
@@ -73,7 +72,7 @@ def _check_rebuilds(weights: Arrays, saved: Saved) -> None:
     """Refuse to write what `load` could not put together."""
     settings = saved.settings
     built = build_model(settings.model, saved.data, seed=settings.training.seed)
-    expected = {name: array.shape for name, array in parameters_as_arrays(built).items()}
+    expected = {name: array.shape for name, array in built.arrays().items()}
     found = {name: array.shape for name, array in weights.items()}
     if expected != found:
         raise DataError(

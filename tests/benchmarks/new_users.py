@@ -18,9 +18,9 @@ import shapes
 from harness import say
 from serve_load import _MAIN, started
 
-from hbpr.baselines.ease import Ease
 from hbpr.data import Interactions, UserItems, load_data
 from hbpr.inference.system import RecommendationSystem
+from hbpr.models import Ease
 from hbpr.settings import load_trial
 from hbpr.training import Trainer
 
@@ -68,7 +68,7 @@ def main() -> None:
     trained = [np.array([rows[i] for i in by_user[u]]) for u in known.user_ids[left]]
     say(f"the same users, trained: NDCG@10 {ndcg(trained, held_out):.4f}")
 
-    ease = Ease(without.train, regularisation=200.0)
+    ease = Ease.fit(without.train, regularisation=200.0)
     found = []
     for history in histories:
         scores = ease.weights[history].sum(0)

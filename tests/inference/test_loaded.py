@@ -14,14 +14,23 @@ from hbpr.inference import load
 from hbpr.inference.loaded import LoadedModel, Someone
 from hbpr.inference.options import ListOptions
 from hbpr.inference.system import RecommendationSystem
-from hbpr.models import build_model
-from hbpr.settings.models import MfSettings, NeuMFSettings, SplitSettings, TrialSettings
+from hbpr.models import SolvedRecommender, build_model
+from hbpr.settings.models import (
+    EaseSettings,
+    IalsSettings,
+    MfSettings,
+    NeuMFSettings,
+    SplitSettings,
+    TrialSettings,
+)
 
 MODELS = {
     "dot": MfSettings(n_latent=8, init_std=1.0),
     "no bias": MfSettings(n_latent=8, init_std=1.0, item_bias=False),
     "warm": MfSettings(n_latent=8, init_std=1.0, temperature=3.0),
     "cosine": MfSettings(n_latent=8, init_std=1.0, similarity="cosine"),
+    "ease": EaseSettings(regularisation=5.0),
+    "ials": IalsSettings(n_latent=4),
     "network": NeuMFSettings(n_latent=4, n_latent_mlp=4, hidden=(6,), init_std=1.0),
 }
 ITEMS = [10 * i for i in range(15)]
@@ -42,9 +51,12 @@ def make_system(model: str = "dot", *, features: bool = True) -> RecommendationS
     interactions = data.to_interactions(SplitSettings(train=0.6, validation=0.2))
     settings = TrialSettings(model=MODELS[model])
     made = build_model(settings.model, interactions, seed=0)
-    with_bias = np.random.default_rng(1).normal(size=len(made.b)).astype(np.float32)
-    if settings.model.item_bias:
-        made.b.data.copy_(made.b.data.new_tensor(with_bias))
+    if isinstance(made, SolvedRecommender):
+        for _ in range(3):
+            made.solve()
+    elif settings.model.item_bias:
+        bias = np.random.default_rng(1).normal(size=len(made.b)).astype(np.float32)
+        made.b.data.copy_(made.b.data.new_tensor(bias))
     return RecommendationSystem(made, interactions, settings, {"val/auc": 0.5})
 
 
@@ -80,10 +92,17 @@ def test_lists_are_the_systems(pair, exclude_seen: bool) -> None:
 
 def test_new_users_and_neighbours_are_the_systems(pair) -> None:
     system, model = pair
-    same(
-        model.recommend_for_features(["age 1"], k=4), system.recommend_for_features(["age 1"], k=4)
-    )
-    for features in (None, ["age 2"]):
+    if system.model.uses_features:
+        same(
+            model.recommend_for_features(["age 1"], k=4),
+            system.recommend_for_features(["age 1"], k=4),
+        )
+    else:
+        with pytest.raises(DataError, match="by the items of that user alone; give a history"):
+            model.recommend_for_features(["age 1"])
+        with pytest.raises(DataError, match="by the items of that user alone; give a history"):
+            model.recommend_for_history([10], user_features=["age 1"])
+    for features in (None, ["age 2"]) if system.model.uses_features else (None,):
         found, expected = (
             each.recommend_for_history([0, 30, 70], k=4, user_features=features)
             for each in (model, system)

@@ -2,7 +2,7 @@
 
 import logging
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,8 @@ def run_repeats(
 ) -> Repeats:
     """Repeat trials on Ray; what an earlier sitting finished is read, not run again.
 
+    A model without a seed is run once.
+
     Args:
         trials: The finalists.
         base: Settings that a trial's values are laid over; seeds count up from its seed.
@@ -78,13 +80,11 @@ def run_repeats(
     found: dict[tuple[int, int], Repeat] = {}
     failures: dict[tuple[int, int], str] = {}
     waiting = []
-    first = base.training.seed + 1
-    for seed in range(first, first + sweep.final.seeds):
-        for trial in trials:
-            try:
-                found[trial.number, seed] = Repeat.load(_path(folder, trial.number, seed))
-            except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
-                waiting.append((trial, seed))
+    for trial, seed in _wanted(trials, base, sweep.final.seeds):
+        try:
+            found[trial.number, seed] = Repeat.load(_path(folder, trial.number, seed))
+        except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
+            waiting.append((trial, seed))
     cpu = sweep.resources.cpu
     task: Any = ray.remote(
         num_cpus=cpu, num_gpus=sweep.resources.gpu, max_retries=sweep.faults.max_retries
@@ -121,6 +121,18 @@ def run_repeats(
         for trial in trials
     }
     return Repeats(by_trial, failures)
+
+
+def _wanted(
+    trials: Sequence[TrialRecord], base: TrialSettings, n_seeds: int
+) -> Iterator[tuple[TrialRecord, int]]:
+    """Yield trials with seeds, the first seed of all trials first; without a seed, it is all."""
+    seeded = {t.number: with_values(base, t.values).model.seeded for t in trials}
+    first = base.training.seed + 1
+    for seed in range(first, first + n_seeds):
+        for trial in trials:
+            if seed == first or seeded[trial.number]:
+                yield trial, seed
 
 
 def _failed(number: int, seed: int, reason: str) -> str:

@@ -231,9 +231,10 @@ def _largest(space: Space, base: TrialSettings) -> dict[str, Any]:
     def size(values: dict[str, Any]) -> tuple[int, int]:
         trial = with_values(base, values)
         negatives = trial.training.negatives
-        if not isinstance(negatives, NegativeSettings):
-            return trial.model.n_latent, 0
-        return trial.model.n_latent, negatives.per_positive * negatives.hardest_of
+        n_latent = getattr(trial.model, "n_latent", 0)
+        if trial.model.solved or not isinstance(negatives, NegativeSettings):
+            return n_latent, 0
+        return n_latent, negatives.per_positive * negatives.hardest_of
 
     return max(samples or [{}], key=size)
 

@@ -4,7 +4,13 @@ from hbpr.inference.forms.form import FormLoader
 from hbpr.tables import Table
 
 #: Loaders by `model.kind`; a kind that is not here is loaded with torch.
-FORMS: Table[FormLoader] = Table({"mf": "hbpr.inference.forms.vectors:load_factorization"})
+FORMS: Table[FormLoader] = Table(
+    {
+        "mf": "hbpr.inference.forms.vectors:load_factorization",
+        "ials": "hbpr.inference.forms.vectors:load_ials",
+        "ease": "hbpr.inference.forms.item_item:load_ease",
+    }
+)
 
 
 def loader_of(kind: str) -> FormLoader:

@@ -10,10 +10,10 @@ from hbpr.data.interactions import Features
 from hbpr.inference.fold_in import fold_in
 from hbpr.inference.forms.form import Source
 from hbpr.inference.forms.vectors import history_regularisation
-from hbpr.inference.similar import cosine_scorer
 from hbpr.inference.top_k import BlockScorer
-from hbpr.models import Recommender, build_model
-from hbpr.models.base import VectorScorer, load_arrays
+from hbpr.models import FeatureRecommender, build_model
+from hbpr.models.recommender import VectorScorer
+from hbpr.neighbours import cosine_scorer
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Network:
         pool: Items that may stand against a history; None: all.
     """
 
-    model: Recommender
+    model: FeatureRecommender
     users: NDArray[np.float32]
     score: VectorScorer
     regularisation: float
@@ -69,7 +69,8 @@ def load_network(source: Source) -> Network:
     """Build the model that the settings name and give it its weights."""
     settings, data = source.settings, source.data
     model = build_model(settings.model, data, seed=settings.training.seed)
-    load_arrays(model, dict(source.weights))
+    assert isinstance(model, FeatureRecommender)  # others have forms of their own
+    model.load_arrays(source.weights)
     model.eval()
     trainable = data.trainable_items
     with torch.no_grad():

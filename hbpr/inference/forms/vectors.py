@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from hbpr.data.interactions import Features
 from hbpr.inference.fit_vector import Fitter
 from hbpr.inference.forms.form import Source
-from hbpr.inference.similar import cosine_scorer
+from hbpr.inference.forms.item_item import no_features
 from hbpr.inference.top_k import BlockScorer
-from hbpr.settings.models import MfSettings, NegativeSettings, TrialSettings
+from hbpr.neighbours import cosine_scorer
+from hbpr.settings.models import IalsSettings, MfSettings, NegativeSettings, TrialSettings
 
 #: (h,) items and the vector before any history, or None, to the (d,) vector of who has them.
 HistoryFit = Callable[[NDArray[np.int64], NDArray[np.float32] | None], NDArray[np.float32]]
@@ -105,6 +106,26 @@ def load_factorization(source: Source) -> Vectors:
         None if trainable is None else np.flatnonzero(trainable),
     )
     return Vectors(final_users(data.user_features), items, biases, final_users, fitter.fit)
+
+
+def load_ials(source: Source) -> Vectors:
+    """Take the vectors of a `hbpr.models.Ials`; a history's vector is solved for as in training."""
+    model = source.settings.model
+    assert isinstance(model, IalsSettings)  # the table of forms says so
+    users, items = (np.asarray(source.weights[name], np.float32) for name in ("U", "V"))
+    gram = model.unobserved_weight * (items.T.astype(np.float64) @ items)
+
+    def fit(chosen: NDArray[np.int64], prior: NDArray[np.float32] | None) -> NDArray[np.float32]:
+        own = items[chosen].astype(np.float64)
+        cells = len(chosen) + model.unobserved_weight * len(items)
+        ridge = model.scaled_l2 * cells**model.l2_exponent
+        curve = own.T @ own + gram + ridge * np.eye(len(gram))
+        return np.asarray(np.linalg.solve(curve, own.sum(0)), np.float32)
+
+    def describe(_: Features) -> NDArray[np.float32]:
+        raise no_features("iALS")
+
+    return Vectors(users, items, None, describe, fit)
 
 
 def history_regularisation(settings: TrialSettings) -> float:
