@@ -342,7 +342,7 @@ class Interactions:
         return digest.hexdigest()
 
     @cached_property
-    def described_items(self) -> sp.csr_matrix | None:
+    def described_items(self) -> "sp.csr_matrix | None":
         """(I, Q) float64 item features without each item's own, rows of length 1 or empty.
 
         None where only the item itself describes it.

@@ -199,12 +199,12 @@ class _SafeTensors(Mapping[str, NDArray[Any]]):
             self._file = safe_open(path, framework="numpy")
         except SafetensorError as error:
             raise ValueError(str(error)) from error
-        self._names = set(self._file.keys())
+        self._names: set[str] = set(self._file.keys())  # type: ignore[no-untyped-call]
 
     def __getitem__(self, name: str) -> NDArray[Any]:
         if name not in self._names:
             raise KeyError(name)
-        return np.asarray(self._file.get_tensor(name))
+        return np.asarray(self._file.get_tensor(name))  # type: ignore[no-untyped-call]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)
