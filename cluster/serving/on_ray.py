@@ -20,7 +20,7 @@ from typing import Any, Final
 from cluster.connect.ray import ray_runtime
 from cluster.model_files import ModelFiles, read_files, write_files
 from cluster.serving.holder import Published
-from cluster.serving.supervisor import ServerPlan
+from cluster.serving.supervisor import ServerPlan, exported
 from cluster.serving.worker import WorkerPlan
 from hbpr.errors import ConfigError, HbprError
 from hbpr.inference.folder import read_folder
@@ -30,6 +30,11 @@ _log = logging.getLogger(__name__)
 
 _NAME: Final = "hbpr"
 _ACTOR: Final = "hbpr-published"
+#: A busy machine is slow, not broken: Ray Serve would end and start its proxies again and again.
+_PATIENT: Final = {
+    "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",
+    "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": "60",
+}
 _TICK_S: Final = 0.25
 _LONGEST_S: Final = 300.0
 
@@ -142,13 +147,15 @@ def serve_on_ray(
         ConfigError: Ray Serve is not installed.
         HbprError: There is no model, or the replicas do not start with it.
     """
-    try:
-        import ray.serve  # noqa: F401
-    except ImportError as error:
-        raise ConfigError(
-            "hbpr serve --ray: Ray Serve is not installed; pip install 'hbpr[serve]'"
-        ) from error
+    with exported(_PATIENT):  # Ray Serve reads them when it is imported
+        try:
+            import ray.serve  # noqa: F401
+        except ImportError as error:
+            raise ConfigError(
+                "hbpr serve --ray: Ray Serve is not installed; pip install 'hbpr[serve]'"
+            ) from error
     with (
+        exported(_PATIENT),
         ray_runtime(address, announce=say),
         _signals() as asked_to,
         _replicas(plan, place, replicas) as driver,
@@ -230,7 +237,7 @@ def _replicas(plan: ServerPlan, place: tuple[str, int], replicas: int) -> Iterat
         )
         serve.run(deployment.bind(worker), name=_NAME, route_prefix="/")
         yield driver
-    except RuntimeError as error:
+    except (RuntimeError, ray.exceptions.RayError) as error:
         raise HbprError(f"hbpr serve --ray: the replicas did not start: {error}") from error
     finally:
         serve.shutdown()

@@ -107,7 +107,7 @@ class Supervisor:
             ]
             worker_plan = replace(self.plan.worker, shared=shared.folder)
             try:
-                with _environment({"PROMETHEUS_MULTIPROC_DIR": str(metrics_folder)}):
+                with exported({"PROMETHEUS_MULTIPROC_DIR": str(metrics_folder)}):
                     self._watch(shared, worker_plan)
             finally:
                 self._end_all()
@@ -181,7 +181,7 @@ class Supervisor:
         started = context.Process(
             target=run_worker, args=(plan, worker.listener, worker.ready), daemon=True
         )
-        with _environment(_WORKER_ENV):
+        with exported(_WORKER_ENV):
             started.start()
         worker.process, worker.started = started, time.monotonic()
 
@@ -273,7 +273,7 @@ def _forget(process: BaseProcess) -> None:
 
 
 @contextlib.contextmanager
-def _environment(values: Mapping[str, str]) -> Iterator[None]:
+def exported(values: Mapping[str, str]) -> Iterator[None]:
     """Export what processes started within find, unless it is exported already."""
     ours = {key: value for key, value in values.items() if key not in os.environ}
     os.environ.update(ours)

@@ -1,11 +1,11 @@
 """The whole path of a shop: table in, described, split, trained, looked at, lists in a file, HTTPS.
 
-The steps are those of ``docs/guides/retail.md``, run by the commands that it names; the tables that it
-prints are made here:
+The steps are those of ``docs/guides/retail.md``, run by the commands that it names; the tables that
+it prints are made here:
 
     HBPR_DATA_HOME=... python tests/walkthroughs/retail.py FOLDER [KEY=VALUE ...]
 
-FOLDER receives the records, the model and the files. A KEY=VALUE is handed to ``hbpr tune`` as --set.
+FOLDER receives the records, the model and the files. A KEY=VALUE goes to ``hbpr tune`` as --set.
 """
 
 import json
