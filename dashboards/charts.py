@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from dashboards.words import STATES
+from dashboards.words import STATES, effect_words
 from hbpr.formats import measured_cell
+from hbpr.tracking.findings import Importance
 from hbpr.tracking.records import StudyRecord, TrialRecord
 
 WIDTH: Final = 900
@@ -45,12 +46,19 @@ class Chart:
 
 @dataclass(frozen=True)
 class Bar:
-    """A share, as a bar with its name; `y` is the top of its row."""
+    """A value as a bar with its name, and its interval as a line; `y` is the top of its row.
+
+    `after` is where the text begins.
+    """
 
     y: int
+    x: float
     width: float
+    low: float
+    high: float
+    after: float
     name: str
-    share: float
+    text: str
 
 
 @dataclass(frozen=True)
@@ -185,9 +193,22 @@ def _front_title(record: StudyRecord, trial: TrialRecord) -> str:
     return f"trial {trial.number}: {values}"
 
 
-def bars(shares: dict[str, float]) -> list[Bar]:
-    """Return a bar for each share, one below the other, 22 pixels each."""
-    room = WIDTH - 260 - 60
+def bars(found: Importance) -> list[Bar]:
+    """Return a bar for each effect, one below the other, 22 pixels each, on one scale around 0."""
+    ends = [end for each in found.effects for end in (each.low, each.high, each.cost, 0.0)]
+    if not ends:
+        return []
+    across = Scale(min(ends), max(ends), 260, WIDTH - 240)
     return [
-        Bar(22 * row, room * share, name, share) for row, (name, share) in enumerate(shares.items())
+        Bar(
+            22 * row,
+            across(min(each.cost, 0.0)),
+            abs(across(each.cost) - across(0.0)),
+            across(each.low),
+            across(each.high),
+            across(max(each.high, 0.0)) + 6,
+            each.setting,
+            effect_words(found.metric, each).partition(" ")[2],
+        )
+        for row, each in enumerate(found.effects)
     ]

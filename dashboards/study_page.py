@@ -30,7 +30,7 @@ def study_page(record: StudyRecord) -> str:
         groups=list(groups.items()),
         starts=[heads.index((part, "winner")) + 1 for part in groups],
         front=front_chart(record) if record.front else None,
-        importance=[(each, bars(shares)) for each, shares in record.findings.importance.items()],
+        importance=[(each, bars(each)) for each in record.findings.importance],
         progress=progress_chart([(trial.number, trial) for trial in record.trials]),
         heads=list(table),
         rows=as_cells(table),

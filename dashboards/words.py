@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from hbpr.formats import as_cell, as_words, duration, measured_cell
-from hbpr.names import METRICS
-from hbpr.tracking.findings import RankCorrelation, Winner
+from hbpr.names import FEW_USERS, METRICS
+from hbpr.tracking.findings import LEAST_TRIALS, Effect, Importance, RankCorrelation, Winner
 from hbpr.tracking.goals import Goals
 from hbpr.tracking.records import StudyRecord
+from hbpr.tracking.registry import Registered
 
 #: What a person reads for a state of a trial.
 STATES: Final = {"COMPLETE": "finished", "PRUNED": "pruned", "FAIL": "failed"}
@@ -68,6 +69,54 @@ def all_notes(record: StudyRecord) -> list[str]:
 
 def _folder(record: StudyRecord) -> str:
     return record.identity.folder or "FOLDER"
+
+
+def verdict_lines(record: StudyRecord) -> list[str]:
+    """Return which baselines rank above the winner on validation, or may: what to know first."""
+    if record.winner is None:
+        return []
+    what = f"{metric_label(record.metric)} ({record.metric})"
+    lines = []
+    for each in record.rivals:
+        numbers = (
+            f"trial {record.winner.number} - {each.other} = {each.difference:+.4f} (95 % interval "
+            f"{each.low:+.4f} to {each.high:+.4f}, paired over {each.n_users:,} users)"
+        )
+        if each.verdict == "below":
+            lines.append(f"{each.other} ranks above the winner on {what}: {numbers}.")
+        elif each.difference < 0.0:
+            lines.append(
+                f"Not decided whether {each.other} ranks above the winner on {what}: {numbers}."
+            )
+    return lines
+
+
+def chance_line(winner: Winner) -> str | None:
+    """Return that the winner may have won by chance, where validation holds few users."""
+    if winner.n_users is None or winner.n_users >= FEW_USERS:
+        return None
+    users = "1 user" if winner.n_users == 1 else f"{winner.n_users} users"
+    return (
+        f"Trial {winner.number} may have won by chance: validation holds {users}, fewer than "
+        f"{FEW_USERS}. Hold out more (data.split), or add interactions."
+    )
+
+
+def model_line(registered: Registered) -> str:
+    """Return where the registered model is, and who the champion is."""
+    if registered.version == registered.champion:
+        return f"models:/{registered.name}@champion (version {registered.version})"
+    if registered.better:
+        champion = registered.champion
+        stays = f"champion stays version {champion}" if champion else "no version is the champion"
+        return (
+            f"{registered.uri}; {stays}, since {registered.better} ranks above this one on "
+            "validation. To make it the champion all the same: final.register_model: always"
+        )
+    return (
+        f"{registered.uri}; the champion stays version {registered.champion}, which was better on "
+        "the same data"
+    )
 
 
 def winner_title(winner: Winner) -> str:
@@ -185,6 +234,47 @@ def comparison_lines(record: StudyRecord) -> list[str]:
         f"p = {each.p:.2g})"
         for each in record.findings.comparisons
     ]
+
+
+def mattered_lines(record: StudyRecord) -> list[tuple[str, str]]:
+    """Return for each objective what mattered to it, and how sure that is; a sentence each."""
+    return [(each.metric, _mattered(each)) for each in record.findings.importance]
+
+
+def _mattered(found: Importance) -> str:
+    if found.n_trials < LEAST_TRIALS:
+        return f"{found.n_trials} trials are too few to say; it takes {LEAST_TRIALS}"
+    if not found.effects:
+        return f"all {found.n_trials} trials have the same value"
+    sure = [each for each in found.effects if each.low > 0.0]
+    unsure = [each.setting for each in found.effects if each.low <= 0.0]
+    costs = ", ".join(effect_words(found.metric, each) for each in sure)
+    text = f"another value of it alone costs the winner {costs}" if sure else ""
+    if unsure:
+        text += f"{'; not' if sure else 'not'} sure of {', '.join(unsure)}"
+    return f"{text} ({_rests_on(found)})"
+
+
+def effect_words(metric: str, effect: Effect) -> str:
+    """Return a setting, what it costs to change it, and the interval."""
+    cost, low, high = (
+        measured_cell(metric, each) for each in (effect.cost, effect.low, effect.high)
+    )
+    return f"{effect.setting} {cost} ({low} to {high})"
+
+
+def _rests_on(found: Importance) -> str:
+    stopped = f", of which {found.n_stopped} were stopped" if found.n_stopped else ""
+    return f"from {found.n_trials} trials{stopped}; 95 % intervals"
+
+
+def mattered_head(found: Importance) -> str:
+    """Return what the bars of a page mean, and what they rest on."""
+    return (
+        f"What the winner loses of {found.metric}, on average, with another value of one setting "
+        f"and all else as it is: estimated {_rests_on(found)}. Where one includes 0, it is not "
+        "sure that the setting matters."
+    )
 
 
 def early_line(record: StudyRecord) -> str | None:

@@ -14,6 +14,8 @@ from hbpr.tables import Table, load
 from hbpr.words import did_you_mean
 
 Part = Literal["val", "test"]
+#: A mean over fewer users says little about others.
+FEW_USERS: Final = 30
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """`hbpr train`: one model, its validation metrics as they come, its test metrics at the end."""
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from hbpr.data import Interactions
-    from hbpr.names import Part
+    from hbpr.inference.system import RecommendationSystem
     from hbpr.settings import TrialSettings
+    from hbpr.tracking.findings import BaselineRecord, Comparison
     from hbpr.training import EpochReport
 
 
@@ -39,8 +40,8 @@ def train(config: Path, overrides: tuple[str, ...], output: Path | None) -> None
     """Train one model with the settings of CONFIG and record it in MLflow.
 
     A sweep section of the file is left out. Early stopping looks at the validation part; the test
-    part is scored once, with the weights of the best epoch, beside a ranking by popularity. The
-    record holds the trained model; -o saves it in a folder of your own as well.
+    part is scored once, with the weights of the best epoch, beside the baselines, popularity and
+    EASE. The record holds the trained model; -o saves it in a folder of your own as well.
     """
     from hbpr.settings import load_trial
 
@@ -63,7 +64,10 @@ def train(config: Path, overrides: tuple[str, ...], output: Path | None) -> None
     with _Epochs(console, settings) as epochs:
         system = TrainingPipeline(settings).run(data, on_epoch=epochs.show)
     epochs.summary()
-    console.print(_metrics_table(system.metrics, _popularity(data, settings)))
+    beside, comparisons = _beside(system, data, settings)
+    console.print(_metrics_table(system.metrics, beside))
+    for found in comparisons:
+        console.print(_paired(found, settings.training.monitor), markup=False)
     if output is not None:
         system.save(output)
         console.print(
@@ -114,35 +118,68 @@ class _Epochs:
             )
 
 
-def _popularity(data: "Interactions", settings: "TrialSettings") -> dict[str, float]:
-    """Return the metrics of a ranking by popularity, which every model must beat."""
-    from hbpr.baselines import Popularity
+def _beside(
+    system: "RecommendationSystem", data: "Interactions", settings: "TrialSettings"
+) -> "tuple[list[BaselineRecord], list[Comparison]]":
+    """Return the metrics of each baseline, and the model against each on validation."""
+    from hbpr.baselines import ChosenBaseline
+    from hbpr.baselines.choose import choose_baselines
+    from hbpr.baselines.compare import compare, judge
+    from hbpr.baselines.popularity import POPULARITY
     from hbpr.evaluation import evaluate_part
+    from hbpr.tracking.findings import BaselineRecord
 
-    parts: list[Part] = ["val"] if data.validation.n_pairs else []
-    parts += ["test"] if data.test.n_pairs else []
-    metrics: dict[str, float] = {}
-    for part in parts:
-        training = settings.training
-        metrics |= evaluate_part(
-            Popularity(data.train), data, part, training.top_k, training.metrics
-        ).metrics
-    return metrics
+    training, chosen = settings.training, [ChosenBaseline("popularity", POPULARITY, {})]
+    own = None
+    if data.validation.n_pairs:  # it chooses the settings of the others
+        chosen = choose_baselines(data, training)
+        own = judge(system.model, data, training)[:2]
+    records, comparisons = [], []
+    for each in chosen:
+        scorer = each.fit(data.train)
+        val: dict[str, float] = {}
+        test: dict[str, float] = {}
+        if own is not None:
+            users, values, val = judge(scorer, data, training)
+            found = compare(own, (users, values), each.label)
+            comparisons += [found] if found else []
+        if data.test.n_pairs:
+            test = dict(
+                evaluate_part(scorer, data, "test", training.top_k, training.metrics).metrics
+            )
+        records.append(BaselineRecord(each.name, each.label, val, test))
+    return records, comparisons
 
 
-def _metrics_table(metrics: Mapping[str, float], popularity: Mapping[str, float]) -> "Table":
-    """Lay metrics of both parts out side by side, the model's beside those of popularity."""
+def _metrics_table(metrics: Mapping[str, float], beside: "Sequence[BaselineRecord]") -> "Table":
+    """Lay metrics of both parts out side by side, the model's beside those of the baselines."""
     from rich.table import Table
 
-    table = Table("metric")
-    for heading in ("validation", "popularity validation", "test", "popularity test"):
-        table.add_column(heading, justify="right")
+    table = Table("\nmetric", padding=(0, 0), pad_edge=False)
+    columns = []
+    for part, word in (("val", "validation"), ("test", "test")):
+        own = {name: value for name, value in metrics.items() if name.startswith(f"{part}/")}
+        others = [(each.label, each.validation if part == "val" else each.test) for each in beside]
+        for who, values in [("model", own), *others] if own else ():
+            table.add_column(f"{word if who == 'model' else ''}\n{who}", justify="right")
+            columns.append((part, values))
     for name in dict.fromkeys(full.partition("/")[2] for full in metrics):
-        values = [
-            each.get(f"{part}/{name}") for part in ("val", "test") for each in (metrics, popularity)
-        ]
-        table.add_row(name, *("" if value is None else f"{value:.4f}" for value in values))
+        cells = [values.get(f"{part}/{name}") for part, values in columns]
+        table.add_row(name, *("" if value is None else f"{value:.4f}" for value in cells))
     return table
+
+
+def _paired(found: "Comparison", metric: str) -> str:
+    """Say how the model compares with a baseline, and whether that is decided."""
+    verdict = {
+        "above": f"the model ranks above {found.other}",
+        "below": f"{found.other} ranks above the model",
+        "undecided": f"not decided whether the model or {found.other} ranks higher",
+    }[found.verdict]
+    return (
+        f"{verdict} on {metric}: model - {found.other} = {found.difference:+.4f} (95 % interval "
+        f"{found.low:+.4f} to {found.high:+.4f}, paired over {found.n_users:,} users)"
+    )
 
 
 def _where(settings: "TrialSettings") -> str:

@@ -307,6 +307,19 @@ class Interactions:
         return self.train.n_items
 
     @cached_property
+    def exam(self) -> str:
+        """SHA-256 of what is held out and what it is ranked among: equal where metrics compare."""
+        digest = hashlib.sha256()
+        parts = [self.train, self.validation, self.test]
+        parts += [self.train_negatives, self.validation_negatives] if self.unseen else []
+        candidates = (self.validation_candidates, self.test_candidates)
+        parts += [each for each in candidates if each is not None]
+        for part in parts:
+            digest.update(np.array([part.n_users, part.n_items]).tobytes())
+            digest.update(part.indptr.tobytes() + part.items.tobytes())
+        return digest.hexdigest()
+
+    @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of all that training and evaluation read: equal where the numbers compare."""
         digest = hashlib.sha256()

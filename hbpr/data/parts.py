@@ -20,12 +20,11 @@ from hbpr.data.interactions import Interactions, UserItems
 from hbpr.data.leakage import check_leakage
 from hbpr.data.split import SPLITS
 from hbpr.errors import DataError
+from hbpr.names import FEW_USERS
 from hbpr.settings.models import Candidates, SplitSettings
 
 _log = logging.getLogger(__name__)
 
-#: A mean over fewer users says little about others.
-_FEW_USERS: Final = 30
 #: How a split holds out more, where shares do not say it.
 _MORE: Final = {
     "leave_one_out": "Leave one out needs users with two interactions, and three for validation: "
@@ -114,7 +113,7 @@ def _check_held_out(data: Interactions, split: SplitSettings) -> None:
                 *(data.name, n_users, what, data.n_items),
             )
             continue
-        if n_users < _FEW_USERS:
+        if n_users < FEW_USERS:
             _log.warning(
                 "%s: only %d %s an item in the %s part: its metrics are means over them "
                 "and differ by chance. %s",

@@ -2,12 +2,14 @@
 
 import math
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from hbpr.tracking.registry import Registered
 
 #: Fewer trials than this say nothing about the order of trials.
 _FEWEST: Final = 5
+#: Fewer than this say too little of what mattered; measured in docs/decisions/0028.
+LEAST_TRIALS: Final = 20
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,13 @@ class Comparison:
     p: float
     n_users: int
 
+    @property
+    def verdict(self) -> Literal["above", "below", "undecided"]:
+        """Where the winner ranks, if the interval leaves 0 out."""
+        if self.low > 0.0:
+            return "above"
+        return "below" if self.high < 0.0 else "undecided"
+
 
 @dataclass(frozen=True)
 class RankCorrelation:
@@ -115,6 +124,7 @@ class Winner:
         stages: Settings that its weights went through, its own last; the refit went through them
             too. Only a copy of a population has several.
         registered: The version of the registered model; None where there is none, or not yet.
+        n_users: Users that its validation metrics are means over; None where that is not known.
     """
 
     number: int
@@ -125,6 +135,7 @@ class Winner:
     test: dict[str, float] = field(default_factory=dict)
     stages: tuple[Stage, ...] = ()
     registered: Registered | None = None
+    n_users: int | None = None
 
 
 @dataclass(frozen=True)
@@ -145,14 +156,47 @@ class BaselineRecord:
 
 
 @dataclass(frozen=True)
+class Effect:
+    """What it costs to change one setting alone at the winner.
+
+    Attributes:
+        setting: Dotted setting or section.
+        cost: Mean loss over its other values, in units of the metric; below 0: they are better.
+        low: Lower end of the 95 % interval of that mean.
+        high: Upper end.
+    """
+
+    setting: str
+    cost: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Importance:
+    """What mattered to an objective.
+
+    Attributes:
+        metric: The objective.
+        n_trials: Trials that it rests on.
+        n_stopped: Those of them that were stopped, which count with what they would have come to.
+        effects: Largest cost first; empty where there are too few trials to say.
+    """
+
+    metric: str
+    n_trials: int
+    n_stopped: int = 0
+    effects: tuple[Effect, ...] = ()
+
+
+@dataclass(frozen=True)
 class Findings:
     """What comparing the trials of a study showed.
 
     Attributes:
         finalists: Trials that were repeated with other seeds, best mean first.
         comparisons: The winner against the runner-up and the baselines, user by user.
-        importance: By objective: share of each searched setting in what separates good trials from
-            all.
+        importance: What it costs to change one setting alone at the winner, for each objective.
         early: How far the order of the trials where the scheduler decides is their final order.
         front: Numbers of the trials of the Pareto front, best by the first objective first; empty
             where there is one objective.
@@ -160,6 +204,6 @@ class Findings:
 
     finalists: tuple[Finalist, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
-    importance: dict[str, dict[str, float]] = field(default_factory=dict)
+    importance: tuple[Importance, ...] = ()
     early: tuple[RankCorrelation, ...] = ()
     front: tuple[int, ...] = ()

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
-from hbpr.tracking.findings import BaselineRecord, Findings, Winner
+from hbpr.tracking.findings import BaselineRecord, Comparison, Findings, Winner
 from hbpr.tracking.goals import Goals
 
 
@@ -230,6 +230,17 @@ class StudyRecord:
     def states(self) -> dict[str, int]:
         """Number of trials by state."""
         return dict(Counter(trial.state for trial in self.trials))
+
+    @property
+    def rivals(self) -> list[Comparison]:
+        """The winner against each baseline that it was compared with on validation."""
+        labels = {each.label for each in self.baselines}
+        return [each for each in self.findings.comparisons if each.other in labels]
+
+    @property
+    def better(self) -> list[str]:
+        """Labels of the baselines that rank above the winner on validation, by more than chance."""
+        return [each.other for each in self.rivals if each.verdict == "below"]
 
     @property
     def n_outside(self) -> int:

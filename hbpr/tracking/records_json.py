@@ -29,8 +29,11 @@ def from_json(content: Mapping[str, Any]) -> StudyRecord:
     found = content.get("format")
     if found != FORMAT:
         raise ValueError(f"a study's record has format {FORMAT}, got {found!r}")
+    findings = dict(content.get("findings", {}))
+    if isinstance(findings.get("importance"), Mapping):
+        del findings["importance"]  # shares of an earlier version, which misled where few won
     adapter: TypeAdapter[StudyRecord] = TypeAdapter(StudyRecord)
-    return adapter.validate_python(dict(content))
+    return adapter.validate_python({**content, "findings": findings})
 
 
 def as_text(record: StudyRecord) -> str:

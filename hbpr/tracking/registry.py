@@ -108,12 +108,14 @@ class Registered(NamedTuple):
     Attributes:
         name: Name of the registered model.
         version: This version.
-        champion: The version that is the champion: this one, or a better one.
+        champion: The version that is the champion: this one, or another; None: none is.
+        better: Baselines that rank above this version, which is no champion therefore.
     """
 
     name: str
     version: str
-    champion: str
+    champion: str | None
+    better: str = ""
 
     @property
     def uri(self) -> str:
@@ -127,7 +129,8 @@ def register_model(
     """Register a logged model; the best one of its kind has the alias ``champion``.
 
     The alias stays where it is if the champion was judged by the same metric on the same data
-    (tags ``hbpr.metric`` and ``hbpr.data``) and has a higher ``hbpr.value``.
+    (tags ``hbpr.metric`` and ``hbpr.data``) and has a higher ``hbpr.value``. A version with a tag
+    ``hbpr.better``, which names the baselines that rank above it, never gets it.
 
     Args:
         client: From `open_client`.
@@ -164,10 +167,14 @@ def register_model(
         champion = client.get_model_version_by_alias(name, CHAMPION)
     except MlflowException:
         champion = None
-    if champion is None or not _is_better(champion.tags, tags):
+    better = tags.get(tag.BETTER, "")
+    if not better and tag.BETTER in version.tags:  # it was registered, and is asked for after all
+        client.delete_model_version_tag(name, version.version, tag.BETTER)
+    if not better and (champion is None or not _is_better(champion.tags, tags)):
         client.set_registered_model_alias(name, CHAMPION, version.version)
         champion = version
-    return Registered(name, str(version.version), str(champion.version))
+    holder = None if champion is None else str(champion.version)
+    return Registered(name, str(version.version), holder, better)
 
 
 def _is_better(champion: Mapping[str, str], other: Mapping[str, str]) -> bool:

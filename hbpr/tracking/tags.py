@@ -39,6 +39,8 @@ SCHEDULE: Final = "hbpr.schedule"
 METRIC: Final = "hbpr.metric"
 VALUE: Final = "hbpr.value"
 DATA: Final = "hbpr.data"
+#: Of a study, and of a version that is no champion for that reason: baselines that rank above it.
+BETTER: Final = "hbpr.better"
 #: Rows of the data that did not become a pair of their own, by reason.
 LEFT_OUT: Final = "hbpr.left_out"
 #: URI of a logged model, what its files come to, and the version it was registered as.

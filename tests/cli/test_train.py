@@ -31,9 +31,11 @@ def test_training_shows_records_and_saves(tiny: Path, capsys: pytest.CaptureFixt
     assert "epoch    2  loss " in out
     assert "epoch    4  loss " in out
     assert "ran to its end after 4 epochs; best epoch" in out
-    [row] = [line for line in out.splitlines() if " auc " in line]
+    [row] = [line for line in out.splitlines() if line.startswith("│auc")]
     _, *figures = row.replace("│", " ").split()
-    assert len(figures) == 4  # validation and test, each beside popularity
+    assert len(figures) == 6  # validation and test, each beside popularity and EASE
+    assert "model - popularity = " in out
+    assert "model - EASE = " in out
     assert "ndcg_at_10" in out
     assert "hbpr serve model" in out
     uri = f"sqlite:///{tiny.parent / 'mlflow.db'}"

@@ -11,14 +11,17 @@ from dashboards.words import early_line, metric_heads, metric_rows
 from hbpr.tracking.findings import (
     BaselineRecord,
     Comparison,
+    Effect,
     Finalist,
     Findings,
+    Importance,
     RankCorrelation,
     Winner,
 )
 from hbpr.tracking.goals import Goals, Limit, Objective
 from hbpr.tracking.records import Identity, StudyRecord, Times, Tracking, TrialRecord
 from hbpr.tracking.registry import Registered
+from tune.report.note import study_note
 from tune.report.summary import write_page
 from tune.report.terminal import show, write_text
 
@@ -55,7 +58,9 @@ def record(tmp_path: Path) -> StudyRecord:
         findings=Findings(
             finalists=(Finalist(2, (0.39, 0.41), 0.4, 0.014, 6, {"val/auc": 0.4}),),
             comparisons=(Comparison("popularity", 0.2, 0.1, 0.3, 0.001, 80),),
-            importance={"val/auc": {"optimizer.lr": 1.0}},
+            importance=(
+                Importance("val/auc", 40, 30, (Effect("optimizer.lr", 0.05, 0.02, 0.08),)),
+            ),
             early=(RankCorrelation(2, 0.75, 9), RankCorrelation(6, 0.9, 2)),
         ),
         times=Times(75.0, 50.0, 80.0, 2.0),
@@ -100,7 +105,9 @@ def test_the_page_is_whole_and_says_it_all(record: StudyRecord, tmp_path: Path) 
         "EASE",
         "0.2500",
         "+0.2000 (95 % +0.1000 to +0.3000",
-        "What mattered",
+        "What mattered to val/auc",
+        "0.0500 (0.0200 to 0.0800)",
+        "estimated from 40 trials, of which 30 were stopped",
         "0.75 at epoch 2 (9 trials)",
         "trial 1: 0.1000, pruned",
     ):
@@ -115,7 +122,7 @@ def test_the_text_says_the_same(record: StudyRecord, tmp_path: Path) -> None:
         "Ended by sweep.budget.wall_s",
         "Finalists",
         "p = 0.001",
-        "Mattered optimizer.lr 100%",
+        "Mattered another value of it alone costs the winner optimizer.lr 0.0500 (0.0200 to 0.08",
         "models:/films/4; the champion stays version 3",
     ):
         assert words in said, words
@@ -152,14 +159,94 @@ def test_without_a_test_part_there_is_no_column_of_it(record: StudyRecord) -> No
 
 
 def test_what_mattered_is_told_for_each_objective(record: StudyRecord) -> None:
-    shares = {"val/auc": {"optimizer.lr": 1.0}, "item_vector_bytes": {"model.n_latent": 0.996}}
-    several = dataclasses.replace(
-        record, findings=dataclasses.replace(record.findings, importance=shares)
+    effects = (
+        Effect("model.n_latent", 640.0, 500.0, 700.0),
+        Effect("optimizer.lr", 9.0, -5.0, 20.0),
     )
-    page = study_page(several)
-    for metric, words in shares.items():
-        assert f"<h2>What mattered to {metric}</h2>" in page
-        assert f"Mattered to {metric}: {next(iter(words))} 100%" in _shown(several)
+    both = (*record.findings.importance, Importance("item_vector_bytes", 24, 0, effects))
+    several = dataclasses.replace(
+        record, findings=dataclasses.replace(record.findings, importance=both)
+    )
+    page, text = study_page(several), _shown(several)
+    assert "<h2>What mattered to val/auc</h2>" in page
+    assert "<h2>What mattered to item_vector_bytes</h2>" in page
+    assert "Mattered to val/auc: another value" in text
+    assert "model.n_latent 640 (500 to 700); not sure of optimizer.lr (from 24 trials;" in text
+
+
+def test_of_too_few_trials_it_says_so(record: StudyRecord) -> None:
+    few = dataclasses.replace(
+        record,
+        findings=dataclasses.replace(record.findings, importance=(Importance("val/auc", 9),)),
+    )
+    for said in (study_page(few), _shown(few)):
+        assert "9 trials are too few to say; it takes 20" in said
+
+
+def beside_ease(record: StudyRecord, difference: float, high: float) -> StudyRecord:
+    found = Comparison("EASE", difference, -0.2, high, 0.01, 80)
+    runner_up = Comparison("trial 0", -0.1, -0.2, -0.05, 0.01, 80)
+    return dataclasses.replace(
+        record, findings=dataclasses.replace(record.findings, comparisons=(runner_up, found))
+    )
+
+
+def test_a_baseline_above_the_winner_is_the_first_thing_said(record: StudyRecord) -> None:
+    above = beside_ease(record, -0.1, -0.05)
+    assert above.better == ["EASE"]
+    words = (
+        "EASE ranks above the winner on validation AUC (val/auc): trial 2 - EASE = -0.1000 (95 % "
+        "interval -0.2000 to -0.0500, paired over 80 users)."
+    )
+    assert _shown(above).strip().splitlines()[1] == words
+    parser = Tags()
+    parser.feed(study_page(above))
+    lines = [line for line in parser.text.splitlines() if line.strip()]
+    assert lines.index(words) < lines.index("Winner: trial 2")
+    assert study_note(above).startswith(f"**{words}**")
+    assert "trial 0 ranks above" not in _shown(above), "it is no baseline"
+
+
+def test_what_is_not_decided_is_said_too(record: StudyRecord) -> None:
+    open_ = beside_ease(record, -0.1, 0.02)
+    assert open_.better == []
+    words = "Not decided whether EASE ranks above the winner on validation AUC (val/auc): trial 2"
+    assert words in _shown(open_)
+    assert words in study_page(open_)
+    better = beside_ease(record, 0.1, 0.2)
+    assert "ranks above" not in _shown(better)
+
+
+def test_with_few_users_the_winner_may_be_chance(record: StudyRecord) -> None:
+    words = "Trial 2 may have won by chance: validation holds 12 users, fewer than 30."
+    for n_users, said in ((12, True), (30, False), (None, False)):
+        few = dataclasses.replace(
+            record, winner=dataclasses.replace(winner_of(record), n_users=n_users)
+        )
+        assert (words in _shown(few)) is said
+        assert (words in study_page(few)) is said
+        assert (words in study_note(few)) is said
+
+
+def test_such_a_winner_is_no_champion_and_the_next_step_is_named(record: StudyRecord) -> None:
+    above = dataclasses.replace(
+        beside_ease(record, -0.1, -0.05),
+        winner=dataclasses.replace(
+            winner_of(record), registered=Registered("films", "4", None, "EASE")
+        ),
+    )
+    said = _shown(above)
+    assert "models:/films/4; no version is the champion, since EASE ranks above this one" in said
+    assert "--set sweep.final.register_model=always" in said.splitlines()[-1]
+
+
+def test_mlflow_describes_a_study_in_the_columns_of_its_page(record: StudyRecord) -> None:
+    note = study_note(record)
+    assert (
+        "| metric | validation winner | validation popularity | validation EASE | test winner | "
+        "test popularity | test EASE |"
+    ) in note
+    assert "| auc | 0.4000 | 0.2000 | 0.3000 | 0.3500 | 0.1500 | 0.2500 |" in note
 
 
 def winner_of(record: StudyRecord) -> Winner:

@@ -133,12 +133,20 @@ def test_the_best_version_of_its_kind_is_the_champion(tracking_uri: str) -> None
         return register_model(client, name, uri, run_id=run_id, tags=tags)
 
     first = log_system(client, run_id, system)
-    assert register(first, 0.5) == ("films-2- é%", "1", "1")
+    assert register(first, 0.5) == ("films-2- é%", "1", "1", "")
     assert register(first, 0.5).version == "1", "once"
     worse = register(log_system(client, run_id, system), 0.4)
     assert (worse.version, worse.champion, worse.uri) == ("2", "1", "models:/films-2- é%/2")
     assert register(log_system(client, run_id, system), 0.6).champion == "3"
     assert register(log_system(client, run_id, system), 0.1, data="other").champion == "4"
+    tags = {"hbpr.metric": "val/auc", "hbpr.data": "d", "hbpr.value": "0.9", "hbpr.better": "EASE"}
+    best = log_system(client, run_id, system)
+    found = register_model(client, name, best, run_id=run_id, tags=tags)
+    assert found == ("films-2- é%", "5", "4", "EASE"), "a baseline is better"
+    del tags["hbpr.better"]
+    found = register_model(client, name, best, run_id=run_id, tags=tags)
+    assert found == ("films-2- é%", "5", "5", ""), "it was asked for all the same"
+    assert "hbpr.better" not in client.get_model_version(found.name, "5").tags
     loaded = load_system("models:/films-2- é%@champion", tracking_uri)
     assert loaded.recommend(["u1"], k=2).equals(system.recommend(["u1"], k=2))
 

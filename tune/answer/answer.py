@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from hbpr.baselines.choose import choose_baselines
+from hbpr.baselines.compare import compare, judge
 from hbpr.data.interactions import Interactions
 from hbpr.errors import StudyError
 from hbpr.settings.load import with_values
 from hbpr.tracking.findings import Comparison, Finalist, Stage
 from hbpr.tracking.records import TrialRecord
-from tune.answer.finalists import by_user, compare, judge, summarize
+from tune.answer.finalists import by_user, repeat_trial, summarize
 from tune.answer.lineage import lineage, schedule_of
 from tune.answer.refit import Final, train_winner
 from tune.answer.rerun import Repeats, run_repeats
@@ -38,6 +39,7 @@ class Answer:
         repeats: Their repeats, and those of trials of which one failed.
         comparisons: The winner against the runner-up and the baselines.
         stages: Settings that the winner's weights went through; only a copy has several.
+        n_users: Users that validation metrics are means over.
     """
 
     winner: TrialRecord
@@ -49,6 +51,7 @@ class Answer:
     repeats: Repeats
     comparisons: list[Comparison]
     stages: list[Stage]
+    n_users: int
 
 
 def find_answer(
@@ -108,9 +111,9 @@ def find_answer(
         first = finalists[0]
         (winner,) = (trial for trial in best if trial.number == first.number)
         value, best_epoch, validation = first.mean, first.best_epoch, first.metrics
-        own = by_user(repeats.whole[winner.number])
+        by_first = by_user(repeats.whole[winner.number])
         for other in finalists[1:2]:
-            found = compare(own, by_user(repeats.whole[other.number]), f"trial {other.number}")
+            found = compare(by_first, by_user(repeats.whole[other.number]), f"trial {other.number}")
             comparisons += [found] if found else []
     else:
         validation = winner.metrics or metrics_at(winner.number, best_epoch)
@@ -119,10 +122,17 @@ def find_answer(
     trial_settings = with_values(base, winner.values)
     data = data_of(trial_settings, datasets)
     baselines = choose_baselines(data, trial_settings.training)
-    for baseline in baselines if finalists else ():
-        judged = judge(baseline.fit(data.train), data, trial_settings)
-        found = compare(own, judged[:2], baseline.label)
-        comparisons += [found] if found else []
+    judged = [
+        (each, judge(each.fit(data.train), data, trial_settings.training)) for each in baselines
+    ]
+    own = repeats.whole[winner.number] if finalists else []
+    if not own and any(metrics[sweep.metric] > value for _, (_, _, metrics) in judged):
+        # Whether it really ranks above the winner must not stay open: once more, user by user.
+        schedule = schedule_of(stages, base)
+        own = [repeat_trial(trial_settings, data, sweep.resources.cpu, schedule)]
+    for baseline, (users, values, _) in judged if own else ():
+        beside = compare(by_user(own), (users, values), baseline.label)
+        comparisons += [beside] if beside else []
     final = train_winner(
         trial_settings,
         data,
@@ -130,11 +140,20 @@ def find_answer(
         validation=validation,
         refit=sweep.final.refit == "train+validation",
         threads=sweep.resources.cpu,
-        baselines=baselines,
+        baselines=[(each, metrics) for each, (_, _, metrics) in judged],
         schedule=schedule_of(stages, base),
     )
     return Answer(
-        winner, value, best_epoch, validation, final, finalists, repeats, comparisons, stages
+        winner,
+        value,
+        best_epoch,
+        validation,
+        final,
+        finalists,
+        repeats,
+        comparisons,
+        stages,
+        n_users=int((data.validation.counts > 0).sum()),
     )
 
 

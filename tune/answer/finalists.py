@@ -11,11 +11,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from hbpr.baselines.compare import judge
 from hbpr.data.interactions import Interactions
-from hbpr.evaluation import Evaluation, Scorer, evaluate_part
-from hbpr.names import LOSS, METRICS, parse_metric_name
+from hbpr.names import LOSS
 from hbpr.settings.models import TrialSettings
-from hbpr.tracking.findings import Comparison, Finalist
+from hbpr.tracking.findings import Finalist
 from tune.answer.lineage import Schedule, ScheduledTrainer
 from tune.storage.repeat import Repeat
 
@@ -42,7 +42,7 @@ def repeat_trial(
         if report.metrics
     }
     trainer = scheduled.trainer
-    users, values, metrics = judge(trainer.best_model(), data, settings)
+    users, values, metrics = judge(trainer.best_model(), data, settings.training)
     return Repeat(
         settings.training.seed,
         trainer.best_epoch,
@@ -57,22 +57,6 @@ def repeat_trial(
 
 def _now() -> int:
     return int(time.time() * 1000)
-
-
-def judge(
-    scorer: Scorer, data: Interactions, settings: TrialSettings
-) -> tuple[NDArray[np.int64], NDArray[np.float64], dict[str, float]]:
-    """Evaluate on validation; return users, their values of the monitored metric, all metrics."""
-    evaluation = evaluate_part(
-        scorer, data, "val", settings.training.top_k, settings.training.metrics
-    )
-    values = _per_user(evaluation, settings.training.monitor)
-    return np.asarray(evaluation.ranks.users, np.int64), values, dict(evaluation.metrics)
-
-
-def _per_user(evaluation: Evaluation, metric: str) -> NDArray[np.float64]:
-    name = parse_metric_name(metric)
-    return np.asarray(METRICS[name.metric](evaluation.ranks, name.k), np.float64)
 
 
 def summarize(number: int, repeats: Sequence[Repeat], metric: str) -> Finalist:
@@ -92,41 +76,3 @@ def summarize(number: int, repeats: Sequence[Repeat], metric: str) -> Finalist:
 def by_user(repeats: Sequence[Repeat]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Return the users and the mean of each over the seeds."""
     return repeats[0].users, np.mean([repeat.values for repeat in repeats], axis=0)
-
-
-def compare(
-    winner: tuple[NDArray[np.int64], NDArray[np.float64]],
-    other: tuple[NDArray[np.int64], NDArray[np.float64]],
-    name: str,
-) -> Comparison | None:
-    """Compare values user by user with a paired t-test.
-
-    Args:
-        winner: Users and their values.
-        other: Likewise.
-        name: What the other is.
-
-    Returns:
-        None where the users differ, as with trials whose data were split in another way.
-
-    Example:
-        >>> users = np.arange(4)
-        >>> found = compare((users, np.array([1, 2, 3, 4.])), (users, np.array([0, 1, 3, 3.])), "b")
-        >>> found.difference, found.n_users
-        (0.75, 4)
-    """
-    from scipy import stats
-
-    if not np.array_equal(winner[0], other[0]):
-        return None
-    known = ~np.isnan(winner[1] - other[1])
-    ours, others = winner[1][known], other[1][known]
-    n = len(ours)
-    if n < 2:
-        return None
-    mean = float((ours - others).mean())
-    if np.ptp(ours - others) == 0.0:  # no spread to test against
-        return Comparison(name, mean, mean, mean, 1.0 if mean == 0.0 else 0.0, n)
-    test = stats.ttest_rel(ours, others)
-    interval = test.confidence_interval(0.95)
-    return Comparison(name, mean, float(interval.low), float(interval.high), float(test.pvalue), n)

@@ -40,7 +40,7 @@ def train_winner(
     validation: dict[str, float],
     refit: bool,
     threads: int,
-    baselines: Sequence[ChosenBaseline] = (),
+    baselines: Sequence[tuple[ChosenBaseline, dict[str, float]]] = (),
     schedule: Schedule | None = None,
 ) -> Final:
     """Train the winner and score it on the test part.
@@ -52,7 +52,7 @@ def train_winner(
         validation: The winning trial's validation metrics at that epoch.
         refit: Train on train and validation together; otherwise on train alone.
         threads: Threads of a trial, so that the result is the trial's where nothing else changed.
-        baselines: What stands beside it.
+        baselines: What stands beside it, with its validation metrics.
         schedule: Optimizer settings that the trial's weights went through, see
             `tune.answer.lineage`; its epochs stay where they are.
     """
@@ -66,8 +66,8 @@ def train_winner(
     system = RecommendationSystem(trainer.model, last, settings, dict(validation))
     training = settings.training
     beside = [
-        BaselineRecord(each.name, each.label, score(each.fit(data.train), data, training, "val"))
-        for each in baselines
+        BaselineRecord(each.name, each.label, validation_metrics)
+        for each, validation_metrics in baselines
     ]
     test: dict[str, float] = {}
     if data.test.n_pairs:
@@ -75,7 +75,7 @@ def train_winner(
         test = score(trainer.model, last, training, "test") | pages
         beside = [
             replace(record, test=score(each.fit(last.train), last, training, "test"))
-            for each, record in zip(baselines, beside, strict=True)
+            for (each, _), record in zip(baselines, beside, strict=True)
         ]
         system.metrics |= test
     return Final(system, test, tuple(beside))

@@ -12,6 +12,7 @@ from hbpr.tracking.findings import (
     BaselineRecord,
     Comparison,
     Finalist,
+    Importance,
     RankCorrelation,
     Stage,
     Winner,
@@ -185,9 +186,9 @@ class StudyResult:
         return self.record.findings.comparisons
 
     @property
-    def importance(self) -> dict[str, dict[str, float]]:
-        """By objective: share of each searched setting in what separates good trials from all."""
-        return self.record.findings.importance
+    def importance(self) -> dict[str, Importance]:
+        """By objective: what it costs to change one setting alone at the winner."""
+        return {each.metric: each for each in self.record.findings.importance}
 
     @property
     def early(self) -> Sequence[RankCorrelation]:

@@ -137,7 +137,7 @@ def _of_format_1(content: Mapping[str, Any], folder: StudyFolder) -> StudyRecord
                 for each in content["finalists"]
             ),
             tuple(Comparison(**each) for each in content["comparisons"]),
-            content["importance"],
+            (),  # shares that misled where few trials won
             tuple(RankCorrelation(**each) for each in content["early"]),
             tuple(trial["number"] for trial in content["front"]),
         ),

@@ -15,7 +15,6 @@ from dashboards import words
 from hbpr.formats import duration
 from hbpr.tracking.findings import Winner
 from hbpr.tracking.records import StudyRecord
-from hbpr.tracking.registry import Registered
 from hbpr.tracking.store import mask_uri
 from tune.storage.names import SUMMARY_PAGE
 
@@ -29,6 +28,8 @@ def show(record: StudyRecord, console: Console) -> None:
         f" of experiment {identity.experiment}: {words.trials_line(record)}",
     )
     console.print(title, soft_wrap=True)
+    chance = words.chance_line(winner) if winner else None
+    _warnings(console, [*words.verdict_lines(record), *([chance] if chance else [])])
     _lines(console, words.note_lines(record))
     if winner is not None:
         console.print(_settings(winner))
@@ -49,11 +50,11 @@ def show(record: StudyRecord, console: Console) -> None:
             *([f"Early    {early}"] if early else []),
             f"Time     {time_line(record)}",
             f"Records  MLflow {record.tracking.uri}, experiment {identity.experiment}",
-            *([f"Model    {_model(registered)}"] if registered else []),
+            *([f"Model    {words.model_line(registered)}"] if registered else []),
             f"Folder   {folder} ({SUMMARY_PAGE} has this page)",
             "",
             "Next",
-            *(f"  {what:7}{command}" for what, command in next_commands(record)),
+            *(f"  {what:9}{command}" for what, command in next_commands(record)),
         ],
     )
 
@@ -80,23 +81,18 @@ def _lines(console: Console, lines: Iterable[str]) -> None:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
+def _warnings(console: Console, lines: Iterable[str]) -> None:
+    for line in lines:
+        console.print(Text(line, style="bold yellow"), soft_wrap=True)
+
+
 def _mattered(record: StudyRecord) -> list[str]:
     """Return a line for each objective; where there is one, it goes without saying which."""
-    lines = []
-    for metric, shares in record.findings.importance.items():
-        listed = ", ".join(f"{key} {share:.0%}" for key, share in shares.items() if share >= 0.005)
-        to = f"to {metric}: " if len(record.findings.importance) > 1 else ""
-        lines.append(f"Mattered {to}{listed}")
-    return lines
-
-
-def _model(registered: Registered) -> str:
-    if registered.version == registered.champion:
-        return f"models:/{registered.name}@champion (version {registered.version})"
-    return (
-        f"{registered.uri}; the champion stays version {registered.champion}, which was better on "
-        "the same data"
-    )
+    several = len(record.findings.importance) > 1
+    return [
+        f"Mattered {f'to {metric}: ' if several else ''}{line}"
+        for metric, line in words.mattered_lines(record)
+    ]
 
 
 def next_commands(record: StudyRecord) -> list[tuple[str, str]]:
@@ -118,7 +114,13 @@ def next_commands(record: StudyRecord) -> list[tuple[str, str]]:
         plot = f"MLFLOW_TRACKING_URI={shlex.quote(uri)} {plot}"
     model = record.identity.model_folder
     serve = f"{program('hbpr')} serve {shlex.quote(near(Path(model)))}" if model else ""
-    return [*look, ("open", link), ("plot", plot), *([("serve", serve)] if serve else [])]
+    more = [("serve", serve)] if serve else []
+    registered = record.winner.registered if record.winner else None
+    if registered and registered.better and record.identity.folder:
+        folder = shlex.quote(near(Path(record.identity.folder)))
+        always = "--set sweep.final.register_model=always"
+        more += [("champion", f"{program('hbpr')} study resume {folder} {always}")]
+    return [*look, ("open", link), ("plot", plot), *more]
 
 
 def program(name: str) -> str:

@@ -251,16 +251,13 @@ def _check_reported(study: StudySettings) -> None:
     Raises:
         ValueError: The message names the metric.
     """
-    searched = written_settings(study.sweep.space)
-    if "training.metrics" in searched:
+    if "training.metrics" in written_settings(study.sweep.space):
         raise ValueError(
             "sweep.space: training.metrics changes what is reported and not what is learnt; set it "
             "in training"
         )
     for name in study.sweep.goals().metrics[1:]:
         k = None if name in COSTS else parse_metric_name(name).k
-        if k is not None and "training.top_k" in searched:
-            raise ValueError(f"sweep: {name} needs a fixed training.top_k, which is searched")
         if k is not None and k not in study.training.top_k:
             raise ValueError(
                 f"sweep: {name} needs {k} in training.top_k, got {list(study.training.top_k)}"

@@ -132,6 +132,8 @@ class FinalSettings(Settings):
     refit: Literal["train+validation", "none"] = Field(
         "train+validation", description="Data of the winner's last training before the test."
     )
-    register_model: bool = Field(
-        True, description="Register the winner in MLflow under the experiment's name as champion."
+    register_model: Literal[True, False, "always"] = Field(
+        True,
+        description="Register the winner in MLflow under the experiment's name; true: as champion "
+        "unless a baseline ranks above it, always: in any case.",
     )

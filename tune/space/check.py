@@ -16,6 +16,7 @@ from hbpr.settings.load import with_values
 from hbpr.settings.models import MODELS, DataSettings, TrialSettings, read_by_solved
 from tune.space.dimensions import Dimension, setting_of
 from tune.space.domains import IntRange, same
+from tune.space.exam import check_exam
 from tune.space.space import MAX_TRIES, Space
 from tune.space.words import refuse
 
@@ -36,9 +37,11 @@ def check_space(space: Space, base: TrialSettings) -> Space:
         that `base` rules out are gone.
 
     Raises:
-        SpaceError: A value is refused by the settings, or the constraints leave next to no
-            points; the message names dimension and value.
+        SpaceError: A dimension changes the exam, a value is refused by the settings, or the
+            constraints leave next to no points; the message names dimension and value.
     """
+    for dimension in space.dimensions:
+        check_exam(dimension)
     space = resolved(space, base)
     for dimension in space.dimensions:
         _check_kinds(space, base, dimension)

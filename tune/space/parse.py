@@ -10,6 +10,7 @@ from hbpr.settings.models import TrialSettings
 from hbpr.settings.problems import known_keys
 from tune.space.dimensions import Dimension
 from tune.space.domains import same
+from tune.space.exam import is_exam
 from tune.space.parse_dimension import DIMENSION_KEYS, parse_dimension
 from tune.space.words import nearest, refuse
 
@@ -43,7 +44,13 @@ def parse_dimensions(raw: Mapping[str, Any]) -> tuple[Dimension, ...]:
 
 @until_a_kind_is_added
 def searchable_keys() -> tuple[str, ...]:
-    """Return every dotted key that a space may name, in the schema's order."""
+    """Return every dotted key that a new space may name, in the schema's order."""
+    return tuple(key for key in _readable_keys() if not is_exam(key))
+
+
+@until_a_kind_is_added
+def _readable_keys() -> tuple[str, ...]:
+    """Return these, and those of studies from before the exam could not be searched."""
     keys = known_keys(TrialSettings)
     leaves = [key for key in keys if not any(other.startswith(f"{key}.") for other in keys)]
     return tuple(key for key in leaves if not key.startswith(_NOT_SEARCHABLE))
@@ -53,11 +60,11 @@ def _check_key(key: object, value: object) -> None:
     """Refuse keys that are no searchable setting."""
     if not isinstance(key, str):
         raise SpaceError(f"{key!r}: a dimension's key must be the dotted key of a setting")
-    if key in searchable_keys():
+    if key in _readable_keys():
         return
     if key.startswith(_NOT_SEARCHABLE):
         raise refuse(key, "not searchable: it belongs to the study, not to a trial.")
-    below = [known for known in searchable_keys() if known.startswith(f"{key}.")]
+    below = [known for known in _readable_keys() if known.startswith(f"{key}.")]
     if below and isinstance(value, Mapping) and value and DIMENSION_KEYS.isdisjoint(value):
         raise refuse(
             key,
@@ -72,9 +79,9 @@ def _check_key(key: object, value: object) -> None:
 def _check_sections(dimension: Dimension) -> None:
     """Refuse choices of a section that name none of its settings, or one that is not a trial's."""
     key = dimension.key
-    if key in searchable_keys():
+    if key in _readable_keys():
         return
-    below = next(known for known in searchable_keys() if known.startswith(f"{key}."))
+    below = next(known for known in _readable_keys() if known.startswith(f"{key}."))
     if not dimension.is_section:
         raise refuse(
             key,

@@ -92,7 +92,8 @@ def reopen(path: Path, settings: StudySettings, fingerprints: Mapping[str, str])
         f"{settings.sweep.scheduler.kind}) is trained together, so {reason}"
         for key, reason in _fixed_in_a_population(changed, settings, finished=folder.finished)
     ]
-    if before != dict(fingerprints):
+    # The keys are settings as they were written then: what was read is told by the fingerprints.
+    if sorted(before.values()) != sorted(fingerprints.values()):
         refused.append("  the data: other users, items or interactions than before")
     if refused:
         raise StudyFolderError(

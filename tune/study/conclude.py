@@ -18,6 +18,7 @@ from tune.answer.early_order import rank_correlations, warning_of
 from tune.answer.importance import importance
 from tune.answer.lineage import describe
 from tune.answer.result import StudyResult
+from tune.report.note import study_note
 from tune.report.progress import Count
 from tune.report.summary import write_page, write_summary
 from tune.settings import StudyPlan
@@ -117,12 +118,13 @@ class Conclusion:
                 answer.validation,
                 answer.final.test,
                 tuple(answer.stages),
+                n_users=answer.n_users,
             ),
             baselines=answer.final.baselines,
             findings=Findings(
                 finalists=tuple(answer.finalists),
                 comparisons=tuple(answer.comparisons),
-                importance=importance(trials, self.plan.space, goals),
+                importance=importance(trials, self.plan.space, goals, answer.winner.number),
                 early=tuple(early),
                 front=tuple(each.number for each in goals.front(trials)) if goals.several else (),
             ),
@@ -176,7 +178,11 @@ class Conclusion:
         if record.goals.several:
             self.recorder.record_front(front)
         schedule = describe(answer.stages, answer.best_epoch)
+        better = {tag.BETTER: ", ".join(record.better)} if record.better else {}
+        if sweep.final.register_model != "always":
+            registered |= better
         tags = {tag.FRONT: ",".join(map(str, front))} if front else {}
+        tags |= {tag.NOTE: study_note(record), **better}
         tags |= {tag.SCHEDULE: schedule} if schedule else {}
         assert record.winner is not None
         self.recorder.record_final(

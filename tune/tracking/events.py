@@ -175,26 +175,10 @@ def study_answer(
             tag.BEST_TRIAL: str(winner.number),
             tag.BEST_VALUE: f"{winner.value:.6g}",
             tag.BEST_VALUES: as_text(dict(winner.values)),
-            tag.NOTE: winner_note(winner, baselines, monitor),
         }
         | dict(tags),
         "files": [str(Path(path).absolute()) for path in files],
     }
-
-
-def winner_note(winner: Winner, baselines: Sequence[BaselineRecord], monitor: str) -> str:
-    """Return the description of a study's run, in Markdown: the winner beside the baselines."""
-    lines = [f"**Best: trial {winner.number}**, {monitor} = {winner.value:.4f}", ""]
-    lines += [f"- `{key}`: {as_text(value)}" for key, value in dotted(winner.values).items()]
-    if winner.test:
-        columns = [("winner", winner.test), *((each.label, each.test) for each in baselines)]
-        lines += ["", f"| | {' | '.join(name for name, _ in columns)} |"]
-        lines += [f"|---|{'---:|' * len(columns)}"]
-        for metric in winner.test:
-            found = [metrics.get(metric) for _, metrics in columns]
-            cells = ["" if value is None else f"{value:.4f}" for value in found]
-            lines.append(f"| {metric} | {' | '.join(cells)} |")
-    return "\n".join(lines)
 
 
 def finite(values: Mapping[str, Any]) -> dict[str, float]:

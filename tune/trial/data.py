@@ -1,5 +1,6 @@
 """What a study makes sure of before Ray starts: its data, its storage, room for one trial."""
 
+import json
 from collections.abc import Mapping
 from typing import TypeVar
 
@@ -8,6 +9,7 @@ from hbpr.data import load_data
 from hbpr.data.interactions import Features, Interactions, UserItems
 from hbpr.errors import ClusterError, ConfigError, DataError
 from hbpr.evaluation.recommended import check_described
+from hbpr.settings.load import dotted
 from hbpr.settings.models import DataSettings, TrialSettings
 from tune.settings import StudyPlan, StudySettings
 from tune.space.check import data_points, data_settings
@@ -28,7 +30,8 @@ def load_datasets(plan: StudyPlan, data: Interactions | None) -> dict[str, Inter
         Data by `data_key`.
 
     Raises:
-        ConfigError: Data settings are searched beside data in memory.
+        ConfigError: Data settings are searched beside data in memory, or their values differ in
+            what validation holds or what it is ranked among.
         DataError: Data are missing or wrong, or a part that a search needs is empty.
     """
     space, base = plan.space, plan.base
@@ -50,7 +53,32 @@ def load_datasets(plan: StudyPlan, data: Interactions | None) -> dict[str, Inter
                     "or add interactions"
                 )
         check_described(plan.base.training.metrics, interactions)
+    check_same_exam(datasets)
     return datasets
+
+
+def check_same_exam(datasets: Mapping[str, Interactions]) -> None:
+    """Refuse datasets whose metrics do not compare, as where a feature table brings more items."""
+    (key, first), *others = datasets.items()
+    for other_key, other in others:
+        if other.exam == first.exam:
+            continue
+        one, two = (dotted({"data": json.loads(each)}) for each in (key, other_key))
+        differ = [name for name in one | two if one.get(name) != two.get(name)]
+        raise ConfigError(
+            f"sweep.space: {', '.join(differ)}: the values differ in what validation holds or what "
+            f"it is ranked among, so the trial with the easiest exam would win: "
+            f"{_exam_words(one, differ, first)}, {_exam_words(two, differ, other)}. Set one value "
+            "under data, or run a study for each"
+        )
+
+
+def _exam_words(settings: Mapping[str, object], names: list[str], data: Interactions) -> str:
+    values = ", ".join(f"{settings.get(name)!r}" for name in names)
+    return (
+        f"{values} has {data.validation.n_pairs:,} pairs of {data.n_users:,} users held out among "
+        f"{data.n_items:,} items"
+    )
 
 
 def data_key(settings: DataSettings) -> str:

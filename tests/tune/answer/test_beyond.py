@@ -3,11 +3,11 @@
 import pytest
 
 from hbpr.baselines.choose import choose_baselines
+from hbpr.baselines.compare import judge
 from hbpr.data import UserItemData, load_data
 from hbpr.errors import DataError
 from hbpr.settings.models import TrialSettings
 from hbpr.training.trainer import Trainer
-from tune.answer.finalists import judge
 from tune.answer.refit import train_winner
 
 NAMES = ("coverage", "novelty", "arp", "gini")
@@ -37,7 +37,10 @@ def test_the_winner_and_its_baselines_have_them_and_the_system_finds_the_same(da
         validation={},
         refit=refit,
         threads=1,
-        baselines=choose_baselines(data, SETTINGS.training),
+        baselines=[
+            (each, judge(each.fit(data.train), data, SETTINGS.training)[2])
+            for each in choose_baselines(data, SETTINGS.training)
+        ],
     )
     for k in (5, 10):
         names = [f"{name}_at_{k}" for name in NAMES]
@@ -54,7 +57,7 @@ def test_the_winner_and_its_baselines_have_them_and_the_system_finds_the_same(da
 def test_trials_and_repeats_report_the_same(data):
     trainer = Trainer(data, SETTINGS)
     reports = list(trainer)
-    _, values, metrics = judge(trainer.best_model(), data, SETTINGS)
+    _, values, metrics = judge(trainer.best_model(), data, SETTINGS.training)
     best = next(each for each in reports if each.epoch == trainer.best_epoch)
     assert metrics == best.metrics
     assert {f"val/{name}_at_10" for name in NAMES} <= metrics.keys()

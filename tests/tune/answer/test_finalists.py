@@ -7,10 +7,11 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from hbpr.baselines import Popularity
+from hbpr.baselines.compare import compare, judge
 from hbpr.data import load_data
 from hbpr.settings.models import TrialSettings
 from hbpr.training.trainer import Trainer
-from tune.answer.finalists import by_user, compare, judge, repeat_trial, summarize
+from tune.answer.finalists import by_user, repeat_trial, summarize
 from tune.storage.repeat import Repeat
 
 SETTINGS = TrialSettings.model_validate(
@@ -56,7 +57,7 @@ def test_a_repeat_is_the_trial_run_alone(tmp_path: Path) -> None:
 
 def test_popularity_is_judged_on_the_same_users() -> None:
     data = load_data(SETTINGS.data)
-    users, values, metrics = judge(Popularity(data.train), data, SETTINGS)
+    users, values, metrics = judge(Popularity(data.train), data, SETTINGS.training)
     assert np.nanmean(values) == pytest.approx(metrics[METRIC])
     assert np.array_equal(users, repeat_trial(SETTINGS, data, threads=1).users)
 

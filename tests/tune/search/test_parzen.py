@@ -187,7 +187,7 @@ def test_places_and_values_are_inverse():
         "optimizer.lr": {"low": 0.001, "high": 1.0, "log": True},
         "optimizer.reg_user": {"low": 0.0, "high": 0.5, "step": 0.1},
         "data.item_feature": ["indicator", "both"],
-        "training.top_k": [[10], [10, 20]],
+        "training.negatives": [{"kind": "uniform"}, {"kind": "mixed"}],
     }
     space = space_of(raw)
     drawing = Parzen(space, n_startup=5)

@@ -26,7 +26,7 @@ FLAT = {
     "optimizer.lr": {"low": 1e-3, "high": 1.0, "log": True},
     "optimizer.reg_user": {"low": 0.0, "high": 1.0},
     "model.n_latent": [8, 16, 32],
-    "training.top_k": [[10], [10, 20]],
+    "training.negatives": [{"kind": "uniform"}, {"kind": "mixed"}],
 }
 CONDITIONAL = {
     **FLAT,
@@ -108,7 +108,10 @@ class TestSuggestions:
         assert len({f"{v['optimizer.lr']:.3g}" for v in together}) == 10
 
     def test_a_grid_runs_every_point_in_order(self, tmp_path):
-        raw = {"model.n_latent": [8, 16], "training.top_k": [[10], [10, 20]]}
+        raw = {
+            "model.n_latent": [8, 16],
+            "training.negatives": [{"kind": "uniform"}, {"kind": "mixed"}],
+        }
         searcher = make(tmp_path, raw, algorithm="grid", num_trials=None)
         given = [searcher.suggest(f"ray{i}") for i in range(5)]
         assert given[4] == Searcher.FINISHED

@@ -218,10 +218,6 @@ def test_one_objective_is_the_metric():
         ({"limits": {"item_vector_bytes": {}}}, r"a limit needs min, max or both"),
         ({"limits": {"val/mrr": {"min": 2, "max": 1}}}, r"min must not be above max, got 2 and 1"),
         ({"limits": {"bytes": {"max": 1}}}, r"or item_vector_bytes or score_cpu_ms"),
-        (
-            {"space": {"training.top_k": [[10], [20]]}, "limits": {"val/hr_at_20": {"min": 0.1}}},
-            r"val/hr_at_20 needs a fixed training.top_k",
-        ),
     ],
 )
 def test_bad_goals_are_refused(sweep, words):

@@ -99,22 +99,22 @@ class TestSpace:
         with pytest.raises(SpaceError, match="leave 0 of 10,000 points"):
             check_space(Space.parse(self.RAW, ["model.n_latent < 3"]), BASE)
 
-    def test_holes_that_the_settings_have_are_sampled_around(self):
-        raw = {
-            "data.split.train": {"low": 0.5, "high": 0.9},
-            "data.split.validation": {"low": 0.05, "high": 0.3},
-        }
+    def test_holes_that_the_settings_have_are_sampled_around(self, spans):
+        before, after = "training.negatives.before", "training.negatives.after"
+        raw = {before: {"low": 0.5, "high": 0.9}, after: {"low": 0.05, "high": 0.3}}
         with pytest.raises(SpaceError, match="is refused"):
-            check_space(Space.parse(raw), BASE)
-        check_space(Space.parse(raw, ["data.split.train + data.split.validation < 1"]), BASE)
+            check_space(Space.parse(raw), spans)
+        check_space(Space.parse(raw, [f"{before} + {after} < 1"]), spans)
         with pytest.raises(SpaceError, match="is refused"):
-            check_space(Space.parse(raw, ["data.split.train + data.split.validation < 1.1"]), BASE)
+            check_space(Space.parse(raw, [f"{before} + {after} < 1.1"]), spans)
 
     def test_datasets_that_are_refused_are_not_prepared(self):
-        raw = {"data.split.train": [0.5, 0.8], "data.split.validation": [0.1, 0.3]}
-        space = check_space(
-            Space.parse(raw, ["data.split.train + data.split.validation < 1"]), BASE
-        )
+        raw = {
+            "data.item_feature": ["indicator", "metadata"],
+            "data.user_feature": ["indicator", "metadata"],
+        }
+        rule = "data.item_feature == 'indicator' or data.user_feature == 'indicator'"
+        space = check_space(Space.parse(raw, [rule]), BASE)
         assert len(data_settings(space, BASE)) == 3
 
     def test_an_inactive_dimension_has_its_base_setting(self):

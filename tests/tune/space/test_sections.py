@@ -12,10 +12,11 @@ from hbpr.formats import as_cell
 from hbpr.settings.load import with_values
 from hbpr.settings.models import TrialSettings, UniformNegatives
 from hbpr.tracking.findings import Winner
-from hbpr.tracking.records import TrialRecord
+from hbpr.tracking.records import Identity, StudyRecord, Tracking, TrialRecord
 from tune.answer.importance import importance
 from tune.forecast.curves import Curve, Curves
 from tune.forecast.replay import Strategy, replay
+from tune.report.note import study_note
 from tune.schedulers import NoneSettings
 from tune.search.draw import draw_allowed
 from tune.search.samplers import Samplers
@@ -24,7 +25,7 @@ from tune.settings.goals import Goals, Objective
 from tune.space import Space
 from tune.space.check import check_space, data_settings, largest
 from tune.space.points import check_point, settings_point
-from tune.tracking.events import study_start, trial_start, winner_note
+from tune.tracking.events import study_start, trial_start
 from tune.warm_start.earlier import _point
 from tune.warm_start.from_mlflow import _values
 
@@ -55,7 +56,7 @@ def study(**sweep):
 
 
 def trial(number, values, value=0.1):
-    return TrialRecord(number=number, values=values, state="COMPLETE", value=value)
+    return TrialRecord(number, values, "COMPLETE", value, {1: value})
 
 
 class TestApplying:
@@ -83,11 +84,12 @@ class TestApplying:
         assert largest(space, "training.batch_size", BASE) == BASE.training.batch_size
 
     def test_the_data_of_every_choice_are_prepared(self):
-        splits = [{"kind": "leave_one_out"}, {"kind": "random", "seed": 3}]
-        found = data_settings(space_of({"data.split": splits}), BASE)
-        assert [each.split.kind for each in found] == ["leave_one_out", "random"]
-        found = data_settings(space_of({"data": [{"name": "ml-100k"}, {"name": "ml-1m"}]}), BASE)
-        assert [each.name for each in found] == ["ml-100k", "ml-1m"]
+        choices = [{"item_feature": "both"}, {"user_feature": "both"}]
+        found = data_settings(space_of({"data": choices}), BASE)
+        assert [(each.item_feature, each.user_feature) for each in found] == [
+            ("both", "indicator"),
+            ("indicator", "both"),
+        ]
 
 
 class TestRefusals:
@@ -111,14 +113,13 @@ class TestRefusals:
         assert message.startswith(f"{next(iter(raw))}: ")
         assert words in message
 
-    def test_what_the_file_has_and_a_choice_does_not_fit(self):
-        base = TrialSettings(data={"split": {"train": 0.7}})
-        raw = {"data.split": [{"kind": "leave_one_out"}, {"kind": "random"}]}
-        message = refusal(raw, base=base)
-        assert "the choice {kind=leave_one_out} is refused: train says nothing" in message
+    def test_what_the_file_has_and_a_choice_does_not_fit(self, spans):
+        raw = {KEY: [{"before": 0.8}, {"before": 0.2}]}
+        message = refusal(raw, base=spans)
+        assert "the choice {before=0.8} is refused: before + after must be below 1" in message
         assert "What a choice does not name stays as the file has it." in message
-        raw["data.split"][0]["train"] = 0.8
-        assert space_of(raw, base=base)
+        raw[KEY][0]["after"] = 0.1
+        assert space_of(raw, base=spans)
 
     def test_a_setting_inside_is_not_searched_beside(self):
         message = refusal({f"{KEY}.observed": [0.1, 0.2], **CHOICES})
@@ -203,8 +204,10 @@ class TestSearching:
             trial(number, point, 0.5 * (point[KEY] == MIXED) + 0.01 * point["optimizer.lr"])
             for number, point in enumerate(points)
         ]
-        shares = importance(told, space, Goals((Objective("val/auc", "max"),)))["val/auc"]
-        assert 0.0 < shares[KEY] < 1.0
+        best = max(told, key=lambda each: each.value).number
+        (found,) = importance(told, space, Goals((Objective("val/auc", "max"),)), best)
+        assert found.effects[0].setting == KEY
+        assert 0.45 < found.effects[0].cost < 0.55
         curves = [Curve(each.values, ((1, each.value, 1.0),)) for each in told]
         none = NoneSettings()
         found = replay(Curves(space, tuple(curves), none), Strategy("tpe", none), seed=0)
@@ -279,7 +282,9 @@ class TestRecords:
     def test_words(self):
         assert as_cell(MIXED) == "kind=mixed, observed=0.3"
         winner = Winner(1, {KEY: MIXED}, 0.5, 4)
-        assert f"- `{KEY}.observed`: 0.3" in winner_note(winner, [], "val/auc")
+        goals = Goals((Objective("val/auc", "max"),))
+        found = StudyRecord(Identity("s", "s", "e"), Tracking("uri"), goals, (), winner=winner)
+        assert f"- `{KEY}.observed`: 0.3" in study_note(found)
 
     def test_space_show(self, tmp_path, capsys):
         path = tmp_path / "x.yaml"
@@ -291,12 +296,6 @@ class TestRecords:
         lines = capsys.readouterr().out.splitlines()
         assert lines[1] == f"  {KEY}  one of {{kind=uniform}}, {{kind=mixed, observed=0.3}}"
         assert lines[2] == f"  starts with: {KEY}={{kind=uniform}}"
-
-
-def test_a_searched_list_length_is_refused_inside_of_a_section_too():
-    objectives = [{"metric": "val/auc"}, {"metric": "val/recall_at_20"}]
-    with pytest.raises(ValueError, match="which is searched"):
-        study(objectives=objectives, space={"training": [{"top_k": [5, 10, 20]}, {"n_iter": 3}]})
 
 
 def test_shares_of_the_data_are_not_searched_beside_data_as_fidelity():

@@ -136,8 +136,9 @@ class TestParse:
         assert "empty" in refusal({})
 
     def test_every_setting_of_the_schema_is_a_key(self):
-        assert "data.split.train" in searchable_keys()
-        assert "data.split" not in searchable_keys()
+        assert "data.item_feature" in searchable_keys()
+        assert "training.negatives" not in searchable_keys()
+        assert "data.split.train" not in searchable_keys(), "see tests/tune/space/test_exam.py"
 
     def test_rings_are_refused(self):
         ring = {
@@ -182,7 +183,7 @@ class TestCheck:
             ({"training.loss_function": ["bpr_loss", "bpr"]}, "training.loss_function: must be"),
             ({"model.kind": ["mf", "mff"]}, "got 'mff'"),
             ({"optimizer.reg_user": {"low": 0, "high": 1}}, "low: 0.0"),
-            ({"training.top_k": [[10, 20], [5]]}, "needs 10 in training.top_k"),
+            ({"model.hidden": [[64, 32], [0]]}, "model.hidden"),
         ],
     )
     def test_every_end_is_tried(self, raw, words):
@@ -191,14 +192,14 @@ class TestCheck:
     def test_whole_steps_over_a_fraction_are_allowed(self):
         check_space(Space.parse({"optimizer.reg_user": {"low": 0, "high": 2, "step": 1}}), BASE)
 
-    def test_values_that_only_the_base_refuses_are_allowed(self):
-        raw = {"data.split.train": [0.9, 0.5], "data.split.validation": [0.01, 0.05]}
-        check_space(Space.parse(raw), BASE)
+    def test_values_that_only_the_base_refuses_are_allowed(self, spans):
+        before, after = "training.negatives.before", "training.negatives.after"
+        check_space(Space.parse({before: [0.9, 0.5], after: [0.01, 0.05]}), spans)
 
-    def test_values_refused_together_are_named(self):
-        raw = {"data.split.train": [0.5, 0.75], "data.split.validation": [0.1, 0.3]}
-        assert "0.75" in refusal(raw)
-        assert "0.3" in refusal(raw)
+    def test_values_refused_together_are_named(self, spans):
+        raw = {"training.negatives.before": [0.5, 0.75], "training.negatives.after": [0.1, 0.3]}
+        assert "0.75" in refusal(raw, spans)
+        assert "0.3" in refusal(raw, spans)
 
     def test_conditions_on_unsearched_settings_are_resolved(self):
         raw = {
@@ -262,18 +263,22 @@ class TestPoints:
                     "choices": ["indicator", "metadata"],
                     "when": {"training.loss_function": "hinge_loss"},
                 },
-                "data.split.seed": {"low": 0, "high": 1},
+                "data.user_feature": ["indicator", "both"],
             }
         )
         points = data_points(space, BASE)
         assert len(points) == 2 + 2 * 2
-        assert {"data.split.seed": 0} in points
+        assert {"data.user_feature": "both"} in points
         # item_feature: indicator is the base setting, so two of the six are the same data
         assert len(data_settings(space, BASE)) == 4
 
     def test_data_points_must_be_finite(self):
-        with pytest.raises(SpaceError, match=r"data\.rating_threshold: dimensions that change"):
-            data_points(Space.parse({"data.rating_threshold": {"low": 3.0, "high": 4.0}}), BASE)
+        raw = {
+            "optimizer.lr": {"low": 0.1, "high": 1.0},
+            "data.item_feature": {"choices": ["both"], "when": {"optimizer.lr": 0.5}},
+        }
+        with pytest.raises(SpaceError, match=r"optimizer\.lr: dimensions that change the data"):
+            data_points(Space.parse(raw), BASE)
 
     def test_largest(self):
         space = Space.parse({"training.n_iter": {"low": 10, "high": 40, "log": True}})
@@ -290,13 +295,13 @@ class TestSuggest:
         assert values == {"training.loss_function": "hinge_loss", "model.n_latent": 16}
 
     def test_structures_are_json_in_the_journal_and_lists_in_trials(self):
-        space = Space.parse({"training.top_k": [[10], [10, 20]]})
+        space = Space.parse({"model.hidden": [[10], [10, 20]]})
         study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
         trial = study.ask()
         values = space.suggest(trial)
-        assert values["training.top_k"] in ([10], [10, 20])
+        assert values["model.hidden"] in ([10], [10, 20])
         assert trial.params == space.encode(values)
-        assert isinstance(trial.params["training.top_k"], str)
+        assert isinstance(trial.params["model.hidden"], str)
         assert space.decode(trial.params) == values
 
     @settings(max_examples=20)
@@ -304,20 +309,21 @@ class TestSuggest:
     def test_what_is_drawn_is_what_the_settings_take(self, seed):
         raw = {
             **TREE,
-            "data.rating_threshold": {"low": 3.0, "high": 5.0, "step": 0.1},
+            "data.item_feature": ["indicator", "metadata", "both"],
             "optimizer.reg_bias": {"low": 1e-6, "high": 1.0, "log": True},
             "training.batch_size": {"low": 256, "high": 4096, "log": True},
-            "training.top_k": [[10], [10, 20]],
+            "model.hidden": [[10], [10, 20]],
         }
-        space = check_space(Space.parse(raw), BASE)
+        neumf = with_values(BASE, {"model.kind": "neumf"})
+        space = check_space(Space.parse(raw), neumf)
         study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
         for _ in range(5):
             trial = study.ask()
             values = space.suggest(trial)
-            with_values(BASE, values)
+            with_values(neumf, values)
             assert space.decode(trial.params) == values
             point = {k: v for k, v in values.items() if k.startswith("data.")}
-            assert point in data_points(space, BASE)
+            assert point in data_points(space, neumf)
 
 
 DOMAINS = [

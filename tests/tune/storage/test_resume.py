@@ -57,6 +57,13 @@ def test_a_setting_that_came_later_had_its_default(small_study) -> None:
         reopen(folder.path, small_study(training={"precision": "bfloat16"}), DATA)
 
 
+def test_the_same_data_under_a_key_of_an_earlier_version_are_the_same(small_study) -> None:
+    folder = folders.create(small_study(), {"settings as they were written then": "fingerprint"})
+    assert reopen(folder.path, small_study(), {"settings as they are now": "fingerprint"}) == folder
+    with pytest.raises(StudyError, match="the data: other users, items"):
+        reopen(folder.path, small_study(), {"settings as they are now": "another"})
+
+
 def test_settings_come_back_and_may_be_overridden(small_study) -> None:
     settings = small_study(model={"kind": "neumf", "hidden": [8, 4]})
     folder = folders.create(settings, DATA)

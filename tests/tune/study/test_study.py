@@ -273,7 +273,8 @@ class TestStudy:
 
         from hbpr.tracking.registry import load_system
 
-        sweep = {"final": {"top": 2, "seeds": 3}, "num_trials": 8, "max_concurrent": 2}
+        final = {"top": 2, "seeds": 3, "register_model": "always"}
+        sweep = {"final": final, "num_trials": 8, "max_concurrent": 2}
         settings = small_study(sweep)
         result = run_study(settings, progress=False)
         first, second = result.finalists
@@ -288,7 +289,7 @@ class TestStudy:
         assert others == [f"trial {second.number}", "popularity", "EASE"]
         assert [each.label for each in result.baselines] == ["popularity", "EASE"]
         assert result.comparisons[0].difference == pytest.approx(first.mean - second.mean)
-        assert result.importance == {}, "of so few trials it says nothing"
+        assert not any(each.effects for each in result.importance.values()), "too few to say"
         page = (result.folder / "summary.html").read_text()
         assert f"Winner: trial {first.number}" in page
         assert "http" not in page.replace(result.tracking_uri, "")
@@ -313,7 +314,7 @@ class TestStudy:
         assert len(earlier.trials) == 8
         assert len(MLflowPlotter(uri).runs("small")) == 8
 
-        assert result.registered == ("small", "1", "1")
+        assert result.registered == ("small", "1", "1", "")
         champion = load_system("models:/small@champion", uri)
         users = champion.data.user_ids[:2]
         expected = result.system.recommend(users, k=3)
@@ -364,7 +365,7 @@ class TestStudy:
 
         server.start()
         settings = small_study(
-            {"num_trials": 4},
+            {"num_trials": 4, "final": {"register_model": "always"}},
             training={"n_iter": 200, "eval_every": 10},
             mlflow={"tracking_uri": server.uri},
         )
