@@ -37,8 +37,7 @@ class Answers:
         """Yield a `UserList` for each of several known users, by index."""
         bounds = _bounds(found.lists.tolist(), len(rows))
         for row, start, end in zip(rows, bounds[:-1], bounds[1:], strict=True):
-            part = Lists(*(column[start:end] for column in found))
-            yield self.user(self.model.users.values[row], part)
+            yield self.user(self.model.users.values[row], found.between(start, end))
 
     def similar(self, row: int, found: Lists) -> str:
         """Return a `SimilarList`."""

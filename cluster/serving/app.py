@@ -202,14 +202,14 @@ def _add_answers(api: FastAPI, serving: Any) -> None:
 
 def _add_states(api: FastAPI, holder: Holder, has_token: bool) -> None:
     """Add the routes of operators."""
-    plain_query = {"dependencies": [Depends(_no_query)]}
+    bare = [Depends(_no_query)]
 
-    @api.get("/health", responses=_problems(422), **plain_query)
+    @api.get("/health", responses=_problems(422), dependencies=bare)
     async def health() -> schemas.State:
         """Say that the process answers."""
         return schemas.State(status="ok", model=holder.now and holder.now.model.version)
 
-    @api.get("/ready", responses=_problems(422, 503), **plain_query)
+    @api.get("/ready", responses=_problems(422, 503), dependencies=bare)
     async def ready() -> schemas.State:
         """Say that there is a model to answer with."""
         if holder.now is None:
@@ -223,13 +223,13 @@ def _add_states(api: FastAPI, holder: Holder, has_token: bool) -> None:
             200: {"content": {"text/plain": {"schema": {"type": "string"}}}},
             **_problems(422),
         },
-        **plain_query,
+        dependencies=bare,
     )
     def figures() -> Response:
         """Return requests, times and lists over all processes, for Prometheus."""
         return Response(metrics.render(), media_type=metrics.CONTENT_TYPE)
 
-    @api.post("/reload", responses=_problems(403, 409, 413, 422), **plain_query)
+    @api.post("/reload", responses=_problems(403, 409, 413, 422), dependencies=bare)
     async def reload() -> schemas.State:
         """Look the model up again; all processes go over to it, no request is dropped.
 

@@ -68,10 +68,7 @@ def _hand_out(asked: list[Waiting], found: Lists) -> None:
         parts = [found]
     else:
         ends = np.searchsorted(found.lists, np.arange(1, len(asked) + 1)).tolist()
-        parts = [
-            Lists(*(column[start:end] for column in found))
-            for start, end in zip([0, *ends[:-1]], ends, strict=True)
-        ]
+        parts = [found.between(*part) for part in zip([0, *ends[:-1]], ends, strict=True)]
     for (_, future), part in zip(asked, parts, strict=True):
         if not future.done():  # else the client has gone
             future.set_result(part)

@@ -214,7 +214,7 @@ def _replicas(plan: ServerPlan, place: tuple[str, int], replicas: int) -> Iterat
     from ray import serve
 
     worker, (host, port) = plan.worker, place
-    shelf = ray.remote(num_cpus=0)(Shelf).options(name=_ACTOR).remote()
+    shelf: Any = ray.remote(num_cpus=0)(Shelf).options(name=_ACTOR).remote()
     driver = _Driver(plan, shelf)
     driver.publish()
     http = {
@@ -225,7 +225,7 @@ def _replicas(plan: ServerPlan, place: tuple[str, int], replicas: int) -> Iterat
     }
     try:
         serve.start(http_options=http, logging_config={"enable_access_log": False})
-        deployment = serve.deployment(
+        deployment: Any = serve.deployment(
             serve.ingress()(Replica),
             name=_NAME,
             num_replicas=replicas,

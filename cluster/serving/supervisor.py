@@ -269,7 +269,7 @@ def _forget(process: BaseProcess) -> None:
         from prometheus_client.multiprocess import mark_process_dead
 
         with contextlib.suppress(OSError):
-            mark_process_dead(process.pid)
+            mark_process_dead(process.pid)  # type: ignore[no-untyped-call]
 
 
 @contextlib.contextmanager

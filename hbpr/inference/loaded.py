@@ -327,7 +327,7 @@ class LoadedModel:
     def _discounted(self, scorer: BlockScorer, discount: float) -> BlockScorer:
         losses = np.float32(discount) * self.popularity
 
-        def score(rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        def score(rows: NDArray[np.integer]) -> NDArray[np.float32]:
             scores = scorer(rows)
             return np.asarray(scores - scores.std(axis=1, keepdims=True) * losses, np.float32)
 

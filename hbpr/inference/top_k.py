@@ -10,7 +10,7 @@ from hbpr.data.interactions import UserItems
 from hbpr.errors import DivergedError
 
 #: (B,) indices to (B, I) float32 scores; the caller may overwrite the result.
-BlockScorer = Callable[[NDArray[np.int64]], NDArray[np.float32]]
+BlockScorer = Callable[[NDArray[np.integer]], NDArray[np.float32]]
 
 #: Memory of one block of scores, and rows in it at least, so that a matrix product is efficient.
 _BLOCK_BYTES: Final = 2**22
@@ -33,6 +33,11 @@ class Lists(NamedTuple):
     items: NDArray[np.int64]
     scores: NDArray[np.float32]
     ranks: NDArray[np.int64]
+
+    def between(self, start: int, end: int) -> "Lists":
+        """Return a stretch of the entries."""
+        part = slice(start, end)
+        return Lists(self.lists[part], self.items[part], self.scores[part], self.ranks[part])
 
 
 def top_k_of(

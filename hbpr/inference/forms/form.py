@@ -18,7 +18,7 @@ from hbpr.settings.models import TrialSettings
 class Form(Protocol):
     """A model that scores the whole catalogue for known, described and newly met users."""
 
-    def score_users(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
+    def score_users(self, users: NDArray[np.integer]) -> NDArray[np.float32]:
         """(B, I) scores of known users, by index; the caller may overwrite them."""
 
     def score_features(self, features: Features) -> NDArray[np.float32]:

@@ -30,7 +30,7 @@ class ItemItem:
     weights: NDArray[np.float32]
     rows: UserItems
 
-    def score_users(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
+    def score_users(self, users: NDArray[np.integer]) -> NDArray[np.float32]:
         """(B, I) scores of known users."""
         if len(users) == 1:
             return self._sum(self.rows.of(int(users[0])))
@@ -55,7 +55,7 @@ class ItemItem:
     def item_likeness(self) -> BlockScorer:
         """Partial correlations: the geometric mean of both weights, which have one sign."""
 
-        def score(items: NDArray[np.int64]) -> NDArray[np.float32]:
+        def score(items: NDArray[np.integer]) -> NDArray[np.float32]:
             there, back = self.weights[items], self.weights[:, items].T
             return np.asarray(np.sign(there) * np.sqrt(np.maximum(there * back, 0.0)), np.float32)
 
@@ -67,7 +67,7 @@ class ItemItem:
         lengths = np.sqrt(np.maximum(self.rows.counts, 1)).astype(np.float32)
         columns = matrix.T.tocsc()
 
-        def score(users: NDArray[np.int64]) -> NDArray[np.float32]:
+        def score(users: NDArray[np.integer]) -> NDArray[np.float32]:
             shared = np.asarray((matrix[users] @ columns).toarray(), np.float32)
             return shared / lengths[users, None] / lengths
 

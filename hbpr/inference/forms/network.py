@@ -34,7 +34,7 @@ class Network:
     regularisation: float
     pool: NDArray[np.int64] | None
 
-    def score_users(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
+    def score_users(self, users: NDArray[np.integer]) -> NDArray[np.float32]:
         """(B, I) scores of known users."""
         return self.score(self.users[users])
 

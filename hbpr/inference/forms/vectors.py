@@ -44,7 +44,7 @@ class Vectors:
     def _transposed(self) -> NDArray[np.float32]:
         return np.ascontiguousarray(self.items.T)
 
-    def score_users(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
+    def score_users(self, users: NDArray[np.integer]) -> NDArray[np.float32]:
         """(B, I) scores of known users."""
         return self._score(self.users[users])
 
