@@ -224,7 +224,7 @@ def _replicas(plan: ServerPlan, place: tuple[str, int], replicas: int) -> Iterat
         "ssl_keyfile": None if worker.tls_key is None else str(worker.tls_key),
     }
     try:
-        serve.start(http_options=http, logging_config={"enable_access_log": False})
+        _start_proxies(http)
         deployment: Any = serve.deployment(
             serve.ingress()(Replica),
             name=_NAME,
@@ -237,11 +237,26 @@ def _replicas(plan: ServerPlan, place: tuple[str, int], replicas: int) -> Iterat
         )
         serve.run(deployment.bind(worker), name=_NAME, route_prefix="/")
         yield driver
-    except (RuntimeError, ray.exceptions.RayError) as error:
+    except (RuntimeError, TimeoutError, ray.exceptions.RayError) as error:
         raise HbprError(f"hbpr serve --ray: the replicas did not start: {error}") from error
     finally:
         serve.shutdown()
         ray.kill(shelf)
+
+
+def _start_proxies(http: dict[str, Any]) -> None:
+    """Start Ray Serve; it waits a minute for its proxies and cannot be told to wait on."""
+    from ray import serve
+
+    for last in (False, False, False, True):
+        try:
+            serve.start(http_options=http, logging_config={"enable_access_log": False})
+        except TimeoutError:
+            if last:
+                raise
+            _log.warning("Ray Serve's proxies are slow to start on this machine: waiting on")
+        else:
+            return
 
 
 class Replica:

@@ -31,12 +31,14 @@ _log = logging.getLogger(__name__)
 _TICK_S: Final = 0.1
 #: A process that dies sooner after its start than this would only die again.
 _SOON_S: Final = 5.0
-#: Each process computes in one thread, and threads that load a model share its memory pools.
+#: Each process computes in one thread, and memory of a model goes back when the next one is there.
 _WORKER_ENV: Final = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
     "MALLOC_ARENA_MAX": "2",
+    "MALLOC_MMAP_THRESHOLD_": "131072",
+    "MALLOC_TRIM_THRESHOLD_": "131072",
 }
 
 

@@ -81,11 +81,12 @@ def memory_mib(parent: int) -> float:
 
 def workers_of(parent: int) -> list[psutil.Process]:
     """The processes that answer."""
-    return [
-        child
-        for child in psutil.Process(parent).children()
-        if any("spawn_main" in word for word in child.cmdline())
-    ]
+    found = []
+    for child in psutil.Process(parent).children():
+        with contextlib.suppress(psutil.NoSuchProcess):  # it has just ended
+            if any("spawn_main" in word for word in child.cmdline()):
+                found.append(child)
+    return found
 
 
 def main() -> None:

@@ -218,11 +218,12 @@ def test_it_answers_over_tls(study: Path, certificate: tuple[Path, Path]) -> Non
 def _workers(parent: int) -> set[int]:
     import psutil
 
-    return {
-        child.pid
-        for child in psutil.Process(parent).children()
-        if any("spawn_main" in word for word in child.cmdline())
-    }
+    found = set()
+    for child in psutil.Process(parent).children():
+        with contextlib.suppress(psutil.NoSuchProcess):  # it has just ended
+            if any("spawn_main" in word for word in child.cmdline()):
+                found.add(child.pid)
+    return found
 
 
 def _eventually(url: str, reached: Any) -> None:
