@@ -14,7 +14,7 @@ from hbpr.models.factorization import MatrixFactorization
 from hbpr.models.ials import Ials
 from hbpr.models.neumf import NeuMF
 from hbpr.models.recommender import Recommender
-from hbpr.models.similarity import COSINE_TEMPERATURE, check_directions, unmet
+from hbpr.models.similarity import check_directions, temperature_for, unmet
 from hbpr.models.solved import SolvedRecommender
 from hbpr.settings.models import (
     EaseSettings,
@@ -78,7 +78,7 @@ def _mf(settings: MfSettings, data: Interactions, seed: int) -> MatrixFactorizat
         init_std=settings.init_std,
         seed=seed,
         similarity=settings.similarity,
-        temperature=settings.temperature or (COSINE_TEMPERATURE if cosine else 1.0),
+        temperature=settings.temperature or (temperature_for(data) if cosine else 1.0),
     )
     if cosine:
         _forget_unmet(model, data)

@@ -7,6 +7,7 @@ import numpy as np
 from hbpr.data.interactions import Interactions
 from hbpr.errors import EngineError
 from hbpr.models import FeatureRecommender, MatrixFactorization, Recommender, SolvedRecommender
+from hbpr.models.similarity import popularity_of_positives
 from hbpr.settings.models import (
     AllNegatives,
     AnyNegatives,
@@ -24,8 +25,13 @@ from hbpr.training.fused import FusedEngine, why_not_fused
 from hbpr.training.listwise import ListwiseEngine, memory_mib, why_not_listwise
 from hbpr.training.solve import SolveEngine
 
-#: How often observed negatives count where they stay candidates, see decision 0026.
+#: How often observed negatives count where they stay candidates, and where they do not.
 _OBSERVED_WEIGHT: Final = 3.0
+_UNSEEN_WEIGHT: Final = 0.3
+#: Positives near these first places count more, see decision 0026.
+_TOP: Final = 20
+#: Share of the users who share a positive below which a user's positives mask each other.
+_SPREAD: Final = 0.05
 #: Steps of an epoch where there are few users, and users of a block at least.
 _STEPS: Final = 8
 _LEAST_BLOCK: Final = 32
@@ -89,26 +95,32 @@ def negatives_for(model: Recommender, data: Interactions, settings: TrialSetting
 
     For `softmax_loss` of matrix factorization that is every item, or where a block of that takes
     more memory than by default allowed, a sample that the block shares. Observed negatives count
-    three times, or, where they are no candidates, as any other item. Blocks are small enough for
-    some eight steps an epoch where there are few users. For what trains triple by
-    triple it is a mix of observed and uniform ones where there are observed ones, else uniform.
+    three times, or, where they are no candidates, .3 times. Positives near the first places count
+    more; where few users share a positive, the user's other positives do not count against it.
+    Blocks are small enough for some eight steps an epoch where there are few users. For what
+    trains triple by triple it is a mix of observed and uniform ones where there are observed ones,
+    else uniform.
     """
     training = settings.training
     auto = training.negatives
     if not isinstance(auto, AutoNegatives):
         return auto
-    weight = 1.0 if data.unseen else _OBSERVED_WEIGHT
-    most = AllNegatives.model_fields["block_users"].default
     n_users = int((data.train.counts > 0).sum())
-    block_users = int(np.clip(n_users // _STEPS, _LEAST_BLOCK, most))
-    every = AllNegatives(observed_weight=weight, block_users=block_users)
+    most = AllNegatives.model_fields["block_users"].default
+    block = {
+        "observed_weight": _UNSEEN_WEIGHT if data.unseen else _OBSERVED_WEIGHT,
+        "mask_positives": popularity_of_positives(data) < _SPREAD,
+        "top_weight": _TOP,
+        "block_users": int(np.clip(n_users // _STEPS, _LEAST_BLOCK, most)),
+    }
+    every = AllNegatives.model_validate(block)
     wanted = training.model_copy(update={"negatives": every})
     gap = why_not_listwise(model, settings.model_copy(update={"training": wanted}))
     listwise = training.loss_function == "softmax_loss" or training.engine == "listwise"
     if gap is None and listwise and training.engine in ("auto", "listwise"):
         assert isinstance(model, MatrixFactorization)
         if memory_mib(data, model.n_latent) > every.block_mib:
-            return SharedNegatives(observed_weight=weight, block_users=block_users)
+            return SharedNegatives.model_validate(block)
         return every
     drawn = auto.model_dump(exclude={"kind"})
     return (MixedNegatives if data.train_negatives.n_pairs else UniformNegatives)(**drawn)
