@@ -3,9 +3,10 @@
 The steps are those of ``docs/guides/retail.md``, run by the commands that it names; the tables that
 it prints are made here:
 
-    HBPR_DATA_HOME=... python tests/walkthroughs/retail.py FOLDER [KEY=VALUE ...]
+    HBPR_DATA_HOME=... python tests/walkthroughs/retail.py FOLDER [--once] [KEY=VALUE ...]
 
-FOLDER receives the records, the model and the files. A KEY=VALUE goes to ``hbpr tune`` as --set.
+FOLDER receives the records, the model and the files. ``--once`` trains once instead of searching; a
+KEY=VALUE goes to the command as --set.
 """
 
 import json
@@ -158,4 +159,5 @@ def walk(
 if __name__ == "__main__":
     place = Path(sys.argv[1]).absolute()
     place.mkdir(parents=True, exist_ok=True)
-    walk(place, settings=sys.argv[2:])
+    given = [word for word in sys.argv[2:] if word != "--once"]
+    walk(place, settings=given, search="--once" not in sys.argv)
