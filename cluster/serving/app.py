@@ -19,6 +19,7 @@ from cluster.serving.pages import add_pages
 from hbpr.errors import HbprError
 from hbpr.inference.loaded import LoadedModel
 from hbpr.inference.text_ids import TextIds
+from hbpr.version import __version__
 
 #: Names of features that /info shows of a side.
 _MOST_NAMES: Final = 100
@@ -79,6 +80,7 @@ def create_api(holder: Holder, *, has_token: bool) -> FastAPI:
 
     api = FastAPI(
         title="hbpr",
+        version=__version__,
         summary=_SUMMARY,
         description=_DESCRIPTION,
         docs_url=None,
@@ -95,8 +97,8 @@ def create_api(holder: Holder, *, has_token: bool) -> FastAPI:
             raise HTTPException(503, "no model is loaded yet; ask again in a moment")
         return holder.now
 
-    _add_states(api, holder, has_token)
     _add_answers(api, serving)
+    _add_states(api, holder, has_token)
     add_pages(api)
     if has_token:
         _describe_token(api)
