@@ -1,7 +1,7 @@
 """Recommendations over HTTP: one application, the same wherever it runs."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Annotated, Any, Final
 
@@ -16,6 +16,7 @@ from cluster.serving.gate import AccessLog, App, Gate
 from cluster.serving.holder import Holder, Serving
 from cluster.serving.many import recommend_many
 from cluster.serving.pages import add_pages
+from cluster.serving.shortcut import Checked, Shortcut
 from hbpr.errors import HbprError
 from hbpr.inference.loaded import LoadedModel
 from hbpr.inference.text_ids import TextIds
@@ -63,11 +64,12 @@ def create_app(
         access_log: ``off``, ``routes`` (without ids) or ``paths``.
     """
     holder = Holder(serving=Serving(model)) if isinstance(model, LoadedModel) else model
-    api = create_api(holder, has_token=token is not None)
-    return Gate(api, token=token, max_body=max_body, access_log=access_log)
+    checked = Checked()
+    app = Shortcut(create_api(holder, checked, has_token=token is not None), holder, checked)
+    return Gate(app, token=token, max_body=max_body, access_log=access_log)
 
 
-def create_api(holder: Holder, *, has_token: bool) -> FastAPI:
+def create_api(holder: Holder, checked: Checked, *, has_token: bool) -> FastAPI:
     """Return the FastAPI application within the gate."""
 
     @asynccontextmanager
@@ -97,7 +99,7 @@ def create_api(holder: Holder, *, has_token: bool) -> FastAPI:
             raise HTTPException(503, "no model is loaded yet; ask again in a moment")
         return holder.now
 
-    _add_answers(api, serving)
+    _add_answers(api, serving, checked)
     _add_states(api, holder, has_token)
     add_pages(api)
     if has_token:
@@ -105,7 +107,7 @@ def create_api(holder: Holder, *, has_token: bool) -> FastAPI:
     return api
 
 
-def _add_answers(api: FastAPI, serving: Any) -> None:
+def _add_answers(api: FastAPI, serving: Callable[[], Serving], checked: Checked) -> None:
     """Add the routes that ask the model."""
 
     @api.get(
@@ -116,10 +118,12 @@ def _add_answers(api: FastAPI, serving: Any) -> None:
     async def recommend(
         user: Annotated[str, Path(description="Id of a user.")],
         query: Annotated[schemas.ListQuery, Query()],
+        request: Request,
     ) -> Response:
         """Return a user's best items."""
-        now: Serving = serving()
+        now = serving()
         row, options = _row(now.model.users, user), query.options()
+        checked.remember(request.scope["query_string"], options)
         if options.is_plain:
             found = await now.batcher.list_for(row, options)
         else:
@@ -151,7 +155,7 @@ def _add_answers(api: FastAPI, serving: Any) -> None:
         query: Annotated[schemas.SimilarQuery, Query()],
     ) -> Response:
         """Return the items most similar to one."""
-        now: Serving = serving()
+        now = serving()
         row = _row(now.model.items, item)
         found = await asyncio.to_thread(
             now.model.similar_item_lists, np.array([row]), query.k, query.popularity_discount
@@ -168,7 +172,7 @@ def _add_answers(api: FastAPI, serving: Any) -> None:
         query: Annotated[schemas.LengthQuery, Query()],
     ) -> Response:
         """Return what a user chose in the training data, what the model expects most first."""
-        now: Serving = serving()
+        now = serving()
         row = _row(now.model.users, user)
         chosen = await asyncio.to_thread(now.model.history, row)
         items = now.answers.known(chosen[: query.k].tolist())
@@ -178,7 +182,7 @@ def _add_answers(api: FastAPI, serving: Any) -> None:
     @api.get("/items", response_model=schemas.ItemsFound, responses=_problems(422, 503))
     async def items(query: Annotated[schemas.SearchQuery, Query()]) -> Response:
         """Return items whose name or id holds a text."""
-        now: Serving = serving()
+        now = serving()
         rows = await asyncio.to_thread(now.answers.search, query.text, query.k)
         return _json(f'{{"items":[{now.answers.known(rows)}]}}')
 

@@ -5,6 +5,7 @@ be there before this module is imported.
 """
 
 import os
+from functools import cache
 
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -46,14 +47,24 @@ _METHODS = frozenset(("GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH"
 
 def observe(route: str, method: str, status: int, seconds: float) -> None:
     """Count one request, by its route, never by what it asked for."""
-    method = method if method in _METHODS else "other"
-    _SECONDS.labels(route, method).observe(seconds)
-    _REQUESTS.labels(route, method, str(status)).inc()
+    time, count = _of_request(route, method if method in _METHODS else "other", status)
+    time.observe(seconds)
+    count.inc()
+
+
+@cache  # finding a child by its labels takes longer than counting; routes and statuses are few
+def _of_request(route: str, method: str, status: int) -> tuple[Histogram, Counter]:
+    return _SECONDS.labels(route, method), _REQUESTS.labels(route, method, str(status))
+
+
+@cache
+def _of_lists(user: str) -> Counter:
+    return _LISTS.labels(user)
 
 
 def count_lists(user: str, n: int = 1) -> None:
     """Count lists for ``known`` or ``new`` users."""
-    _LISTS.labels(user).inc(n)
+    _of_lists(user).inc(n)
 
 
 def count_unknown(n: int = 1) -> None:

@@ -16,8 +16,12 @@ def test_compiled_and_plain_selection_agree(
     block = rng.integers(0, n_values, (n_rows, n_items)).astype(np.float32)
     block[rng.random(block.shape) < 0.2] = -np.inf
     k = int(rng.integers(1, n_items + 1))
-    for found, expected in zip(select(block.copy(), k), _select(block.copy(), k), strict=True):
+    whole = _select(block.copy(), k)
+    for found, expected in zip(select(block.copy(), k), whole, strict=True):
         np.testing.assert_array_equal(found, expected)
+    for row in range(n_rows):
+        for found, expected in zip(_select(block[row : row + 1], k), whole, strict=True):
+            np.testing.assert_array_equal(found, expected[row : row + 1])
 
 
 @pytest.mark.parametrize("n_rows", [3, 600])

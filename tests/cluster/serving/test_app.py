@@ -54,6 +54,18 @@ def test_several_users_are_answered_in_the_order_asked(
         assert everyone[user] == ask(f"/recommend/{user}?k=15")[1]
 
 
+def test_a_query_that_comes_again_goes_the_short_way_to_the_same_answer(
+    model: LoadedModel,
+) -> None:
+    ask = asking(create_app(model))
+    for path in ("/recommend/3?k=4", "/recommend/3", "/recommend/nobody?k=4", "/recommend/3?k=0"):
+        first = ask(path)
+        ask(path.replace("nobody", "5"))
+        assert ask(path) == first
+    assert ask("/recommend/3?k=4&k=5") == ask("/recommend/3?k=4&k=5")
+    assert [each["rank"] for each in ask("/recommend/5?k=4")[1]["items"]] == [1, 2, 3, 4]
+
+
 def test_new_users_are_answered_by_history_and_features(
     ask: Ask, system: RecommendationSystem
 ) -> None:
