@@ -72,6 +72,7 @@ def _answers(address: str) -> None:
 
 def memory_mib(parent: int) -> float:
     """Resident memory of all processes below one."""
+    time.sleep(2)  # a model that was replaced is gone by then
     total = 0
     for process in [psutil.Process(parent), *psutil.Process(parent).children(recursive=True)]:
         with contextlib.suppress(psutil.NoSuchProcess):

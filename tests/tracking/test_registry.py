@@ -11,7 +11,9 @@ from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore
 
 from hbpr.data import UserItemData
 from hbpr.errors import DataError, TrackingError
+from hbpr.inference import load
 from hbpr.inference.loaded import LoadedModel
+from hbpr.inference.locate import version_of
 from hbpr.inference.system import RecommendationSystem
 from hbpr.models import build_model
 from hbpr.settings.models import TrialSettings
@@ -47,6 +49,9 @@ def test_a_model_comes_back_without_pickle(tracking_uri: str, tmp_path: Path) ->
         pd.testing.assert_frame_equal(
             load_system(name, tracking_uri).recommend(["u1", "u2"], k=3), expected
         )
+    for name in (uri, f"runs:/{run.run_id}/recommender", f"runs:/{run.run_id}", run.run_id):
+        found = load(name, tracking_uri=tracking_uri).recommend(["u1", "u2"], k=3)
+        assert found["item"].tolist() == expected["item"].tolist()
     names = {path.name for path in (tmp_path / "mlruns").rglob("*") if path.is_file()}
     assert "arrays.safetensors" in names
     assert not {name for name in names if name.endswith((".pkl", ".pickle", ".pt"))}
@@ -147,7 +152,12 @@ def test_the_best_version_of_its_kind_is_the_champion(tracking_uri: str) -> None
     found = register_model(client, name, best, run_id=run_id, tags=tags)
     assert found == ("films-2- é%", "5", "5", ""), "it was asked for all the same"
     assert "hbpr.better" not in client.get_model_version(found.name, "5").tags
-    loaded = load_system("models:/films-2- é%@champion", tracking_uri)
+    champion = "models:/films-2- é%@champion"
+    before = version_of(champion, tracking_uri)
+    assert before == version_of("models:/films-2- é%/4", tracking_uri)
+    assert before != version_of("models:/films-2- é%/3", tracking_uri)
+    assert load(champion, tracking_uri=tracking_uri).n_users == system.data.n_users
+    loaded = load_system(champion, tracking_uri)
     assert loaded.recommend(["u1"], k=2).equals(system.recommend(["u1"], k=2))
 
 
@@ -168,3 +178,7 @@ def test_registering_does_not_wait(tracking_uri: str, monkeypatch: pytest.Monkey
 def test_a_model_that_is_not_there_is_told_plainly(tracking_uri: str, uri: str) -> None:
     with pytest.raises(TrackingError, match=f"no model {uri}"):
         load_system(uri, tracking_uri)
+    with pytest.raises(TrackingError, match=f"no model {uri}"):
+        load(uri, tracking_uri=tracking_uri)
+    with pytest.raises(TrackingError, match=f"no model {uri}"):
+        version_of(uri, tracking_uri)
