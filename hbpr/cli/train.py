@@ -126,6 +126,7 @@ def _beside(
     from hbpr.baselines.choose import choose_baselines
     from hbpr.baselines.compare import compare, judge
     from hbpr.baselines.popularity import POPULARITY
+    from hbpr.data.parts import can_be_ranked
     from hbpr.evaluation import evaluate_part
     from hbpr.tracking.findings import BaselineRecord
 
@@ -143,7 +144,7 @@ def _beside(
             users, values, val = judge(scorer, data, training)
             found = compare(own, (users, values), each.label)
             comparisons += [found] if found else []
-        if data.test.n_pairs:
+        if can_be_ranked(data, "test"):
             test = dict(
                 evaluate_part(scorer, data, "test", training.top_k, training.metrics).metrics
             )

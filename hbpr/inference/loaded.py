@@ -92,9 +92,9 @@ class LoadedModel:
         """Read the folder of a saved recommender, see `hbpr.inference.load`."""
         arrays, about = read_folder(folder)
         with reading(folder):
-            settings = settings_of(about)
+            settings = settings_of(about, allow)
             data = unpack(arrays, about["data"])
-            source = Source(part_of(arrays, "model"), data, settings, allow)
+            source = Source(part_of(arrays, "model"), data, settings)
             form = loader_of(settings.model.kind)(source)
             return cls(
                 name=data.name,

@@ -1,6 +1,6 @@
 """A dataset as named arrays and a JSON part, for `hbpr.inference.folder`, and back."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from hbpr.data.interactions import Exposures, Features, Interactions, UserItems
+from hbpr.data.interactions import Exposures, Features, Interactions, Judged, UserItems
 from hbpr.errors import DataError, FormatError
+from hbpr.parts import only
 from hbpr.settings.models import TrialSettings
 from hbpr.settings.problems import describe
 from hbpr.settings.stored import FORMAT_KEY, up_to_date
@@ -35,6 +36,12 @@ def pack(data: Interactions) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
                 for name, part in parts.items()
                 if isinstance(part, np.ndarray)
             }
+        if isinstance(value, Judged):
+            place = f"data/{field.name}"
+            arrays |= {f"{place}/indptr": value.pairs.indptr, f"{place}/items": value.pairs.items}
+            arrays[f"{place}/liked"] = value.liked
+            if value.pairs.weights is not None:
+                arrays[f"{place}/weights"] = value.pairs.weights
     if data.trainable_items is not None:
         arrays["data/trainable_items"] = data.trainable_items
     if data.pages is not None:
@@ -74,6 +81,10 @@ def unpack(arrays: Arrays, about: dict[str, Any]) -> Interactions:
         n_rows = None if part == "pages" else len(user_ids)
         return pairs(part, n_rows) if f"data/{part}/indptr" in arrays else None
 
+    def judged(part: str) -> Judged | None:
+        found = optional(part)
+        return None if found is None else Judged(found, arrays[f"data/{part}/liked"])
+
     def features(side: str) -> Features:
         place = f"data/{side}_features"
         indptr, indices = arrays[f"{place}/indptr"], arrays[f"{place}/indices"]
@@ -101,6 +112,8 @@ def unpack(arrays: Arrays, about: dict[str, Any]) -> Interactions:
         unseen=about.get("unseen", False),
         validation_candidates=optional("validation_candidates"),
         test_candidates=optional("test_candidates"),
+        validation_judged=judged("validation_judged"),
+        test_judged=judged("test_judged"),
         trainable_items=arrays.get("data/trainable_items"),
         pages=None if pages is None else Exposures(arrays["data/page_users"], pages),
     )
@@ -119,15 +132,20 @@ def _plain_ids(ids: NDArray[Any], side: str) -> NDArray[Any]:
     )
 
 
-def settings_of(about: Mapping[str, Any]) -> TrialSettings:
+def settings_of(about: Mapping[str, Any], allow: Collection[str] = ()) -> TrialSettings:
     """Return the settings of a folder's JSON part, in today's form.
+
+    Args:
+        about: The JSON part.
+        allow: Parts that are not hbpr's own and may be imported: dotted paths, or modules.
 
     Raises:
         ValidationError: They are none.
         FormatError: They are of a format that is not known here.
     """
     stored = up_to_date(about["settings"], TrialSettings, about.get(FORMAT_KEY))
-    return TrialSettings.model_validate(stored)
+    with only(allow):
+        return TrialSettings.model_validate(stored)
 
 
 @contextmanager

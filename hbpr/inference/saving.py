@@ -3,7 +3,7 @@
 That is weights, features, ids, interactions and settings; `hbpr.inference.folder` has the files.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import NamedTuple
@@ -53,15 +53,20 @@ def save(folder: Path, saved: Saved) -> None:
     )
 
 
-def load(folder: Path) -> Saved:
+def load(folder: Path, *, allow: Collection[str] = ()) -> Saved:
     """Read what `save` wrote.
+
+    Args:
+        folder: Where it was written.
+        allow: Parts that are not hbpr's own, such as the class of the model, that may be imported:
+            dotted paths, or modules.
 
     Raises:
         DataError: The folder holds no whole saved recommender, or one of another version.
     """
     arrays, about = read_folder(folder)
     with reading(folder):
-        settings = settings_of(about)
+        settings = settings_of(about, allow)
         data = unpack(arrays, about["data"])
         model = build_model(settings.model, data, seed=settings.training.seed)
         model.load_arrays(part_of(arrays, "model"))

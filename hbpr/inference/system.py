@@ -1,6 +1,6 @@
 """A trained model with the ids and interactions it takes to recommend, save and load it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Self
@@ -393,17 +393,20 @@ class RecommendationSystem:
         saving.save(Path(folder), saving.Saved(self.model, self.data, self.settings, self.metrics))
 
     @classmethod
-    def load(cls, folder: Path | str) -> Self:
+    def load(cls, folder: Path | str, *, allow: Collection[str] = ()) -> Self:
         """Read what `save` wrote.
 
         Args:
             folder: That folder, or the folder of a study, whose winner is taken.
+            allow: Parts that are not hbpr's own, such as the class of the model, that may be
+                imported: dotted paths, or modules.
 
         Raises:
             DataError: The folder holds no whole saved recommender, or one of another version.
         """
         folder = Path(folder)
-        return cls(*saving.load(folder / "model" if (folder / "model").is_dir() else folder))
+        model = folder / "model" if (folder / "model").is_dir() else folder
+        return cls(*saving.load(model, allow=allow))
 
     @cached_property
     def _users(self) -> Lookup:

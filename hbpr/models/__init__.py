@@ -23,6 +23,7 @@ from hbpr.settings.models import (
     ModelSettings,
     NeuMFSettings,
 )
+from hbpr.settings.own_model import OwnModelSettings
 
 __all__ = [
     "Ease",
@@ -43,6 +44,9 @@ def build_model(settings: ModelSettings, data: Interactions, *, seed: int = 0) -
         ConfigError: The kind has settings, and no model here.
         DataError: The data are not what the kind can work with, such as too many items for EASE.
     """
+    if isinstance(settings, OwnModelSettings):
+        own: Recommender = settings.build(data.user_features, data.item_features, seed)
+        return own
     build = _BUILDERS.get(type(settings))
     if build is None:
         known = ", ".join(each.model_fields["kind"].default for each in _BUILDERS)

@@ -18,7 +18,8 @@ class ModelSettings(Settings):
 
     kind: str = Field(
         description="mf: hybrid matrix factorization; neumf: it, beside a small network; ease: "
-        "item-to-item weights in closed form; ials: matrix factorization by least squares.",
+        "item-to-item weights in closed form; ials: matrix factorization by least squares; or "
+        "module:Class, a model of your own.",
     )
 
     #: Whether equations are solved, instead of many small steps along gradients.
@@ -163,4 +164,12 @@ def read_by_solved(key: str) -> bool:
 
 
 #: The kinds of `ModelSettings`.
-MODELS = Kinds(ModelSettings, MfSettings, NeuMFSettings, EaseSettings, IalsSettings)
+MODELS = Kinds(
+    ModelSettings,
+    MfSettings,
+    NeuMFSettings,
+    EaseSettings,
+    IalsSettings,
+    adapt="hbpr.contracts.model:as_model_settings",
+    group="models",
+)

@@ -8,7 +8,7 @@ import contextlib
 import hashlib
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -84,13 +84,16 @@ def log_system(
     return f"models:/{logged.model_id}"
 
 
-def load_system(model_uri: str, tracking_uri: str | None = None) -> "RecommendationSystem":
+def load_system(
+    model_uri: str, tracking_uri: str | None = None, *, allow: Collection[str] = ()
+) -> "RecommendationSystem":
     """Read back a system that `log_system` wrote.
 
     Args:
         model_uri: ``models:/m-…``, ``models:/NAME@ALIAS``, ``models:/NAME/VERSION`` or
             ``runs:/RUN/recommender``.
         tracking_uri: Where it was recorded; default: ``MLFLOW_TRACKING_URI``.
+        allow: As for `RecommendationSystem.load`.
 
     Raises:
         TrackingError: There is no such model, or the store does not answer.
@@ -99,7 +102,7 @@ def load_system(model_uri: str, tracking_uri: str | None = None) -> "Recommendat
 
     with tempfile.TemporaryDirectory(prefix="hbpr-model-") as temporary:
         folder, _ = fetch_model(model_uri, Path(temporary), tracking_uri)
-        return RecommendationSystem.load(folder)
+        return RecommendationSystem.load(folder, allow=allow)
 
 
 class Registered(NamedTuple):

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from time import perf_counter
 
+from hbpr.contracts.metric import use_metrics
 from hbpr.data.interactions import Interactions
 from hbpr.errors import DataError, DivergedError, HbprError
 from hbpr.evaluation import evaluate_part
@@ -77,6 +78,7 @@ class Trainer(Iterator[EpochReport]):
                 f"{data.name}: training.negatives.kind observed draws observed negatives, and the "
                 "training part has none; use uniform, or data that say what was seen and not chosen"
             )
+        use_metrics(settings.training.metrics)
         check_described(settings.training.metrics, data)
         self.data = data
         self.settings = settings

@@ -15,6 +15,7 @@ from tune.answer.lineage import Schedule
 from tune.settings import SweepSettings
 from tune.storage.repeat import Repeat
 from tune.trial.data import data_of
+from tune.trial.parts import sent
 
 logger = logging.getLogger(__name__)
 
@@ -96,7 +97,7 @@ def run_repeats(
                 trial, seed = waiting.pop(0)
                 settings = with_values(base, {**trial.values, "training.seed": seed})
                 schedule = schedules.get(trial.number)
-                reference = task.remote(settings, data_of(settings, data), cpu, schedule)
+                reference = task.remote(sent(settings), data_of(settings, data), cpu, schedule)
                 running[reference] = trial, seed
             on_progress(len(found), len(found) + len(running) + len(waiting))
             ready, _ = ray.wait(list(running), timeout=0.5)  # short, so that Ctrl-C is heard

@@ -3,7 +3,7 @@
 Shapes: U users, I items, B rows of a block, d size of an item's vector.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -56,13 +56,11 @@ class Source:
         weights: What the model learned, by name.
         data: What it was trained on.
         settings: What it was trained with.
-        allow: Modules whose classes may be imported: none that the caller has not named.
     """
 
     weights: Mapping[str, NDArray[Any]]
     data: Interactions
     settings: TrialSettings
-    allow: Collection[str] = ()
 
 
 FormLoader = Callable[[Source], Form]
