@@ -49,7 +49,7 @@ def fold_in(
     Returns:
         (p,) float32 final vector, for `Recommender.vector_scorer`.
     """
-    if isinstance(model, MatrixFactorization):
+    if type(model) is MatrixFactorization:  # one derived from it may score in its own way
         return fitter_of(model, regularisation=regularisation, pool=pool, seed=seed).fit(
             items, prior
         )
