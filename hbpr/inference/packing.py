@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from hbpr.data.interactions import Exposures, Features, Interactions, Judged, UserItems
-from hbpr.errors import DataError, FormatError
+from hbpr.errors import ConfigError, DataError, FormatError
 from hbpr.parts import only
 from hbpr.settings.models import TrialSettings
 from hbpr.settings.problems import describe
@@ -143,8 +143,8 @@ def settings_of(about: Mapping[str, Any], allow: Collection[str] = ()) -> TrialS
         ValidationError: They are none.
         FormatError: They are of a format that is not known here.
     """
-    stored = up_to_date(about["settings"], TrialSettings, about.get(FORMAT_KEY))
-    with only(allow):
+    with only(allow):  # bringing settings up to date looks kinds up, too
+        stored = up_to_date(about["settings"], TrialSettings, about.get(FORMAT_KEY))
         return TrialSettings.model_validate(stored)
 
 
@@ -156,7 +156,7 @@ def reading(folder: Path) -> Iterator[None]:
     except ValidationError as error:
         problems = describe(error, TrialSettings, lambda key: f"{folder}: settings.{key}")
         raise DataError(problems) from error
-    except FormatError as error:
+    except (FormatError, ConfigError) as error:
         raise DataError(f"{folder}: {error}") from error
     except DataError:
         raise
