@@ -67,8 +67,7 @@ class TestBeforeRay:
 
     def test_resuming_with_other_settings(self, small_study, tmp_path: Path, runs) -> None:
         before = small_study()
-        data = {"": load_data(before.data).fingerprint}
-        folder = folders.create(before, data)
+        folder = folders.create(before, {"as it was written then": "other data"})
         after = small_study({"num_trials": 3}, training={"n_iter": 7})
         with pytest.raises(StudyError) as error:
             run_study(after, progress=False, resume=folder.path)
