@@ -47,6 +47,10 @@ COMMANDS: Final = {
         "hbpr.cli.completion", "completion", "Complete commands and settings in your shell."
     ),
     "plot": _Entry("dashboards.commands", "plot", "Plot the runs of an experiment."),
+    "recommend": _Entry(
+        "cluster.batch.command", "recommend", "Write the best items of many users into a file."
+    ),
+    "similar": _Entry("hbpr.cli.similar", "similar", "Show items like an item, users like a user."),
     "serve": _Entry("cluster.serving.command", "serve", "Answer recommendations over HTTP."),
 }
 
