@@ -35,7 +35,8 @@ COMMANDS: Final = {
     ),
     "data": _Entry("hbpr.cli.data", "data", "Describe the data of a settings file."),
     "config": _Entry("hbpr.cli.config", "config", "Check a settings file, or print its schema."),
-    "plot": _Entry("dashboards.commands", "plot", "Plot the runs of an experiment."),
+    "plot": _Entry("dashboards.commands", "plot", "Draw a picture of experiments."),
+    "report": _Entry("dashboards.commands", "report", "Write a page that compares experiments."),
     "serve": _Entry("cluster.serving.command", "serve", "Answer recommendations over HTTP."),
 }
 
@@ -44,7 +45,7 @@ Examples:
   hbpr config check configs/quickstart.yaml
   hbpr train configs/ml-100k.yaml --set training.n_iter=20
   hbpr tune configs/ml-100k.yaml
-  hbpr plot ml-100k -o curves.png
+  hbpr plot curves ml-100k -o curves.png
 
 \b
 Exit codes:

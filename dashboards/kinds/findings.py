@@ -1,0 +1,219 @@
+"""What a study found: what mattered, the front, and finalists with other seeds."""
+
+import math
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from dashboards.kinds.common import counted, names_of
+from dashboards.picture import (
+    BEST,
+    SERIES,
+    STOPPED,
+    Axis,
+    Line,
+    Lines,
+    Mark,
+    Panel,
+    Picture,
+    Points,
+    Spans,
+)
+from dashboards.records import Records
+from dashboards.words import metric_label
+from hbpr.errors import ConfigError
+from hbpr.tracking.findings import LEAST_TRIALS, Finalist
+from hbpr.tracking.records import StudyRecord
+
+_NONE: Final = np.array([], np.int64)
+
+
+def importance(records: Records, names: Sequence[str] = ()) -> Picture:
+    """Return what the winner of each study loses with another value of one setting alone.
+
+    Raises:
+        ConfigError: No study recorded it.
+    """
+    panels = []
+    said = []
+    for study in records.studies:
+        for found in study.findings.importance:
+            effects = found.effects[::-1]
+            if not effects:
+                continue
+            at = np.arange(len(effects), dtype=float)
+            costs, lows, highs = (
+                np.array([getattr(each, end) for each in effects])
+                for end in ("cost", "low", "high")
+            )
+            sure = lows > 0.0
+            marks: list[Mark] = [
+                Spans(
+                    at[part],
+                    np.zeros(int(part.sum())),
+                    costs[part],
+                    np.full(int(part.sum()), -1),
+                    word,
+                    colour,
+                    lows[part],
+                    highs[part],
+                )
+                for word, colour, part in (
+                    ("matters", SERIES[0], sure),
+                    ("not sure: the interval holds 0", STOPPED, ~sure),
+                )
+                if part.any()
+            ]
+            ticks = tuple((float(i), each.setting) for i, each in enumerate(effects))
+            axis = Axis(f"loss of {metric_label(found.metric)} with another value of it alone")
+            panels.append(Panel(axis, Axis(ticks=ticks), tuple(marks), _title(records, study)))
+            said.append(f"{found.n_trials} trials, of which {found.n_stopped} were stopped")
+    if not panels:
+        raise ConfigError(
+            f"{records.title}: no study recorded what mattered; studies of {LEAST_TRIALS} trials "
+            "or more do when they end"
+        )
+    return Picture(
+        "importance",
+        f"What mattered: {records.title}",
+        f"Estimated from {'; '.join(said)}. Bars: mean loss; lines: 95 % intervals.",
+        tuple(panels),
+        min(len(panels), 2),
+    )
+
+
+def front(records: Records, names: Sequence[str] = ()) -> Picture:
+    """Return the trials of each study with several objectives, by its first two, and the front.
+
+    Raises:
+        ConfigError: No study has several objectives.
+    """
+    place = {trial.run_id: i for i, trial in enumerate(records.trials)}
+    panels = []
+    for study in records.studies:
+        if not study.goals.several:
+            continue
+        up, across = study.goals.objectives[:2]
+        shown = [
+            (
+                place[trial.run_id],
+                trial.number,
+                values[across.metric],
+                values[up.metric],
+                trial.state,
+            )
+            for trial in study.trials
+            if (values := _measured(trial)) and across.metric in values and up.metric in values
+        ]
+        numbers = set(study.findings.front)
+        marks: list[Mark] = [
+            _points(shown, lambda row: row[4] != "COMPLETE", "stopped", STOPPED),
+            _points(shown, lambda row: row[4] == "COMPLETE", "finished", SERIES[0]),
+        ]
+        on_front = sorted((row for row in shown if row[1] in numbers), key=lambda row: row[2])
+        if on_front:
+            line = Line(np.array([r[2] for r in on_front]), np.array([r[3] for r in on_front]))
+            marks.append(Lines((line,), "", BEST, 1.6))
+            marks.append(_points(on_front, lambda row: True, "Pareto front", BEST))
+        axes = [
+            Axis(
+                f"{metric_label(each.metric)}, {'more' if each.mode == 'max' else 'less'} is better"
+            )
+            for each in (across, up)
+        ]
+        panels.append(Panel(axes[0], axes[1], tuple(marks), _title(records, study)))
+    if not panels:
+        raise ConfigError(f"{records.title}: no study has several objectives, so there is no front")
+    return Picture(
+        "front",
+        f"Pareto front: {records.title}",
+        f"{counted(records)} No trial is better than one of the front in both.",
+        tuple(panels),
+        min(len(panels), 2),
+        names_of(records),
+    )
+
+
+def seeds(records: Records, names: Sequence[str] = ()) -> Picture:
+    """Return the values of finalists with each seed, and their means with 95 % intervals.
+
+    Raises:
+        ConfigError: No finalist was repeated.
+    """
+    panels = []
+    for study in records.studies:
+        finalists = study.findings.finalists
+        if not finalists:
+            continue
+        at = np.arange(len(finalists), dtype=float)
+        rows = {trial.number: i for i, trial in enumerate(records.trials) if trial in study.trials}
+        values = np.concatenate([each.values for each in finalists])
+        x = np.concatenate([np.full(len(f.values), i) for i, f in zip(at, finalists, strict=True)])
+        runs = np.array([rows.get(f.number, -1) for f in finalists for _ in f.values], np.int64)
+        means = np.array([each.mean for each in finalists])
+        intervals = [
+            Line(np.full(2, i), np.array([each.mean - half, each.mean + half]))
+            for i, each in zip(at, finalists, strict=True)
+            if math.isfinite(half := half_width(each))
+        ]
+        marks: list[Mark] = [
+            Points(x, values, runs, "a seed", SERIES[0], "dot", 5.5, 0.7),
+            Lines(tuple(intervals), "95 % interval of the mean", BEST, 2.0),
+            Points(at, means, np.full(len(at), -1), "mean", BEST, "square", 6.5, 1.0),
+        ]
+        ticks = tuple(
+            (float(i), f"trial {each.number}\n{len(each.values)} seeds")
+            for i, each in enumerate(finalists)
+        )
+        panels.append(
+            Panel(
+                Axis(ticks=ticks, low=-0.6, high=len(finalists) - 0.4),
+                Axis(metric_label(study.metric)),
+                tuple(marks),
+                _title(records, study),
+            )
+        )
+    if not panels:
+        raise ConfigError(
+            f"{records.title}: no finalist was repeated with other seeds; see sweep.final"
+        )
+    return Picture(
+        "seeds",
+        f"Finalists with other seeds: {records.title}",
+        "Intervals of a mean over seeds, by Student's t: how much the seed alone moves a value.",
+        tuple(panels),
+        min(len(panels), 2),
+        names_of(records),
+    )
+
+
+def half_width(finalist: Finalist) -> float:
+    """Return half of the 95 % interval of a finalist's mean; NaN for one seed."""
+    from scipy.stats import t
+
+    n = len(finalist.values)
+    if n < 2:
+        return math.nan
+    return float(t.ppf(0.975, n - 1)) * finalist.deviation / math.sqrt(n)
+
+
+def _measured(trial: object) -> dict[str, float]:
+    run = getattr(trial, "run", None)
+    found: dict[str, float] = getattr(trial, "at_best", {}) or (run.metrics if run else {})
+    return found
+
+
+def _points(rows: Sequence, keep: object, name: str, colour: str) -> Points:  # type: ignore[type-arg]
+    kept = [row for row in rows if keep(row)]  # type: ignore[operator]
+    return Points(
+        np.array([row[2] for row in kept], float),
+        np.array([row[3] for row in kept], float),
+        np.array([row[0] for row in kept], np.int64) if kept else _NONE,
+        name if kept else "",
+        colour,
+    )
+
+
+def _title(records: Records, study: StudyRecord) -> str:
+    return study.identity.name if len(records.studies) > 1 else ""
