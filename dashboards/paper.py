@@ -9,10 +9,11 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from dashboards.picture import Axis, Band, Heat, Lines, Mark, Panel, Picture, Points, Spans
+from dashboards.picture import Axis, Band, Floats, Heat, Lines, Mark, Panel, Picture, Points, Spans
 
 _MARKERS: Final = {"dot": "o", "cross": "x", "star": "*", "square": "s"}
 _INK: Final = "#3C4043"
+_DIM: Final = "#5F6368"
 
 
 def draw(picture: Picture) -> Figure:
@@ -31,17 +32,23 @@ def draw(picture: Picture) -> Figure:
     for place in axes.flat[:n]:
         for handle, label in zip(*place.get_legend_handles_labels(), strict=True):
             seen.setdefault(label, handle)
+    caption = _wrapped(picture.caption, int(15 * width))
     if seen:
-        figure.legend(
+        longest = max(map(len, seen))
+        legend = figure.legend(
             list(seen.values()),
             list(seen),
             loc="outside lower left",
-            ncols=min(4, len(seen)),
+            ncols=max(1, min(4, len(seen), int(12 * width / (longest + 6)))),
             frameon=False,
             fontsize=9,
+            title=caption,
+            title_fontsize=8,
+            alignment="left",
         )
-    if picture.caption:
-        figure.supxlabel(_wrapped(picture.caption, int(13.5 * width)), fontsize=8, color="#5F6368")
+        legend.get_title().set_color(_DIM)
+    else:
+        figure.supxlabel(caption, fontsize=8, color=_DIM, x=0.01, ha="left")
     return figure
 
 
@@ -85,8 +92,9 @@ def _set_axis(axes: Axes, which: str, axis: Axis) -> None:
 
 
 def _short(text: str, n: int) -> str:
-    most = 40 if n <= 3 else 22 if n <= 8 else 14
-    return text if len(text) <= most else text[: most - 1] + "…"
+    most = 40 if n <= 3 else 24 if n <= 8 else 14
+    lines = text.split("\n")
+    return "\n".join(line if len(line) <= most else line[: most - 1] + "…" for line in lines)
 
 
 def _draw(axes: Axes, mark: Mark) -> None:
@@ -160,8 +168,16 @@ def _draw_spans(axes: Axes, mark: Spans) -> None:
         axes.hlines(mark.y, mark.low, mark.high, color=_INK, lw=1.6)
 
 
+def _edges(centres: Floats) -> Floats:
+    """Return the edges of cells around (n,) centres, (n + 1,); a single one is 1 wide."""
+    if len(centres) == 1:
+        return np.array([centres[0] - 0.5, centres[0] + 0.5])
+    middle = (centres[1:] + centres[:-1]) / 2
+    return np.concatenate([[2 * centres[0] - middle[0]], middle, [2 * centres[-1] - middle[-1]]])
+
+
 def _draw_heat(axes: Axes, mark: Heat) -> None:
-    mesh = axes.pcolormesh(mark.x, mark.y, mark.values, cmap="cividis", shading="nearest")
+    mesh = axes.pcolormesh(_edges(mark.x), _edges(mark.y), mark.values, cmap="cividis")
     bar = axes.figure.colorbar(mesh, ax=axes, pad=0.02)
     bar.set_label(mark.label, fontsize=9)
     bar.ax.tick_params(labelsize=8)

@@ -16,6 +16,7 @@ from hbpr.settings.problems import describe
 from hbpr.settings.start import good_start
 from hbpr.tracking import run_log
 from hbpr.tracking import tags as tag
+from hbpr.tracking.about import about
 from hbpr.training import EpochReport, Trainer
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ class TrainingPipeline:
         interactions = self._interactions(data)
         trainer = Trainer(interactions, self.settings, threads=self.settings.training.threads)
         _log.info("engine %s: %s", trainer.engine_name, trainer.engine_reason)
+        known = about([interactions])
         with run_log.start_run(
             self.settings.mlflow.tracking_uri,
             self.settings.mlflow.experiment_name,
@@ -91,12 +93,11 @@ class TrainingPipeline:
             params=run_log.flatten_settings(self.settings),
             tags={
                 tag.KIND: "train",
-                tag.DATA: interactions.name,
-                tag.SPLIT: interactions.split,
-                tag.FINGERPRINT: interactions.fingerprint,
+                **known.tags,
                 tag.LEFT_OUT: dict(interactions.left_out),
                 tag.ENGINE: trainer.engine_name,
             },
+            dataset=known.dataset,
         ) as run:
             best: dict[str, float] = {}
             for report in trainer:

@@ -32,8 +32,7 @@ def timeline(records: Records, names: Sequence[str] = ()) -> Picture:
     runs = records.runs[records.runs["started"].notna()]
     if not len(runs):
         raise ConfigError(f"{records.title}: no run says when it began")
-    began = runs["started"].astype("int64").to_numpy(float)
-    began /= 1e9 if runs["started"].dtype == "datetime64[ns]" else 1e3
+    began = (runs["started"] - pd.Timestamp(0)).dt.total_seconds().to_numpy(float)
     lengths = runs["duration_s"].to_numpy(float)
     now = np.nanmax(began + np.nan_to_num(lengths))
     ended = np.where(np.isnan(lengths), np.maximum(now, began), began + lengths)

@@ -66,7 +66,7 @@ def importance(records: Records, names: Sequence[str] = ()) -> Picture:
                 if part.any()
             ]
             ticks = tuple((float(i), each.setting) for i, each in enumerate(effects))
-            axis = Axis(f"loss of {metric_label(found.metric)} with another value of it alone")
+            axis = Axis(f"loss of {metric_label(found.metric)}")
             panels.append(Panel(axis, Axis(ticks=ticks), tuple(marks), _title(records, study)))
             said.append(f"{found.n_trials} trials, of which {found.n_stopped} were stopped")
     if not panels:
@@ -77,7 +77,7 @@ def importance(records: Records, names: Sequence[str] = ()) -> Picture:
     return Picture(
         "importance",
         f"What mattered: {records.title}",
-        f"Estimated from {'; '.join(said)}. Bars: mean loss; lines: 95 % intervals.",
+        f"Estimated from {'; '.join(said)}. Bars: mean loss with another value of one setting alone; lines: 95 % intervals.",
         tuple(panels),
         min(len(panels), 2),
     )

@@ -99,8 +99,9 @@ def contour(records: Records, names: Sequence[str] = ()) -> Picture:
     (x, x_axis), (y, y_axis) = (places(records, name, rows) for name in (first, second))
     known = rows[rows["value"].notna() & x.notna() & y.notna()]
     marks: list[Mark] = []
-    heat = _surface(x[known.index], y[known.index], known["value"], (x_axis, y_axis))
-    if heat is not None:
+    ranges = all(records.scales[name].kind != "choice" for name in (first, second))
+    heat = ranges and _surface(x[known.index], y[known.index], known["value"], (x_axis, y_axis))
+    if heat:
         marks.append(Heat(*heat, metric_label(records.metric)))
     marks.append(
         Points(

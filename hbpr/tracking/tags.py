@@ -65,6 +65,7 @@ ENGINE: Final = "hbpr.engine"
 STATE: Final = "hbpr.state"
 #: Versions of what trained and searched, and the machine a trial ran on.
 VERSIONS: Final = "hbpr.versions"
+COMMIT: Final = "hbpr.commit"
 NODE: Final = "hbpr.node"
 #: Of a study: what changing one setting costs the winner.
 IMPORTANCE: Final = "hbpr.importance"

@@ -14,6 +14,7 @@ from pathlib import Path
 from cluster.connect.ray import Runtime, ray_runtime
 from hbpr.data.interactions import Interactions
 from hbpr.errors import StudyError
+from hbpr.tracking.about import about
 from hbpr.tracking.records import TrialRecord
 from hbpr.tracking.store import check_store, open_client
 from tune.answer.result import StudyResult
@@ -26,7 +27,7 @@ from tune.storage.folder import StudyFolder
 from tune.storage.journal import prune_running
 from tune.storage.trials import read_journal
 from tune.study.budget import Budget
-from tune.study.conclude import Conclusion
+from tune.study.conclude import Conclusion, versions
 from tune.study.disk import check_writable, disk_problem
 from tune.study.housekeeping import Housekeeping
 from tune.study.interrupt import StopRequest, StudyInterrupted, orderly_stop
@@ -136,7 +137,7 @@ class _Study:
         )
 
     def run(self, ray: Runtime, slots: int, *, progress: bool, started: float) -> StudyResult:
-        self._recorder.open()
+        self._recorder.open(about(self._datasets.values(), versions()))
         try:
             self._recorder.catch_up(self._journal())
             ended = self._search(slots, progress=progress)
