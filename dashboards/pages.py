@@ -30,10 +30,10 @@ def describe(picture: Picture, *, texts: bool) -> dict[str, Any]:
     """
     data: list[dict[str, Any]] = []
     layout: dict[str, Any] = {
-        "margin": {"l": 60, "r": 16, "t": 40, "b": 50},
+        "margin": {"l": 60, "r": 16, "t": 40, "b": 110},
         "template": "none",
         "hovermode": "closest",
-        "legend": {"orientation": "h", "y": -0.18, "x": 0},
+        "legend": {"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0},
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
         "font": {"family": "system-ui, sans-serif", "size": 12},
@@ -232,6 +232,7 @@ def _of_heat(mark: Heat) -> list[dict[str, Any]]:
         "colorbar": {"title": {"text": mark.label, "side": "right"}, "thickness": 12},
         "hoverinfo": "x+y+z",
         "showlegend": False,
+        "showscale": not mark.texts,
     }
     if mark.texts:
         trace |= {"text": [list(row) for row in mark.texts], "texttemplate": "%{text}"}

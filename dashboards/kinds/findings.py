@@ -77,7 +77,8 @@ def importance(records: Records, names: Sequence[str] = ()) -> Picture:
     return Picture(
         "importance",
         f"What mattered: {records.title}",
-        f"Estimated from {'; '.join(said)}. Bars: mean loss with another value of one setting alone; lines: 95 % intervals.",
+        f"Estimated from {'; '.join(said)}. Bars: mean loss with another value "
+        "of one setting alone; lines: 95 % intervals.",
         tuple(panels),
         min(len(panels), 2),
     )

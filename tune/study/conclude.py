@@ -10,8 +10,8 @@ from typing import Final
 from hbpr.data.interactions import Interactions
 from hbpr.tracking import tags as tag
 from hbpr.tracking.findings import Findings, RankCorrelation, Winner
-from hbpr.tracking.records import Identity, Origin, StudyRecord, Times, Tracking, TrialRecord
 from hbpr.tracking.from_runs import importance_text
+from hbpr.tracking.records import Identity, Origin, StudyRecord, Times, Tracking, TrialRecord
 from hbpr.tracking.run_log import MAX_TAG
 from hbpr.tracking.store import mask_uri
 from hbpr.version import __version__

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from hbpr.errors import TrackingError
 from hbpr.tracking import tags as tag
-from hbpr.tracking.registry import Registered, content_key, log_system, register_model
 from hbpr.tracking.about import log_dataset
+from hbpr.tracking.registry import Registered, content_key, log_system, register_model
 from hbpr.tracking.run_log import as_text, log_batch
 from hbpr.tracking.store import (
     ensure_experiment,

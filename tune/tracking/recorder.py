@@ -35,9 +35,9 @@ from tune.tracking.sender import Sender
 from tune.tracking.view import view_path
 
 if TYPE_CHECKING:
+    from hbpr.tracking.about import About
     from hbpr.tracking.findings import BaselineRecord, Winner
     from hbpr.tracking.records import TrialRecord
-    from hbpr.tracking.about import About
     from hbpr.tracking.registry import Registered
     from tune.storage.repeat import Repeat
 
