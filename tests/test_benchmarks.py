@@ -13,7 +13,10 @@ import pytest
 from hbpr.settings.models import TrialSettings
 
 HERE = Path(__file__).parent / "benchmarks"
-PROGRAMS = ("environments", "train_speed", "evaluation_speed", "quality", "scaling", "report")
+PROGRAMS = (
+    "environments", "train_speed", "evaluation_speed", "quality", "time_to_ease",
+    "quality_vs_cost", "scaling", "report",
+)  # fmt: skip
 
 Load = Callable[[str], ModuleType]
 
@@ -146,14 +149,33 @@ def test_every_library_stops_by_the_same_rule(
 
 def test_every_space_draws_settings_its_side_takes(load: Load) -> None:
     spaces = load("quality").SPACES
-    assert set(spaces) == {"hbpr", "implicit", "cornac", "lightfm"}
+    assert {"hbpr", "hbpr listwise", "implicit", "implicit ALS", "cornac", "lightfm"} == set(spaces)
     for draw in spaces.values():
         first, second = (draw(np.random.default_rng(seed)) for seed in (0, 1))
         assert first != second
         assert first == draw(np.random.default_rng(0))
         json.dumps(first)
     for seed in range(20):
-        TrialSettings.model_validate(spaces["hbpr"](np.random.default_rng(seed)))
+        for name in ("hbpr", "hbpr listwise"):
+            TrialSettings.model_validate(spaces[name](np.random.default_rng(seed)))
+
+
+def test_time_to_ease_and_quality_against_cost(
+    load: Load, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    output = tmp_path / "ease.json"
+    time = ["--datasets", "tiny", "--rounds", "1", "--output", str(output)]
+    run(load("time_to_ease"), monkeypatch, *time)
+    found = json.loads(output.read_text())["found"]["tiny"]
+    assert [row[0] for row in found["rows"]] == ["EASE", "hbpr"]
+    assert found["seconds"]["EASE"][0] > 0
+    figure, sides = tmp_path / "cost.svg", ["hbpr, listwise shared 256", "lightfm WARP"]
+    run(
+        load("quality_vs_cost"), monkeypatch, "--datasets", "tiny", "--max-epochs", "2",
+        "--sides", *sides, "--figure", str(figure), "--output", str(output),
+    )  # fmt: skip
+    assert figure.stat().st_size > 0
+    assert "**lightfm WARP** is missing: not installed" in json.loads(output.read_text())["text"]
 
 
 def test_ratios_are_taken_pair_by_pair_against_the_fastest(load: Load) -> None:
@@ -175,3 +197,15 @@ def test_a_report_says_what_is_missing(load: Load) -> None:
     assert "**implicit is missing**" in text
     assert "not measured" in text
     assert str(HERE.parents[1]) not in text
+
+
+def test_large_files_of_both_kinds_become_the_same(
+    load: Load, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    program = load("large_files")
+    monkeypatch.setattr(program, "USERS", 50)
+    monkeypatch.setattr(program, "CHUNK", 700)
+    program.write(tmp_path, 2000)
+    found = [program.read("hbpr", tmp_path / f"t.{kind}") for kind in program.FORMATS]
+    assert found[0]["rows"] == found[1]["rows"] > 500
+    assert all(each["peak_mb"] > 0 for each in found)

@@ -13,8 +13,29 @@ from hbpr.errors import DataError
 
 Similarity = Literal["dot", "cosine"]
 
-#: Temperature of cosine scores where none is named, see decision 0026.
-COSINE_TEMPERATURE: Final = 0.2
+#: Temperatures of cosine scores where none is named: bounds and slope, see `temperature_for`.
+_LOWEST: Final = 0.05
+_HIGHEST: Final = 0.2
+_PER_SHARE: Final = 4.0
+
+
+def temperature_for(data: Interactions) -> float:
+    """Return a temperature of cosines that fits the data, see decision 0026.
+
+    It rises with the share of the users who share a positive, see `popularity_of_positives`: where
+    a few items please many, sharp differences between tastes are noise.
+    """
+    return float(np.clip(_PER_SHARE * popularity_of_positives(data), _LOWEST, _HIGHEST))
+
+
+def popularity_of_positives(data: Interactions) -> float:
+    """Share of the users who have the item of a training positive, on average over positives.
+
+    Unlike the density it does not fall when a catalogue grows by items that hardly anybody takes.
+    """
+    counts = np.bincount(data.train.items).astype(np.float64)
+    n_users = int((data.train.counts > 0).sum())
+    return float((counts**2).sum() / max(1.0, counts.sum() * n_users))
 
 
 def unit_rows(vectors: Tensor) -> Tensor:

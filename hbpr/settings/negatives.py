@@ -81,6 +81,16 @@ class BlockNegatives(AnyNegatives):
     mask_positives: bool = Field(
         False, description="softmax_loss: a user's other positives do not count against one."
     )
+    top_weight: int = Field(
+        0,
+        ge=0,
+        le=10_000,
+        description="A positive counts by sigmoid((score - the user's so-many-th best) / "
+        "top_weight_temperature); 0: all alike.",
+    )
+    top_weight_temperature: float = Field(
+        3.0, gt=0.0, le=1000.0, description="Of `top_weight`; large ones: all alike."
+    )
     block_users: int = Field(256, ge=1, le=2**20, description="Users of a block: one step.")
     block_mib: int = Field(
         512, ge=1, le=2**20, description="Most memory of a block's scores and item vectors."

@@ -13,7 +13,7 @@ from hbpr.settings.models import TrialSettings
 #: Chosen on the validation parts of several datasets, see decision 0026.
 _START: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
     {
-        "model": {"similarity": "cosine", "temperature": 0.2, "n_latent": 128, "init_std": 1.0},
+        "model": {"similarity": "cosine", "n_latent": 256, "init_std": 1.0},
         "optimizer": {
             "name": "adam",
             "lr": 0.03,

@@ -6,7 +6,8 @@ import numpy as np
 
 from hbpr.data.interactions import Interactions
 from hbpr.errors import EngineError
-from hbpr.models import MatrixFactorization, Recommender
+from hbpr.models import FeatureRecommender, MatrixFactorization, Recommender, SolvedRecommender
+from hbpr.models.similarity import popularity_of_positives
 from hbpr.settings.models import (
     AllNegatives,
     AnyNegatives,
@@ -22,9 +23,15 @@ from hbpr.training.autograd import AutogradEngine
 from hbpr.training.engine import Engine
 from hbpr.training.fused import FusedEngine, why_not_fused
 from hbpr.training.listwise import ListwiseEngine, memory_mib, why_not_listwise
+from hbpr.training.solve import SolveEngine
 
-#: How often observed negatives count where they stay candidates, see decision 0026.
+#: How often observed negatives count where they stay candidates, and where they do not.
 _OBSERVED_WEIGHT: Final = 3.0
+_UNSEEN_WEIGHT: Final = 0.3
+#: Positives near these first places count more, see decision 0026.
+_TOP: Final = 20
+#: Share of the users who share a positive below which a user's positives mask each other.
+_SPREAD: Final = 0.05
 #: Steps of an epoch where there are few users, and users of a block at least.
 _STEPS: Final = 8
 _LEAST_BLOCK: Final = 32
@@ -38,7 +45,8 @@ def make_engine(
     Args:
         model: Trained in place.
         data: Its training part is read.
-        settings: ``training.engine`` decides; ``auto`` takes the fastest that fits.
+        settings: ``training.engine`` decides; ``auto`` takes the fastest that fits. A model that
+            is solved for has one engine, whatever they say.
         threads: CPU threads that the fused and the listwise engine may use.
 
     Returns:
@@ -48,6 +56,8 @@ def make_engine(
         EngineError: The engine asked for does not cover the settings, or none does.
         ConfigError: Every item is to be met at once, and the memory of a block does not allow it.
     """
+    if isinstance(model, SolvedRecommender):
+        return SolveEngine(model, threads=threads), f"model.kind {settings.model.kind} is solved"
     asked = settings.training.engine
     negatives = negatives_for(model, data, settings)
     found = ""
@@ -71,6 +81,7 @@ def make_engine(
         )
     if asked == "autograd" or gap is not None:
         reason = "it was asked for" if asked == "autograd" else f"fused does not fit: {gap}"
+        assert isinstance(model, FeatureRecommender)
         autograd = AutogradEngine(model, data, settings.optimizer, settings.training)
         return autograd, reason + found
     assert isinstance(model, MatrixFactorization)
@@ -84,25 +95,32 @@ def negatives_for(model: Recommender, data: Interactions, settings: TrialSetting
 
     For `softmax_loss` of matrix factorization that is every item, or where a block of that takes
     more memory than by default allowed, a sample that the block shares. Observed negatives count
-    three times, or, where they are no candidates, as any other item. Blocks are small enough for
-    some eight steps an epoch where there are few users. For what trains triple by
-    triple it is a mix of observed and uniform ones where there are observed ones, else uniform.
+    three times, or, where they are no candidates, .3 times. Positives near the first places count
+    more; where few users share a positive, the user's other positives do not count against it.
+    Blocks are small enough for some eight steps an epoch where there are few users. For what
+    trains triple by triple it is a mix of observed and uniform ones where there are observed ones,
+    else uniform.
     """
     training = settings.training
     auto = training.negatives
     if not isinstance(auto, AutoNegatives):
         return auto
-    weight = 1.0 if data.unseen else _OBSERVED_WEIGHT
-    most = AllNegatives.model_fields["block_users"].default
     n_users = int((data.train.counts > 0).sum())
-    block_users = int(np.clip(n_users // _STEPS, _LEAST_BLOCK, most))
-    every = AllNegatives(observed_weight=weight, block_users=block_users)
+    most = AllNegatives.model_fields["block_users"].default
+    block = {
+        "observed_weight": _UNSEEN_WEIGHT if data.unseen else _OBSERVED_WEIGHT,
+        "mask_positives": popularity_of_positives(data) < _SPREAD,
+        "top_weight": _TOP,
+        "block_users": int(np.clip(n_users // _STEPS, _LEAST_BLOCK, most)),
+    }
+    every = AllNegatives.model_validate(block)
     wanted = training.model_copy(update={"negatives": every})
     gap = why_not_listwise(model, settings.model_copy(update={"training": wanted}))
     listwise = training.loss_function == "softmax_loss" or training.engine == "listwise"
     if gap is None and listwise and training.engine in ("auto", "listwise"):
-        if memory_mib(data, settings.model.n_latent) > every.block_mib:
-            return SharedNegatives(observed_weight=weight, block_users=block_users)
+        assert isinstance(model, MatrixFactorization)
+        if memory_mib(data, model.n_latent) > every.block_mib:
+            return SharedNegatives.model_validate(block)
         return every
     drawn = auto.model_dump(exclude={"kind"})
     return (MixedNegatives if data.train_negatives.n_pairs else UniformNegatives)(**drawn)

@@ -28,7 +28,7 @@ STEPS: dict[str, list[list[str]]] = {
     "warprec": [["-r", "warprec.txt"]],
 }
 #: Sides that run in the interpreter of this program.
-OWN = ("hbpr", "ray_tune", "optuna")
+OWN = ("hbpr", "ease", "ray_tune", "optuna")
 #: Peers that need another Python than the oldest that hbpr runs on.
 PYTHONS = {"warprec": (3, 12)}
 

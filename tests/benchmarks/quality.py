@@ -1,6 +1,7 @@
 """Test NDCG@10 on one split, every library tuned by the same number of random trials.
 
-All trials of a library draw from its seeded space below, with d = 64. Training stops by the same
+All trials of a library draw from its seeded space below, with d = 64; ALS and listwise training,
+which gain by larger vectors, draw theirs. Training stops by the same
 rule for all: validation NDCG@10 is looked at every few epochs, and the best weights are kept. The
 best trial's settings are trained again with each seed, and their best weights on validation are
 scored on test once. Every evaluation is hbpr's, on exported vectors, so the metric is the same;
@@ -9,9 +10,7 @@ test ranks all items but those of train and validation, and nothing is trained o
 
 import argparse
 import json
-import subprocess
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,12 +21,13 @@ import numpy as np
 import shapes
 from environments import why_missing
 from numpy.random import Generator
+from watch import Look, SideFailedError, looks, score
 
 from hbpr.data.interactions import Interactions
-from hbpr.evaluation import ScoreBlock, evaluate
 
 D = 64
-METRIC = "ndcg_at_10"
+#: Sizes of those sides that gain by larger vectors.
+SIZES = (64, 128, 256)
 
 
 def _log(rng: Generator, low: float, high: float) -> float:
@@ -46,6 +46,37 @@ def _hbpr(rng: Generator) -> dict[str, Any]:
         "model": {"n_latent": D, "item_bias": True},
         "optimizer": {"name": "adagrad", "lr": _log(rng, 0.01, 0.2), **regs},
         "training": {"engine": "fused", "loss_function": loss, "negatives": negatives[loss]},
+    }
+
+
+def _listwise(rng: Generator) -> dict[str, Any]:
+    negatives = {
+        "kind": "all",
+        "block_users": int(rng.choice([64, 128, 256])),
+        "top_weight": int(rng.choice([0, 20])),
+    }
+    return {
+        "model": {
+            "n_latent": int(rng.choice(SIZES)),
+            "similarity": "cosine",
+            "temperature": _log(rng, 0.1, 0.3),
+            "init_std": 1.0,
+        },
+        "optimizer": {
+            "name": "adam",
+            "lr": _log(rng, 5e-3, 0.1),
+            **dict.fromkeys(("reg_user", "reg_positive", "reg_negative"), 0.0),
+        },
+        "training": {"loss_function": "softmax_loss", "negatives": negatives},
+    }
+
+
+def _als(rng: Generator) -> dict[str, Any]:
+    return {
+        "model": "als",
+        "d": int(rng.choice(SIZES)),
+        "reg": _log(rng, 0.1, 100.0),
+        "alpha": _log(rng, 0.3, 30.0),
     }
 
 
@@ -70,10 +101,17 @@ def _lightfm(rng: Generator) -> dict[str, Any]:
 
 SPACES: dict[str, Callable[[Generator], dict[str, Any]]] = {
     "hbpr": _hbpr,
+    "hbpr listwise": _listwise,
     "implicit": _implicit,
+    "implicit ALS": _als,
     "cornac": _cornac,
     "lightfm": _lightfm,
 }
+
+
+def library_of(name: str) -> str:
+    """The library of a side, such as implicit of ``implicit ALS``."""
+    return name.split()[0]
 
 
 @dataclass(frozen=True)
@@ -98,19 +136,6 @@ class Fit:
     failed: str | None = None
 
 
-class Vectors:
-    """A scorer from exported vectors."""
-
-    def __init__(self, path: Path) -> None:
-        with np.load(path) as file:
-            self.users = np.c_[file["users"], np.ones(len(file["users"]), np.float32)]
-            self.items = np.c_[file["items"], file["biases"]].astype(np.float32)
-
-    def block_scorer(self) -> ScoreBlock:
-        items = np.ascontiguousarray(self.items.T)
-        return lambda users: np.asarray(self.users[users] @ items, np.float32)
-
-
 def fit(
     library: str,
     settings: dict[str, Any],
@@ -122,72 +147,38 @@ def fit(
 ) -> Fit:
     """Train once in a process of its own, watching validation; optionally score test, once."""
     best, best_epoch, best_value, misses = None, 0, -np.inf, 0
-    last: dict[str, Any] = {"epoch": 0, "cpu_s": 0.0}
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "vectors.npz"
-        request = {
-            "data": str(path),
-            "settings": {**settings, "epochs": rule.max_epochs},
-            "threads": 1,
-            "eval_every": rule.eval_every,
-            "out": str(out),
-        }
-        with (Path(folder) / "stderr").open("w+") as errors:
-            side = subprocess.Popen(
-                harness.command(library, "quality", request),
-                env=harness.surroundings(1),
-                cwd=folder,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
-            )
-            for last in _answers(side):
-                vectors = Vectors(out)
-                value = _score(vectors, data, "val")
-                if value > best_value:
-                    best, best_epoch, best_value, misses = vectors, last["epoch"], value, 0
-                else:
-                    misses += 1
-                over = misses >= rule.patience or last["epoch"] >= rule.max_epochs
-                assert side.stdin is not None
-                side.stdin.write("stop\n" if over else "go\n")
-                side.stdin.flush()
-            side.communicate()
-            errors.seek(0)
-            said = errors.read().strip().splitlines()
+    last: Look | None = None
     failed = None
-    if side.returncode or best is None:
-        failed = said[-1] if said else f"exit status {side.returncode}"
-    test = _score(best, data, "test") if on_test and best is not None else None
-    return Fit(settings, best_epoch, last["epoch"], best_value, last["cpu_s"], test, failed)
-
-
-def _answers(side: "subprocess.Popen[str]") -> Iterator[dict[str, Any]]:
-    assert side.stdout is not None
-    for line in side.stdout:
-        if line.startswith("{"):
-            yield json.loads(line)
-
-
-def _score(vectors: Vectors, data: Interactions, part: str) -> float:
-    """NDCG@10; -inf where scores are no numbers."""
-    if not (np.isfinite(vectors.users).all() and np.isfinite(vectors.items).all()):
-        return -np.inf
-    validation = part == "val"
-    found = evaluate(
-        vectors,
-        data.validation if validation else data.test,
-        exclude=data.train if validation else data.train.union(data.validation),
-        top_k=(10,),
-        part="val" if validation else "test",
+    running = looks(
+        library_of(library),
+        settings,
+        path,
+        max_epochs=rule.max_epochs,
+        eval_every=rule.eval_every,
     )
-    return found.metrics[f"{'val' if validation else 'test'}/{METRIC}"]
+    try:
+        for last in running:
+            value = score(last.vectors, data, "val")
+            if value > best_value:
+                best, best_epoch, best_value, misses = last.vectors, last.epoch, value, 0
+            else:
+                misses += 1
+            if misses >= rule.patience or last.epoch >= rule.max_epochs:
+                break
+    except SideFailedError as error:
+        failed = str(error)
+    finally:
+        running.close()
+    if best is None and failed is None:
+        failed = "scores are no numbers" if last else "it trained no epoch"
+    epochs, cpu_s = (last.epoch, last.cpu_s) if last else (0, 0.0)
+    test = score(best, data, "test") if on_test and best is not None else None
+    return Fit(settings, best_epoch, epochs, best_value, cpu_s, test, failed)
 
 
 def with_seed(library: str, settings: dict[str, Any], seed: int, **training: Any) -> dict[str, Any]:
     """The same settings with another seed, and for hbpr with other training settings."""
-    if library != "hbpr":
+    if library_of(library) != "hbpr":
         return {**settings, "seed": seed}
     return {**settings, "training": {**settings["training"], **training, "seed": seed}}
 
@@ -257,7 +248,7 @@ def main() -> None:
     found: dict[str, Any] = {}
     with ThreadPoolExecutor(options.jobs) as pool:
         for library in options.libraries:
-            reason = why_missing(library)
+            reason = why_missing(library_of(library))
             if reason is not None:
                 found[library] = {"missing": reason}
                 continue

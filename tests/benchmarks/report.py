@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import harness
+import time_to_ease
 import train_speed
 from environments import HERE, HOME, ROOT, STEPS, python_of, why_missing
 
@@ -36,6 +37,12 @@ PROGRAMS: dict[str, tuple[str, list[str], list[str]]] = {
         ["--dataset", "ml-100k", "--trials", "2", "--seeds", "2", "--max-epochs", "20"],
     ),
     "quality_ml-1m": ("quality.py", ["--dataset", "ml-1m"], []),
+    "time_to_ease": ("time_to_ease.py", [], ["--datasets", "tiny", "--rounds", "1"]),
+    "quality_vs_cost": (
+        "quality_vs_cost.py",
+        ["--figure", str(ROOT / "docs" / "quality-vs-cost.svg")],
+        ["--datasets", "tiny", "--max-epochs", "2"],
+    ),
     "search_speed": (
         "search_speed.py",
         [],
@@ -148,12 +155,21 @@ def against_bars(results: dict[str, Any]) -> str:
             if "missing" not in result
         }
         peers = [mean for name, mean in means.items() if not name.startswith("hbpr")]
-        both = "hbpr, fused" in means and peers
+        ours = [mean for name, mean in means.items() if name.startswith("hbpr")]
         row(
             f"test NDCG@10: hbpr / best of peers, {dataset}",
             1.0,
-            means["hbpr, fused"] / max(peers) if both else None,
+            max(ours) / max(peers) if ours and peers else None,
         )
+    for dataset, each in results.get("time_to_ease", {}).get("found", {}).items():
+        seconds = [one for one in each["seconds"].get("hbpr", []) if one is not None]
+        if dataset in time_to_ease.BARS:
+            row(
+                f"training seconds to EASE's validation NDCG@10, {dataset}",
+                time_to_ease.BARS[dataset],
+                harness.median(seconds),
+                at_most=True,
+            )
     search_bars(results, row)
     return harness.table(["what", "bar", "measured", "met"], rows)
 

@@ -8,12 +8,12 @@ import torch
 from pydantic import ValidationError
 
 from hbpr.data import load_data
-from hbpr.data.interactions import Features
+from hbpr.data.interactions import Features, UserItems
 from hbpr.errors import DataError
 from hbpr.inference.fold_in import fold_in
 from hbpr.inference.system import RecommendationSystem
 from hbpr.models import build_model
-from hbpr.models.similarity import unit_rows
+from hbpr.models.similarity import popularity_of_positives, temperature_for, unit_rows
 from hbpr.settings.models import DataSettings, MfSettings, SyntheticSettings, TrialSettings
 
 
@@ -79,6 +79,21 @@ def test_a_temperature_divides_inner_products_too(data):
     )
 
 
+@pytest.mark.parametrize(
+    ("n_items", "share", "temperature"), [(2, 0.5, 0.2), (30, 1 / 30, 4 / 30), (60, 1 / 60, 4 / 60)]
+)
+def test_without_a_temperature_the_data_decide(n_items, share, temperature):
+    """Users who each like one item, evenly; those without any do not count."""
+    train = UserItems.from_pairs(
+        np.arange(60), np.arange(60) % n_items, n_users=80, n_items=n_items
+    )
+    data = dataclasses.replace(_data(), train=train)
+    assert popularity_of_positives(data) == pytest.approx(share)
+    assert temperature_for(data) == pytest.approx(temperature)
+    found = build_model(MfSettings(n_latent=4, similarity="cosine"), _data()).temperature
+    assert float(found) == pytest.approx(temperature_for(_data()))
+
+
 @pytest.mark.parametrize("temperature", [0.0, -0.1])
 def test_a_temperature_is_above_zero(temperature):
     with pytest.raises(ValidationError, match="greater than 0"):
@@ -123,7 +138,7 @@ class TestDownstream:
         left_out = system.settings.model.model_copy(update={"temperature": None})
         system.settings = system.settings.model_copy(update={"model": left_out})
         system.save(tmp_path / "model")
-        monkeypatch.setattr("hbpr.models.COSINE_TEMPERATURE", 3.0)
+        monkeypatch.setattr("hbpr.models.temperature_for", lambda _: 3.0)
         loaded = RecommendationSystem.load(tmp_path / "model")
         assert loaded.recommend(k=4).equals(system.recommend(k=4))
 

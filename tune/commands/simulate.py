@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from tune.forecast.curves import Curves
+    from tune.forecast.curves import Curve, Curves
     from tune.forecast.replay import Comparison
     from tune.schedulers import SchedulerSettings
 
@@ -55,6 +55,14 @@ report before; optional) and one for each setting.
     type=click.IntRange(min=1),
     help="Trials of the full random search that all are measured by. Default: all recorded ones.",
 )
+@click.option(
+    "--start",
+    "start",
+    multiple=True,
+    type=click.IntRange(min=0),
+    metavar="TRIAL",
+    help="Begin every search with this recorded trial, by its place from 0. May be repeated.",
+)
 def simulate(
     curves: str,
     samplers: tuple[Any, ...],
@@ -62,6 +70,7 @@ def simulate(
     seeds: int,
     workers: int,
     trials: int | None,
+    start: tuple[int, ...],
 ) -> None:
     """Replay searches on recorded learning curves, with a virtual clock.
 
@@ -78,7 +87,13 @@ def simulate(
     rules = [_scheduler(text, recorded) for text in schedulers or _replayable()]
     strategies = [Strategy(name, rule) for name in samplers or ("random", "tpe") for rule in rules]
     compared = compare(
-        recorded, strategies, seeds=range(seeds), workers=workers, num_trials=trials, at=_AT
+        recorded,
+        strategies,
+        seeds=range(seeds),
+        workers=workers,
+        num_trials=trials,
+        at=_AT,
+        start=_chosen(recorded, start),
     )
     for line in _lines(recorded, compared, seeds, trials or len(recorded.curves)):
         click.echo(line)
@@ -115,6 +130,18 @@ def _scheduler(text: str, recorded: "Curves") -> "SchedulerSettings":
             f"--scheduler {text}: expected KIND[:GRACE[:FACTOR]], such as asha:5:3, with one of "
             f"{kinds}, a grace period of 1 or more and a factor above 1"
         ) from error
+
+
+def _chosen(recorded: "Curves", places: "Sequence[int]") -> "list[Curve]":
+    """Return the recorded trials at these places, each once."""
+    from hbpr.errors import ConfigError
+
+    for place in places:
+        if place >= len(recorded.curves):
+            raise ConfigError(
+                f"--start {place}: {len(recorded.curves)} trials are recorded, the first is 0"
+            )
+    return [recorded.curves[place] for place in dict.fromkeys(places)]
 
 
 def _replayable() -> list[str]:

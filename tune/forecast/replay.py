@@ -80,6 +80,7 @@ def replay(
     workers: int = 1,
     num_trials: int | None = None,
     budget_s: float = float("inf"),
+    start: Sequence[Curve] = (),
 ) -> Replay:
     """Replay one search.
 
@@ -90,8 +91,10 @@ def replay(
         workers: Trials at a time.
         num_trials: Trials at most; None: all that are recorded.
         budget_s: Training seconds, over all workers, after which the search ends.
+        start: Trials that the search begins with.
     """
-    return _Search(curves, strategy, seed, num_trials or len(curves.curves)).run(workers, budget_s)
+    n_trials = num_trials or len(curves.curves)
+    return _Search(curves, strategy, seed, n_trials, start).run(workers, budget_s)
 
 
 @dataclass
@@ -103,7 +106,15 @@ class _Running:
 
 
 class _Search:
-    def __init__(self, curves: Curves, strategy: Strategy, seed: int, num_trials: int) -> None:
+    def __init__(
+        self,
+        curves: Curves,
+        strategy: Strategy,
+        seed: int,
+        num_trials: int,
+        start: Sequence[Curve],
+    ) -> None:
+        self._start = start
         self._space = curves.space
         self._strategy = strategy
         self._left = list(curves.curves)
@@ -116,7 +127,10 @@ class _Search:
         )
         _, self._scheduler = strategy.scheduler.make(
             SchedulerContext(
-                metric=_METRIC, max_epochs=curves.max_epochs, n_trials=self._num_trials
+                metric=_METRIC,
+                max_epochs=curves.max_epochs,
+                n_trials=self._num_trials,
+                given=bool(start),
             )
         )
 
@@ -161,6 +175,8 @@ class _Search:
         return _Running(trial, bare, curve)
 
     def _choose(self, trial: Trial, number: int) -> Curve:
+        if number < len(self._start):
+            return self._start[number]
         if self._strategy.algorithm == "random":
             return self._random.choice(self._left)
         drawn = draw_allowed(
@@ -225,6 +241,7 @@ def compare(
     workers: int = 1,
     num_trials: int | None = None,
     at: Sequence[float] = (),
+    start: Sequence[Curve] = (),
 ) -> list[Comparison]:
     """Compare strategies with a random search that runs every trial to its end.
 
@@ -236,6 +253,7 @@ def compare(
         num_trials: Trials of the random search; None: all that are recorded. The strategies may
             start any recorded trial.
         at: Shares of the random search's seconds at which the best value is looked up.
+        start: Trials that each strategy begins with, and the random search does not.
     """
     full = Strategy("random", NoneSettings())
     goals = [
@@ -244,7 +262,14 @@ def compare(
     compared = []
     for strategy in strategies:
         replays = [
-            replay(curves, strategy, seed=seed, workers=workers, budget_s=goal.spent_s)
+            replay(
+                curves,
+                strategy,
+                seed=seed,
+                workers=workers,
+                budget_s=goal.spent_s,
+                start=start,
+            )
             for seed, goal in zip(seeds, goals, strict=True)
         ]
         pairs = list(zip(replays, goals, strict=True))

@@ -7,13 +7,17 @@ Ray Tune run over the trials that the journal does not know as ended; see
 
 import logging
 import shlex
+import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from cluster.connect.ray import Runtime, ray_runtime
 from hbpr.data.interactions import Interactions
+from hbpr.data.parts import check_ranked
 from hbpr.errors import StudyError
+from hbpr.tracking import tags as tag
 from hbpr.tracking.about import about
 from hbpr.tracking.records import TrialRecord
 from hbpr.tracking.store import check_store, open_client
@@ -21,6 +25,7 @@ from tune.answer.result import StudyResult
 from tune.report.progress import say
 from tune.settings import StudyPlan, StudySettings, make_plan
 from tune.storage import folder as folders
+from tune.storage import given
 from tune.storage import resume as resuming
 from tune.storage.beginning import Beginning
 from tune.storage.folder import StudyFolder
@@ -31,6 +36,7 @@ from tune.study.conclude import Conclusion, versions
 from tune.study.disk import check_writable, disk_problem
 from tune.study.housekeeping import Housekeeping
 from tune.study.interrupt import StopRequest, StudyInterrupted, orderly_stop
+from tune.study.listen import Listener
 from tune.study.ray_run import Sitting, Watchers, run_trials
 from tune.tracking.recorder import MlflowRecorder
 from tune.trial.data import load_datasets, n_bytes, trial_slots
@@ -49,6 +55,7 @@ def run_study(
     cpus: int | None = None,
     progress: bool = True,
     resume: str | Path | None = None,
+    callbacks: Sequence[Listener] = (),
 ) -> StudyResult:
     """Run a study to its result.
 
@@ -57,11 +64,14 @@ def run_study(
 
     Args:
         study: What to search, and how; settings are planned here.
-        data: Data already in memory; None reads what ``data`` in the settings names.
+        data: Data already in memory; None reads what ``data`` in the settings names, or what the
+            folder of a resumed study keeps of data that were in memory. A new study keeps them.
         address: Ray cluster to join, see `cluster.connect.ray.ray_runtime`.
         cpus: CPUs of a private Ray; None: all of the machine.
         progress: Show progress on stdout.
         resume: Folder of an unfinished study to go on with.
+        callbacks: Each is called with every report and every end of a trial, see
+            `tune.study.listen`; what it raises ends the study, which can be resumed.
 
     Returns:
         The trials, the winner, and the winner refitted, scored and saved.
@@ -83,7 +93,11 @@ def run_study(
     settings = plan.settings
     beginning = None if resume else read_beginning(plan)
     check_store(settings.mlflow.tracking_uri)
+    if resume is not None and data is None:
+        data = given.read(Path(resume))
     datasets = load_datasets(plan, data)
+    for interactions in datasets.values():
+        check_ranked(interactions, "validation", "test")
     fingerprints = {key: interactions.fingerprint for key, interactions in datasets.items()}
     folder = None
     experiment = folders.experiment_folder(settings)
@@ -99,8 +113,11 @@ def run_study(
     ):
         slots = trial_slots(settings, ray)
         open_client(settings.mlflow.tracking_uri)  # makes its file, now that trials will run
-        folder = folder or folders.create(settings, fingerprints)
-        return _Study(plan, datasets, folder, stop, beginning).run(
+        if folder is None:
+            folder = folders.create(settings, fingerprints)
+            if data is not None:
+                given.keep(folder, data, data_bytes)
+        return _Study(plan, datasets, folder, stop, beginning, callbacks).run(
             ray, slots, progress=progress, started=started
         )
 
@@ -115,6 +132,7 @@ class _Study:
         folder: StudyFolder,
         stop: StopRequest,
         beginning: Beginning | None = None,
+        callbacks: Sequence[Listener] = (),
     ) -> None:
         self._plan = plan
         self._settings = settings = plan.settings
@@ -124,6 +142,7 @@ class _Study:
         self._folder = folder
         self._stop = stop
         self._beginning = beginning
+        self._callbacks = callbacks
         self._housekeeping = Housekeeping(folder)
         self._busy_cpu_s = 0.0
         self._recorder = MlflowRecorder(
@@ -137,7 +156,8 @@ class _Study:
         )
 
     def run(self, ray: Runtime, slots: int, *, progress: bool, started: float) -> StudyResult:
-        self._recorder.open(about(self._datasets.values(), versions()))
+        known = about(self._datasets.values(), versions())
+        self._recorder.open({tag.LEFT_OUT: self._left_out()}, known)
         try:
             self._recorder.catch_up(self._journal())
             ended = self._search(slots, progress=progress)
@@ -155,7 +175,8 @@ class _Study:
             ).reach(ended)
         except KeyboardInterrupt as error:
             self._recorder.finish("KILLED")
-            raise StudyInterrupted(self._folder.path) from error
+            outside = self._stop.signum == signal.SIGTERM
+            raise StudyInterrupted(self._folder.path, ended_from_outside=outside) from error
         except BaseException as error:
             problem = disk_problem(error)
             self._recorder.finish("KILLED" if problem else "FAILED")
@@ -166,6 +187,11 @@ class _Study:
                 "is kept. Free some space, then go on with: hbpr study resume "
                 f"{shlex.quote(str(self._folder.path))}"
             ) from error
+
+    def _left_out(self) -> Mapping[str, Any]:
+        """Rows that became no pair of their own, by reason; of several datasets each by itself."""
+        left_out = {key: dict(data.left_out) for key, data in self._datasets.items()}
+        return next(iter(left_out.values())) if len(left_out) == 1 else left_out
 
     def _journal(self) -> list[TrialRecord]:
         return read_journal(self._folder.path, self._space)
@@ -181,7 +207,9 @@ class _Study:
         )
         left = sitting.n_left(self._plan)
         if left > 0 and budget.reached is None:
-            watchers = Watchers(self._stop, budget, self._recorder, self._housekeeping)
+            watchers = Watchers(
+                self._stop, budget, self._recorder, self._housekeeping, self._callbacks
+            )
             run_trials(self._plan, sitting, watchers, progress=progress)
             budget.save()
             self._busy_cpu_s = self._settings.sweep.resources.cpu * budget.sitting_train_s

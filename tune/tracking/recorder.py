@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from hbpr.names import best_name
 from hbpr.tracking import tags as tag
 from hbpr.tracking.records import Parent
-from hbpr.tracking.run_log import as_text
+from hbpr.tracking.run_log import MAX_TAG, as_text
 from hbpr.tracking.store import mask_uri
 from tune.storage.names import OUTBOX
 from tune.tracking.delivery import Delivery
@@ -91,10 +91,11 @@ class MlflowRecorder:
         self._away_s = 0.0
         self._about: About | None = None
 
-    def open(self, about: "About | None" = None) -> None:
+    def open(self, tags: Mapping[str, Any] | None = None, about: "About | None" = None) -> None:
         """Take the outbox, read what earlier runs of the study recorded, and start sending.
 
         Args:
+            tags: More tags of the study's run.
             about: What all runs of the study are judged on; None: nothing is said of it.
 
         Raises:
@@ -114,6 +115,7 @@ class MlflowRecorder:
             settings=self.settings,
             metrics=(self.monitor, *self.others),
         )
+        event["tags"] |= {key: as_text(value, MAX_TAG) for key, value in (tags or {}).items()}
         self._append(event | self._about_run(event["tags"]))
         self._sender = Sender(self._outbox, self._delivery, mask_uri(self.tracking_uri))
 

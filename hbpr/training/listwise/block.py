@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 import torch
 from torch import Tensor
 
-from hbpr.training.losses.blocks import Objective, Pairs
+from hbpr.training.losses.blocks import Objective, Pairs, TopWeights, top_weighted
 
 #: Scores of a tile: they stay in a core's second-level cache between the passes over them.
 _TILE_BYTES: Final = 2**21
@@ -57,6 +57,7 @@ class Block:
         positives: Pairs to rank high.
         apart: Negative pairs that count more or less than once.
         sample: Columns that stand for the catalogue; None: every item of the block for itself.
+        top: How positives near the top count more; None: all alike.
     """
 
     users: Tensor
@@ -65,6 +66,7 @@ class Block:
     positives: Places
     apart: Places
     sample: Sample | None
+    top: TopWeights | None = None
 
 
 class Gradients(NamedTuple):
@@ -121,6 +123,8 @@ def _whole(
         Pairs(pairs.users, flat[places], pairs.weights)
         for pairs, places in ((positives, at), (apart, at_apart))
     ]
+    if block.top is not None:
+        single[0] = top_weighted(single[0], tile, None, block.top)
     flat[at] = -torch.inf
     flat[at_apart] = -torch.inf
     found = objective(tile, None, *single)
@@ -147,12 +151,16 @@ def _sampled(
     flat = tile.view(-1)
     column_of = torch.full_like(block.biases, -1, dtype=torch.int64)
     column_of[columns] = torch.arange(len(columns), device=columns.device)
-    single = []
+    single = [
+        Pairs(pairs.users, _pair_scores(block, own, pairs), pairs.weights)
+        for pairs in (positives, apart)
+    ]
+    if block.top is not None:
+        single[0] = top_weighted(single[0], tile, block.sample.counts, block.top)
     for pairs in (positives, apart):
         column = column_of[pairs.items]
         drawn = column >= 0
         flat[pairs.users[drawn] * len(columns) + column[drawn]] = -torch.inf
-        single.append(Pairs(pairs.users, _pair_scores(block, own, pairs), pairs.weights))
     found = objective(tile, block.sample.counts, *single)
     to_items, to_biases = torch.zeros_like(items), items.new_zeros(len(items), 1)
     _add_products(tile, found.factors, own, items, (to.users[part], to_items, to_biases))

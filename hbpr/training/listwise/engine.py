@@ -28,6 +28,7 @@ from hbpr.training.listwise.pairs import TrainingPairs, chances, draw
 from hbpr.training.listwise.side import Side
 from hbpr.training.listwise.steps import RULES
 from hbpr.training.losses import LOSSES
+from hbpr.training.losses.blocks import TopWeights
 from hbpr.training.random_state import load_random_state, random_state
 
 
@@ -75,6 +76,9 @@ class ListwiseEngine(Engine):
         objective = (negatives.mask_positives and loss.masked_block) or loss.block
         assert objective is not None  # see why_not_listwise
         self._objective = objective
+        self._top = None
+        if negatives.top_weight:
+            self._top = TopWeights(negatives.top_weight, negatives.top_weight_temperature)
         self._sides = _sides(model, data, optimizer.name)
         self._rng = np.random.default_rng(training.seed)
         self._positives = TrainingPairs.positives(data, device)
@@ -113,7 +117,8 @@ class ListwiseEngine(Engine):
             rows = places if self._met is None else self._met[places]
         users = self._sides.users.vectors(users_B)
         items, biases = self._sides.items.vectors(rows), self._sides.biases.vectors(rows)
-        block = Block(users.final, items.final, biases.final[:, 0], positives, apart, sample)
+        bias = biases.final[:, 0]
+        block = Block(users.final, items.final, bias, positives, apart, sample, self._top)
         found = gradients(block, self._objective)
         l2_users, l2_items, l2_biases = _l2(self._settings, block, self._n_items)
         self._sides.users.step(users, found.users, l2_users, lr)

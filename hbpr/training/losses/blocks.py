@@ -49,6 +49,41 @@ class Slopes(NamedTuple):
     apart: Tensor
 
 
+class TopWeights(NamedTuple):
+    """How positives near the top count more: `rank` is the place that lists end at, from 1."""
+
+    rank: int
+    temperature: float
+
+
+def top_weighted(
+    positives: Pairs, tile: Tensor, counts: Tensor | None, weights: TopWeights
+) -> Pairs:
+    """Multiply weights by ``sigmoid((score - the user's rank-th best score) / temperature)``.
+
+    Slopes take the result for constant.
+
+    Args:
+        positives: Of the tile's users.
+        tile: (B, N) scores of all columns, positives too where they are columns.
+        counts: (N,) for how many items each column stands; None: one.
+        weights: Rank and temperature.
+
+    Source:
+        Yang et al., "Breaking the top-K barrier: advancing top-K ranking metrics optimization in
+        recommender systems", KDD 2025 (SL@K), with the quantile of every step.
+    """
+    best = tile.topk(min(weights.rank, tile.shape[1]), dim=1)
+    if counts is None:
+        edges = best.values[:, -1]
+    else:  # the first column of the best that, with those before it, stands for so many items
+        passed = counts[best.indices].cumsum(1) < weights.rank
+        last = passed.sum(1, keepdim=True).clamp_(max=best.values.shape[1] - 1)
+        edges = best.values.gather(1, last)[:, 0]
+    ahead = (positives.scores - edges[positives.rows]) / weights.temperature
+    return positives._replace(weights=positives.weights * torch.sigmoid(ahead))
+
+
 def softmax(tile: Tensor, counts: Tensor | None, positives: Pairs, apart: Pairs) -> Slopes:
     """Cross-entropy of each positive among all items, the user's other positives included.
 

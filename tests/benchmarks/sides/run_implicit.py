@@ -1,21 +1,25 @@
-"""implicit's side: its BPR, plain SGD with a bias in the last column of the factors."""
+"""implicit's side: its BPR, plain SGD with a bias in the last column of the factors; or its ALS."""
 
 import numpy as np
 from common import Data, Timer, Vectors, main
+from implicit.cpu.als import AlternatingLeastSquares
 from implicit.cpu.bpr import BayesianPersonalizedRanking
 from implicit.evaluation import ranking_metrics_at_k
 
 
 def train(data: Data, settings: dict, threads: int, after_epoch) -> None:
-    """Train with verified negatives, which is its default; a draw that fails is skipped."""
-    model = BayesianPersonalizedRanking(
-        factors=settings["d"],
-        learning_rate=settings["lr"],
-        regularization=settings["reg"],
-        iterations=settings["epochs"],
-        num_threads=threads,
-        random_state=settings.get("seed", 0),
-    )
+    """Train BPR with verified negatives, where a draw that fails is skipped, or ALS."""
+    shared = {
+        "factors": settings["d"],
+        "regularization": settings["reg"],
+        "iterations": settings["epochs"],
+        "num_threads": threads,
+        "random_state": settings.get("seed", 0),
+    }
+    if settings.get("model") == "als":
+        model = AlternatingLeastSquares(**shared, alpha=settings["alpha"])
+    else:
+        model = BayesianPersonalizedRanking(**shared, learning_rate=settings["lr"])
     timer = Timer()
 
     def vectors() -> Vectors:

@@ -215,6 +215,21 @@ class TestChoice:
         data = synthetic()
         assert negatives_for(build_model(auto.model, data), data, auto).kind == "shared"
 
+    @pytest.mark.parametrize(
+        ("unseen", "together", "weight"), [(False, True, 3.0), (True, True, 0.3), (False, False, 3)]
+    )
+    def test_auto_measures_the_data(self, data_of, settings_of, unseen, together, weight):
+        """Thirty users who like one item of three, or each the own one alone."""
+        pairs = [(user, user % 3 if together else user) for user in range(30)]
+        data = dataclasses.replace(data_of(30, 40, pairs), unseen=unseen)
+        auto = settings_of(
+            training={"loss_function": "softmax_loss", "negatives": {"kind": "auto"}}
+        )
+        found = negatives_for(build_model(auto.model, data), data, auto)
+        assert found.observed_weight == weight
+        assert found.mask_positives is not together
+        assert (found.top_weight, found.block_users) == (20, 32)
+
     def test_cosine_with_drawn_negatives_is_for_autograd(self, synthetic, settings_of):
         settings = settings_of(
             model={"similarity": "cosine"}, training={"loss_function": "hinge_loss"}

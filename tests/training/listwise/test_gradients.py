@@ -1,6 +1,7 @@
 """The engine's handwritten gradients against torch's autograd over a plain, dense formula."""
 
 import dataclasses
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -12,6 +13,7 @@ from hbpr.data.interactions import Interactions
 from hbpr.models import build_model
 from hbpr.settings.models import TrialSettings
 from hbpr.training.engines import make_engine
+from hbpr.training.losses.blocks import Pairs, TopWeights, top_weighted
 
 SettingsOf = Callable[..., TrialSettings]
 DataOf = Callable[..., Interactions]
@@ -62,7 +64,13 @@ def _expected(model, data: Interactions, settings: TrialSettings, masked: bool) 
         negative = exponentials.masked_fill(liked, 0.0).sum(1, keepdim=True)
         others = scores.exp() if masked else exponentials.sum(1, keepdim=True) - negative
         each = (negative + others).log() - scores
-    loss = (weights * each).sum()
+    negatives = settings.training.negatives
+    counted = weights
+    if negatives.top_weight:
+        edges = scores.detach().topk(negatives.top_weight, dim=1).values[:, -1:]
+        ahead = (scores.detach() - edges) / negatives.top_weight_temperature
+        counted = weights * torch.sigmoid(ahead)
+    loss = (counted * each).sum()
     optimizer = settings.optimizer
     n_positive = weights.sum(0)
     against = weights.sum() / data.n_items
@@ -79,12 +87,18 @@ def _expected(model, data: Interactions, settings: TrialSettings, masked: bool) 
 @pytest.mark.parametrize(("loss", "masked"), LOSSES)
 @pytest.mark.parametrize("kind", ["all", "shared"])
 @pytest.mark.parametrize("weight", [1.0, 3.0, 0.0])
-@pytest.mark.parametrize("similarity", ["dot", "cosine"])
+@pytest.mark.parametrize(("similarity", "top"), [("dot", 0), ("cosine", 0), ("cosine", 4)])
 def test_a_step_is_the_gradient(
-    data, settings_of: SettingsOf, loss, masked, kind, weight, similarity
+    data, settings_of: SettingsOf, loss, masked, kind, weight, similarity, top
 ):
     """Of a block with everybody; a sample as large as the catalogue is the catalogue."""
-    negatives = {"kind": kind, "observed_weight": weight, "mask_positives": masked}
+    negatives = {
+        "kind": kind,
+        "observed_weight": weight,
+        "mask_positives": masked,
+        "top_weight": top,
+        "top_weight_temperature": 0.7,
+    }
     if kind == "shared":
         negatives["n_items"] = N_ITEMS
     regularisation = {
@@ -133,3 +147,12 @@ def test_the_loss_is_the_mean_over_positives(data, settings_of: SettingsOf, loss
         wanted = float(_expected(reference, data, settings, masked)) / data.train.n_pairs
     engine, _ = make_engine(model, data, settings)
     assert engine.train_epoch(1e-3) == pytest.approx(wanted, rel=1e-4)
+
+
+def test_the_edge_of_a_sample_is_where_its_columns_stand_for_so_many_items():
+    tile = torch.tensor([[5.0, 4.0, 3.0, 2.0, 1.0]])
+    counts = torch.tensor([1.5, 2.0, 0.25, 4.0, 9.0])
+    one = Pairs(torch.tensor([0]), torch.tensor([0.0]), torch.tensor([2.0]))
+    for rank, edge in ((1, 5.0), (2, 4.0), (3, 4.0), (4, 2.0), (100, 1.0)):
+        found = top_weighted(one, tile, counts, TopWeights(rank, 2.0)).weights
+        assert float(found) == pytest.approx(2.0 / (1.0 + math.exp(edge / 2.0)))

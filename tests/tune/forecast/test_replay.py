@@ -94,6 +94,16 @@ class TestReplay:
         assert done.spent_s == 100.0
         assert (done.n_started, done.n_finished) == (3, 2)
 
+    def test_a_search_begins_with_chosen_trials(self):
+        curves = made_up(12)
+        chosen = [curves.curves[7], curves.curves[2]]
+        for name in ("random", "tpe"):
+            done = replay(curves, Strategy(name, NONE), seed=0, num_trials=2, start=chosen)
+            assert done.steps[0] == (45.0, chosen[0].best)
+            assert done.best_at(math.inf) == max(each.best for each in chosen)
+        by_rule = compare(curves, [Strategy("random", NONE)], seeds=[0], start=chosen)
+        assert by_rule[0].replays[0].steps[0][1] == chosen[0].best
+
     def test_learning_and_stopping_reach_the_best_sooner(self):
         curves = made_up(60)
         strategies = [Strategy("random", NONE), Strategy("random", ASHA), Strategy("tpe", ASHA)]
@@ -201,6 +211,14 @@ class TestCommand:
         words = ["--sampler", "random", "--scheduler", "asha:5:2"]
         assert run(cli, ["simulate", str(path), *words]) == 0
         assert "warning: at epoch 5 the order of 9 trials" in capsys.readouterr().out
+
+    def test_a_trial_to_start_with(self, tmp_path, capsys):
+        path = write(tmp_path / "x.csv", rows_of(made_up(6)))
+        words = ["simulate", str(path), "--sampler", "random", "--scheduler", "none", "--start"]
+        assert run(cli, [*words, "3"]) == 0
+        capsys.readouterr()
+        assert run(cli, [*words, "6"]) == 2
+        assert "--start 6: 6 trials are recorded, the first is 0" in capsys.readouterr().err
 
     @pytest.mark.parametrize("word", ["ash", "asha:0", "asha:5:1", "asha:x", "asha:1:2:3"])
     def test_wrong_schedulers_are_refused(self, tmp_path, capsys, word):

@@ -53,12 +53,22 @@ def trials_of(folder: Path) -> list[dict[str, Any]]:
     ]
 
 
-def check(folder: Path, expected: dict[str, Any]) -> None:
-    assert trials_of(folder) == expected["trials"]
-    system = load(str(folder))
-    found = system.metrics
-    assert {name: found[name] for name in expected["test"]} == pytest.approx(expected["test"])
-    assert found["val/ndcg_at_10"] == pytest.approx(expected["validation"]["val/ndcg_at_10"])
+#: Matrix products round otherwise on other processors, and an item may change its place.
+ROUNDING = 5e-3
+
+
+def check(folder: Path, expected: dict[str, Any], within: float = 0.0) -> None:
+    found = trials_of(folder)
+    assert len(found) == len(expected["trials"])
+    for trial, before in zip(found, expected["trials"], strict=True):
+        for name in ("number", "values", "state"):
+            assert trial[name] == before[name]
+        assert trial["value"] == pytest.approx(before["value"], rel=0, abs=within)
+        assert trial["reports"] == pytest.approx(before["reports"], rel=0, abs=within)
+    metrics = load(str(folder)).metrics
+    wanted = expected["test"] | {"val/ndcg_at_10": expected["validation"]["val/ndcg_at_10"]}
+    chosen = {name: metrics[name] for name in wanted}
+    assert chosen == pytest.approx(wanted, rel=1e-6, abs=within)
 
 
 @pytest.mark.ray
@@ -69,7 +79,7 @@ def test_the_quickstart_gives_the_same_trials_values_and_winner(
     one = ("--cpus", "1", "--no-progress", "--set", "sweep.max_concurrent=1")
     terminal.run(tmp_path, "tune", str(ROOT / "configs" / "quickstart.yaml"), *one)
     (folder,) = tmp_path.glob("studies/quickstart/*")
-    check(folder, json.loads((FIXTURES / "quickstart.json").read_text()))
+    check(folder, json.loads((FIXTURES / "quickstart.json").read_text()), ROUNDING)
 
 
 @pytest.mark.ray
