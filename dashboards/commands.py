@@ -106,3 +106,33 @@ def report(
         if path is not None:
             plotter.save_table(experiments, path, metric=metric, study=study, curves=curves)
             click.echo(f"wrote {path}")
+
+
+@click.command()
+@click.argument("left")
+@click.argument("right")
+@_METRIC
+@_URI
+def compare(left: str, right: str, metric: str | None, tracking_uri: str | None) -> None:
+    """Compare the best runs of LEFT and RIGHT: settings that differ, metrics, and how sure it is.
+
+    Each is an experiment, or EXPERIMENT/STUDY with the id of a study.
+    """
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from dashboards.plotter import MLflowPlotter
+
+    found = MLflowPlotter(tracking_uri).compare(left, right, metric=metric)
+    table = Table(box=None, pad_edge=False, title=None)
+    for head in ("", *found.names):
+        table.add_column(escape(head), overflow="fold")
+    for name, *values in found.metrics:
+        table.add_row(escape(name), *(f"{value:.4f}" for value in values))
+    table.add_section()
+    for row in found.settings:
+        table.add_row(*map(escape, row))
+    console = Console()
+    console.print(table)
+    console.print(escape(found.verdict))

@@ -19,6 +19,8 @@ from hbpr.words import did_you_mean
 if TYPE_CHECKING:
     from os import PathLike
 
+    from dashboards.compare import Comparison
+
 #: One name, or several.
 Names = str | Sequence[str]
 TABLES = (".csv", ".parquet")
@@ -234,6 +236,33 @@ class MLflowPlotter:
     def plot_contour(self, experiments: Names, settings: Names = (), **about: str) -> Picture:
         """Return the values over two settings."""
         return self.plot("contour", experiments, settings=settings, **about)
+
+    def compare(
+        self,
+        left: str,
+        right: str,
+        *,
+        metric: str | None = None,
+    ) -> "Comparison":
+        """Return the best runs of two sides side by side, with a test over their seeds.
+
+        Args:
+            left: Name of an experiment, or ``EXPERIMENT/STUDY`` with a study's id.
+            right: Likewise.
+            metric: Metric to compare by; None: the one of the left side.
+
+        Raises:
+            ConfigError: There is no such experiment or study, or it has no value.
+        """
+        from dashboards.compare import compare
+
+        known = {found.name for found in self._reader.experiments()}
+        sides: list[Records] = []
+        for side in (left, right):
+            name, study = (side, "") if side in known or "/" not in side else side.rsplit("/", 1)
+            use = metric or (sides[0].metric if sides else None)
+            sides.append(self.records(name, use, study or None))
+        return compare(*sides)
 
     def report(
         self,

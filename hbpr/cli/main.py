@@ -36,6 +36,7 @@ COMMANDS: Final = {
     "data": _Entry("hbpr.cli.data", "data", "Describe the data of a settings file."),
     "config": _Entry("hbpr.cli.config", "config", "Check a settings file, or print its schema."),
     "plot": _Entry("dashboards.commands", "plot", "Draw a picture of experiments."),
+    "compare": _Entry("dashboards.commands", "compare", "Compare two experiments."),
     "report": _Entry("dashboards.commands", "report", "Write a page that compares experiments."),
     "serve": _Entry("cluster.serving.command", "serve", "Answer recommendations over HTTP."),
 }

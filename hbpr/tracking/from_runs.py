@@ -134,7 +134,7 @@ def study_of(
         winner=_winner(tags, metrics, trials),
         baselines=_baselines(metrics),
         findings=Findings(
-            finalists=_finalists(trials, repeats),
+            finalists=_finalists(trials, repeats, _seed(settings)),
             importance=importance_of(tags.get(tag.IMPORTANCE, "")),
             front=tuple(front),
         ),
@@ -189,23 +189,36 @@ def importance_of(text: str) -> tuple[Importance, ...]:
         return ()
 
 
+def _seed(settings: Mapping[str, Any]) -> int:
+    """Return the seed that trials of a study train with; -2 where it is not known."""
+    training = settings.get("training")
+    seed = training.get("seed") if isinstance(training, Mapping) else None
+    return seed if isinstance(seed, int) else -2
+
+
 def _finalists(
-    trials: Sequence[TrialRecord], repeats: "Sequence[tuple[Run, Curve]]"
+    trials: Sequence[TrialRecord], repeats: "Sequence[tuple[Run, Curve]]", seed: int
 ) -> tuple[Finalist, ...]:
-    """Return the trials that were repeated, their own value among the seeds, best mean first."""
+    """Return the trials that were repeated, their own value with the study's seed first."""
     by_number = {trial.number: trial for trial in trials}
-    values: dict[int, list[float]] = {}
+    values: dict[int, dict[int, float]] = {}
     for run, curve in repeats:
         number = int(run.data.tags.get(tag.REPEAT_OF, -1))
         if number in by_number and curve:
-            values.setdefault(number, []).append(max(curve.values()))
+            values.setdefault(number, {})[int(run.data.tags.get(tag.SEED, -1))] = max(
+                curve.values()
+            )
     found = []
     for number, others in values.items():
         own = by_number[number]
-        seeds = (*([own.value] if own.value is not None else []), *others)
-        deviation = statistics.stdev(seeds) if len(seeds) > 1 else 0.0
-        mean = statistics.fmean(seeds)
-        found.append(Finalist(number, seeds, mean, deviation, own.best_epoch or 0, {}))
+        by_seed = ({seed: own.value} if own.value is not None else {}) | dict(
+            sorted(others.items())
+        )
+        reached = tuple(by_seed.values())
+        deviation = statistics.stdev(reached) if len(reached) > 1 else 0.0
+        mean = statistics.fmean(reached)
+        epoch, seeds = own.best_epoch or 0, tuple(by_seed)
+        found.append(Finalist(number, reached, mean, deviation, epoch, {}, seeds))
     return tuple(sorted(found, key=lambda each: -each.mean))
 
 
