@@ -41,7 +41,7 @@ KINDS: Final = {
     "importance": Kind(
         f"{_HERE}.findings:importance", "what changing a setting costs, with intervals"
     ),
-    "front": Kind(f"{_HERE}.findings:front", "Pareto front of two objectives"),
+    "front": Kind(f"{_HERE}.findings:front", "Pareto front of two objectives", True),
     "seeds": Kind(f"{_HERE}.findings:seeds", "finalists with other seeds, mean with interval"),
     "timeline": Kind(f"{_HERE}.cost:timeline", "trials over time on their nodes"),
     "cost": Kind(f"{_HERE}.cost:cost", "best value against training seconds"),

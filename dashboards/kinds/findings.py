@@ -105,7 +105,7 @@ def front(records: Records, names: Sequence[str] = ()) -> Picture:
                 trial.state,
             )
             for trial in study.trials
-            if (values := _measured(trial)) and across.metric in values and up.metric in values
+            if (values := trial.at_best) and across.metric in values and up.metric in values
         ]
         numbers = set(study.findings.front)
         marks: list[Mark] = [
@@ -197,12 +197,6 @@ def half_width(finalist: Finalist) -> float:
     if n < 2:
         return math.nan
     return float(t.ppf(0.975, n - 1)) * finalist.deviation / math.sqrt(n)
-
-
-def _measured(trial: object) -> dict[str, float]:
-    run = getattr(trial, "run", None)
-    found: dict[str, float] = getattr(trial, "at_best", {}) or (run.metrics if run else {})
-    return found
 
 
 def _points(rows: Sequence, keep: object, name: str, colour: str) -> Points:  # type: ignore[type-arg]

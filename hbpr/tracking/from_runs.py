@@ -4,6 +4,7 @@ import json
 import math
 import statistics
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from hbpr.names import baseline_name, best_name, lower_is_better
@@ -187,6 +188,33 @@ def importance_of(text: str) -> tuple[Importance, ...]:
         )
     except (ValueError, TypeError):
         return ()
+
+
+def with_measured(record: StudyRecord, found: Mapping[str, Mapping[str, Curve]]) -> StudyRecord:
+    """Return a study with what its trials measured at each evaluation.
+
+    Args:
+        record: The study.
+        found: Curves by metric and run id; what was measured once holds for all epochs after.
+    """
+
+    def at(curve: Curve, epoch: int) -> float | None:
+        before = [step for step in curve if step <= epoch]
+        return curve[max(before)] if before else next(iter(curve.values()), None)
+
+    def measured(trial: TrialRecord) -> dict[int, dict[str, float]]:
+        curves = {name: by_run.get(str(trial.run_id), {}) for name, by_run in found.items()}
+        values = {
+            epoch: {name: at(curve, epoch) for name, curve in curves.items()}
+            for epoch in trial.reports
+        }
+        return {
+            epoch: {name: value for name, value in each.items() if value is not None}
+            for epoch, each in values.items()
+        }
+
+    trials = tuple(replace(trial, measured=measured(trial)) for trial in record.trials)
+    return replace(record, trials=trials)
 
 
 def _seed(settings: Mapping[str, Any]) -> int:

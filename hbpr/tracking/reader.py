@@ -2,8 +2,7 @@
 
 MLflow has each trial's settings, state, times and metrics by epoch, and of a study that has ended
 its settings, its winner, what mattered, and the test metrics of the winner and of the baselines. It
-has not: what trials of several objectives measured at their best epoch, validation metrics of
-baselines and comparisons. These are left empty.
+has not: validation metrics of baselines, and comparisons. These are left empty.
 """
 
 from collections import Counter
@@ -12,7 +11,13 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from hbpr.errors import ConfigError, TrackingError
 from hbpr.tracking import tags as tag
-from hbpr.tracking.from_runs import ends_of, metric_is_low, study_of, trial_of
+from hbpr.tracking.from_runs import (
+    ends_of,
+    metric_is_low,
+    study_of,
+    trial_of,
+    with_measured,
+)
 from hbpr.tracking.goals import Objective
 from hbpr.tracking.histories import Cache, Curve, read_histories
 from hbpr.tracking.records import Identity, StudyRecord
@@ -192,7 +197,7 @@ class MlflowReader:
             for run in all_runs
             if run.data.tags.get(tag.KIND) == "study"
         }
-        return [
+        records = [
             study_of(
                 Identity(study_id, str(group[0].data.tags.get(tag.STUDY, "")), experiment),
                 mask_uri(self.tracking_uri),
@@ -207,6 +212,22 @@ class MlflowReader:
             )
             for study_id, group in groups.items()
         ]
+        if not curves:
+            return records
+        return [self._measured(client, record, chosen) for record in records]
+
+    def _measured(
+        self, client: "MlflowClient", record: StudyRecord, runs: "list[Run]"
+    ) -> StudyRecord:
+        """Fill in what trials of several objectives, or with limits, measured at each epoch."""
+        if record.goals.plain:
+            return record
+        ids = {trial.run_id for trial in record.trials}
+        own = [run for run in runs if run.info.run_id in ids]
+        found = {
+            name: read_histories(client, own, name, self._curves) for name in record.goals.metrics
+        }
+        return with_measured(record, found)
 
 
 class History(NamedTuple):

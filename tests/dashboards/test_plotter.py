@@ -1,3 +1,4 @@
+import json
 import math
 from pathlib import Path
 from xml.etree import ElementTree
@@ -12,6 +13,7 @@ from dashboards.kinds import KINDS
 from dashboards.picture import Lines, Points
 from hbpr.cli.main import run
 from hbpr.errors import ConfigError, TrackingError
+from hbpr.tracking.run_log import log_batch
 
 METRIC = "val/ndcg_at_10"
 
@@ -132,6 +134,25 @@ def test_finalists_are_means_over_seeds_with_an_interval(films: MLflowPlotter) -
     # Student's t of 2 degrees of freedom: 4.3027 · 0.01 / √3.
     low, high = interval.lines[0].y  # type: ignore[union-attr]
     assert (high - low) / 2 == pytest.approx(0.024841, abs=1e-5)
+
+
+def test_a_front_is_of_what_the_best_epochs_measured(lab) -> None:
+    goals = [{"metric": METRIC, "mode": "max"}, {"metric": "val/novelty_at_10", "mode": "max"}]
+    settings = json.dumps({"sweep": {"objectives": goals, "space": {}}})
+    tags = {"hbpr.settings": settings, "hbpr.front": "0,1"}
+    lab.run("study", [], {}, kind="study", experiment="two goals", tags=tags)
+    for number, values in enumerate(([0.4, 0.2], [0.3, 0.35], [0.1])):
+        run_id = lab.run(f"t-{number}", values, {"a": number}, experiment="two goals")
+        novelty = [("val/novelty_at_10", number + 0.1 * i, i, 5 * i) for i in (1, 2)]
+        log_batch(lab.client, run_id, metrics=novelty)
+    (panel,) = MLflowPlotter(lab.uri).plot("front", "two goals").panels
+    front = panel.marks[-1]
+    assert isinstance(front, Points)
+    assert (front.name, front.x.tolist(), front.y.tolist()) == (
+        "Pareto front",
+        [0.1, 1.2],
+        [0.4, 0.35],
+    )
 
 
 def test_one_study_of_several_can_be_chosen(lab) -> None:

@@ -105,9 +105,11 @@ def trial_start(
     }
 
 
-def trial_end(number: int, status: Status, error: str | None = None) -> Event:
-    """Return the event of a trial that ended, with the reason where it failed."""
-    tags = {tag.STATE: STATE_OF[status]}
+def trial_end(
+    number: int, status: Status, error: str | None = None, node: str | None = None
+) -> Event:
+    """Return the event of a trial that ended: on which machine, and why if it failed."""
+    tags = {tag.STATE: STATE_OF[status]} | ({tag.NODE: node} if node else {})
     tags |= {tag.ERROR: as_text(error, 500)} if error else {}
     return {"event": "end", "trial": number, "status": status, "tags": tags}
 

@@ -312,10 +312,12 @@ class MlflowRecorder:
             points[best_name(self.monitor)] = value
         self._append({"event": "result", "trial": number, "step": epoch, "metrics": points})
 
-    def end_trial(self, number: int, status: Status, error: str | None = None) -> None:
-        """Close a trial's run, with the reason where it failed."""
+    def end_trial(
+        self, number: int, status: Status, error: str | None = None, node: str | None = None
+    ) -> None:
+        """Close a trial's run, with its machine, and the reason where it failed."""
         self._running.discard(number)
-        self._append(trial_end(number, status, error))
+        self._append(trial_end(number, status, error, node))
 
     def is_open(self, number: int) -> bool:
         """Return whether a trial's run is open."""

@@ -320,3 +320,4 @@ def test_all_runs_say_what_they_were_judged_on_and_what_they_came_to(recording) 
         "trial-002": "failed",
     }
     assert runs["trial-002"].data.tags["hbpr.error"] == "it diverged"
+    assert runs["trial-000"].data.tags["hbpr.node"] == "node-1"
