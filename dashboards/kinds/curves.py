@@ -26,7 +26,7 @@ def curves(records: Records, names: Sequence[str] = ()) -> Picture:
     for name, rows in groups:
         best = records.best(rows)
         marks: list[Lines | Points] = []
-        faded = rows[rows["state"] != "finished"]
+        faded = rows[(rows["state"] != "finished") & rows["value"].notna()]
         lines = _lines(records, faded)
         if lines:
             only_stopped = bool((faded["state"] == "stopped").all())

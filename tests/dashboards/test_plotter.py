@@ -190,7 +190,7 @@ def test_a_picture_is_written_by_its_suffix(
     if suffix == "svg":
         assert ElementTree.fromstring(data).tag.endswith("svg")
     else:
-        head = {"png": b"\x89PNG", "pdf": b"%PDF", "html": b"<html>"}[suffix]
+        head = {"png": b"\x89PNG", "pdf": b"%PDF", "html": b"<!doctype html>"}[suffix]
         assert data.startswith(head)
 
 
