@@ -199,7 +199,7 @@ def _front_so_far(folder: "StudyFolder") -> list[str]:
 
     if folder.finished:
         return []
-    plan = plan_of_started(settings)
+    plan = plan_of_started(read_settings(folder.path)[0])
     trials, goals = read_journal(folder.path, plan.space), plan.goals
     front = goals.front(trials) if goals.several else []
     rows = [front_row(goals, trial.number, trial.at_best, trial.values) for trial in front]
@@ -224,7 +224,7 @@ def _row(folder: "StudyFolder") -> tuple[str, str, str, str]:
         n_trials, best = headline(folder)
         return metric, "finished", str(n_trials), f"{best:.4f}"
     state = "running" if is_in_use(folder.path) else "unfinished"
-    plan = plan_of_started(read_settings(folder.path)[0])
+    plan = plan_of_started(settings)
     trials = read_journal(folder.path, plan.space)
     n_trials = plan.n_trials + plan.most_copies
     ended = [trial for trial in trials if trial.state != "RUNNING"]
