@@ -12,7 +12,7 @@ from dashboards.picture import Picture, checked_target
 from dashboards.records import Records, tabulate
 from hbpr.errors import ConfigError
 from hbpr.names import EVAL_S, TRAIN_S
-from hbpr.tracking.reader import MlflowReader
+from hbpr.tracking.reader import History, MlflowReader
 from hbpr.tracking.store import default_tracking_uri
 from hbpr.words import did_you_mean
 
@@ -344,7 +344,9 @@ class MLflowPlotter:
                     spent[run_id] = spent.get(run_id, 0.0) + sum(curve.values())
         return replace(records, seconds=spent)
 
-    def _histories(self, run_ids: list[str], known: set[str], metrics: Names | None):  # type: ignore[no-untyped-def]
+    def _histories(
+        self, run_ids: list[str], known: set[str], metrics: Names | None
+    ) -> dict[str, History]:
         try:
             return self._reader.histories(run_ids, _listed(metrics))
         except ConfigError as error:

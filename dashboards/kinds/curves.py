@@ -1,12 +1,14 @@
 """The metric over epochs, and over the trials of a search."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 from dashboards.charts import best_so_far
 from dashboards.kinds.common import (
+    Series,
     by_state,
     counted,
     names_of,
@@ -42,7 +44,7 @@ def curves(records: Records, names: Sequence[str] = ()) -> Picture:
             value = f"{best['value']:.4f}"
             marks.append(Lines(_lines(records, rows.loc[[best.name]]), "", BEST, 2.6))
             at = star(best, float(best["best_epoch"]))
-            marks.append(_named(at, f"best: {best['run']}, {value}"))
+            marks.append(replace(at, name=f"best: {best['run']}, {value}"))
         title = name if len(groups) > 1 else ""
         panels.append(Panel(Axis("epoch", whole=True), value_axis(records), tuple(marks), title))
     without = int(records.runs["value"].isna().sum())
@@ -83,7 +85,7 @@ def progress(records: Records, names: Sequence[str] = ()) -> Picture:
             )
             line = Line(np.arange(1.0, len(trials) + 1), so_far)
             marks.append(Lines((line,), f"{each.name}, best so far", each.colour, 1.8, steps=True))
-        lost = pd.concat([each.rows for each in searches])
+        lost = _rows_of(searches)
         lost = lost[lost["value"].isna()]
         known = rows["value"].dropna()
         if len(lost) and len(known):
@@ -98,7 +100,7 @@ def progress(records: Records, names: Sequence[str] = ()) -> Picture:
                     5.0,
                 )
             )
-        best = records.best(lost_and_found(searches))
+        best = records.best(_rows_of(searches))
         if best is not None:
             marks.append(star(best, float(x.loc[best.name])))
         title = name if len(groups) > 1 else ""
@@ -115,7 +117,7 @@ def progress(records: Records, names: Sequence[str] = ()) -> Picture:
     )
 
 
-def lost_and_found(searches: Sequence) -> pd.DataFrame:  # type: ignore[type-arg]
+def _rows_of(searches: Sequence[Series]) -> pd.DataFrame:
     """Return the rows of some series."""
     return pd.concat([each.rows for each in searches])
 
@@ -127,9 +129,3 @@ def _lines(records: Records, rows: pd.DataFrame) -> tuple[Line, ...]:
         if curve is not None and len(curve.epochs):
             found.append(Line(curve.epochs.astype(float), curve.values, int(place)))
     return tuple(found)
-
-
-def _named(points: Points, name: str) -> Points:
-    from dataclasses import replace
-
-    return replace(points, name=name)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Final
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,9 +24,16 @@ from dashboards.records import Records
 from dashboards.words import metric_label
 from hbpr.errors import ConfigError
 from hbpr.tracking.findings import LEAST_TRIALS, Finalist
-from hbpr.tracking.records import StudyRecord
+from hbpr.tracking.records import StudyRecord, TrialRecord
 
-_NONE: Final = np.array([], np.int64)
+
+class Shown(NamedTuple):
+    """A trial with its row among all runs and its values of two objectives."""
+
+    row: int
+    trial: TrialRecord
+    x: float
+    y: float
 
 
 def importance(records: Records, names: Sequence[str] = ()) -> Picture:
@@ -97,26 +104,24 @@ def front(records: Records, names: Sequence[str] = ()) -> Picture:
             continue
         up, across = study.goals.objectives[:2]
         shown = [
-            (
-                place[trial.run_id],
-                trial.number,
-                values[across.metric],
-                values[up.metric],
-                trial.state,
-            )
+            Shown(place[trial.run_id], trial, values[across.metric], values[up.metric])
             for trial in study.trials
             if (values := trial.at_best) and across.metric in values and up.metric in values
         ]
         numbers = set(study.findings.front)
+        ended = [row for row in shown if row.trial.state == "COMPLETE"]
+        rest = [row for row in shown if row.trial.state != "COMPLETE"]
         marks: list[Mark] = [
-            _points(shown, lambda row: row[4] != "COMPLETE", "stopped", STOPPED),
-            _points(shown, lambda row: row[4] == "COMPLETE", "finished", SERIES[0]),
+            _points(rest, "stopped", STOPPED),
+            _points(ended, "finished", SERIES[0]),
         ]
-        on_front = sorted((row for row in shown if row[1] in numbers), key=lambda row: row[2])
+        on_front = sorted(
+            (row for row in shown if row.trial.number in numbers), key=lambda row: row.x
+        )
         if on_front:
-            line = Line(np.array([r[2] for r in on_front]), np.array([r[3] for r in on_front]))
-            marks.append(Lines((line,), "", BEST, 1.6))
-            marks.append(_points(on_front, lambda row: True, "Pareto front", BEST))
+            x, y = (np.array([getattr(row, at) for row in on_front]) for at in ("x", "y"))
+            marks.append(Lines((Line(x, y),), "", BEST, 1.6))
+            marks.append(_points(on_front, "Pareto front", BEST))
         axes = [
             Axis(
                 f"{metric_label(each.metric)}, {'more' if each.mode == 'max' else 'less'} is better"
@@ -199,13 +204,12 @@ def half_width(finalist: Finalist) -> float:
     return float(t.ppf(0.975, n - 1)) * finalist.deviation / math.sqrt(n)
 
 
-def _points(rows: Sequence, keep: object, name: str, colour: str) -> Points:  # type: ignore[type-arg]
-    kept = [row for row in rows if keep(row)]  # type: ignore[operator]
+def _points(rows: Sequence[Shown], name: str, colour: str) -> Points:
     return Points(
-        np.array([row[2] for row in kept], float),
-        np.array([row[3] for row in kept], float),
-        np.array([row[0] for row in kept], np.int64) if kept else _NONE,
-        name if kept else "",
+        np.array([row.x for row in rows], float),
+        np.array([row.y for row in rows], float),
+        np.array([row.row for row in rows], np.int64),
+        name if rows else "",
         colour,
     )
 
