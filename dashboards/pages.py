@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from dashboards.picture import Axis, Band, Heat, Lines, Mark, Panel, Picture, Points, Spans
+from dashboards.marks import Axis, Band, Description, Heat, Lines, Mark, Panel, Points, Spans
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 _SYMBOLS: Final = {"dot": "circle", "cross": "x", "star": "star", "square": "square"}
 
 
-def figure_of(picture: Picture) -> "Figure":
+def figure_of(picture: Description) -> "Figure":
     """Return a picture as a figure; pointing at a mark tells of its run."""
     from plotly.graph_objects import Figure
 
@@ -20,7 +20,7 @@ def figure_of(picture: Picture) -> "Figure":
     return Figure(described["data"], described["layout"])
 
 
-def describe(picture: Picture, *, texts: bool) -> dict[str, Any]:
+def describe(picture: Description, *, texts: bool) -> dict[str, Any]:
     """Return ``data`` and ``layout`` of plotly for a picture.
 
     Args:
@@ -67,7 +67,7 @@ def describe(picture: Picture, *, texts: bool) -> dict[str, Any]:
 def _add_axes(
     layout: dict[str, Any],
     panel: Panel,
-    picture: Picture,
+    picture: Description,
     place: int,
     shape: tuple[int, int],
     mark: str,
@@ -239,7 +239,7 @@ def _of_heat(mark: Heat) -> list[dict[str, Any]]:
     return [trace]
 
 
-def _add_texts(trace: dict[str, Any], picture: Picture) -> None:
+def _add_texts(trace: dict[str, Any], picture: Description) -> None:
     rows = trace.get("customdata")
     if rows is None or not picture.names:
         return

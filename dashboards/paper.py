@@ -3,20 +3,32 @@
 from typing import Final
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from dashboards.picture import Axis, Band, Floats, Heat, Lines, Mark, Panel, Picture, Points, Spans
+from dashboards.marks import (
+    Axis,
+    Band,
+    Description,
+    Floats,
+    Heat,
+    Lines,
+    Mark,
+    Panel,
+    Points,
+    Spans,
+)
 
 _MARKERS: Final = {"dot": "o", "cross": "x", "star": "*", "square": "s"}
 _INK: Final = "#3C4043"
 _DIM: Final = "#5F6368"
 
 
-def draw(picture: Picture) -> Figure:
+def draw(picture: Description) -> Figure:
     """Return a picture as a figure."""
     n, columns = len(picture.panels), picture.columns
     rows = -(-n // columns)
@@ -28,7 +40,7 @@ def draw(picture: Picture) -> Figure:
         _draw_panel(place, panel, n > 1)
     for place in axes.flat[n:]:
         place.remove()
-    seen: dict[str, object] = {}
+    seen: dict[str, Artist] = {}
     for place in axes.flat[:n]:
         for handle, label in zip(*place.get_legend_handles_labels(), strict=True):
             seen.setdefault(label, handle)
@@ -113,7 +125,8 @@ def _draw(axes: Axes, mark: Mark) -> None:
 
 
 def _draw_lines(axes: Axes, mark: Lines) -> None:
-    segments, alone = [], []
+    segments: list[Floats] = []
+    alone: list[Floats] = []
     for line in mark.lines:
         x, y = line.x, line.y
         if mark.steps and len(x) > 1:

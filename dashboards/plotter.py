@@ -101,7 +101,8 @@ class MLflowPlotter:
         columns = ["run_id", "run", "metric", "epoch", "value"]
         rows: list[tuple[str, str, str, int, float]] = []
         for experiment in [name for name in names if name in known]:
-            for metric in _listed(metrics) or [None]:
+            asked: list[str | None] = [*_listed(metrics)] or [None]
+            for metric in asked:
                 records = self.records(experiment, metric, curves=True)
                 by_id = dict(zip(records.runs["run_id"], records.runs["run"], strict=True))
                 rows += [
@@ -307,7 +308,7 @@ class MLflowPlotter:
         else:
             as_texts = {
                 name: table[name].map(lambda value: None if pd.isna(value) else str(value))
-                for name in table
+                for name in map(str, table)
                 if table[name].dtype == object
             }
             table.assign(**as_texts).to_parquet(target, index=not curves)

@@ -137,14 +137,14 @@ def _exam_rows(records: Records) -> list[tuple[str, ...]]:
 
 
 def _cost_rows(records: Records) -> list[tuple[str, ...]]:
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for (experiment, study), part in records.runs.groupby(["experiment", "study"], sort=False):
         spent = part["run_id"].map(records.seconds)
         known = float(spent.sum())
         hours = float(part["duration_s"].sum()) / 3600
         states = ", ".join(f"{n} {state}" for state, n in part["state"].value_counts().items())
         train = duration(known) if spent.notna().any() else "not recorded"
-        rows.append((experiment, study, f"{len(part):,}", states, train, f"{hours:.2f}"))
+        rows.append((str(experiment), str(study), f"{len(part):,}", states, train, f"{hours:.2f}"))
     return rows
 
 

@@ -1,5 +1,6 @@
 """What pictures of several kinds share: series, names of runs, and how many runs there are."""
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -7,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from dashboards.groups import groups_line
-from dashboards.picture import BEST, SERIES, STOPPED, Axis, Ints, Points
+from dashboards.marks import BEST, SERIES, STOPPED, Axis, Ints, Points
 from dashboards.records import ALONE, Records, settings_of
 from dashboards.scales import level_text
 from dashboards.words import metric_label
@@ -72,14 +73,15 @@ def names_of(records: Records) -> tuple[str, ...]:
     """Return what is known of each run, in lines: name, state, value and what was searched."""
     searched = set(records.searched)
     names = []
-    for trial, row in zip(records.trials, records.runs.itertuples(), strict=True):
-        value = "no value" if pd.isna(row.value) else f"{row.value:.5g}"
+    columns = (records.runs[name].tolist() for name in ("run", "study", "state", "value"))
+    for trial, run, study, state, value in zip(records.trials, *columns, strict=True):
+        reached = "no value" if math.isnan(value) else f"{value:.5g}"
         settings = [
             f"{name} = {_short(level_text(each))}"
             for name, each in settings_of(trial).items()
             if name in searched
         ]
-        names.append("<br>".join([f"{row.run} ({row.study}), {row.state}: {value}", *settings]))
+        names.append("<br>".join([f"{run} ({study}), {state}: {reached}", *settings]))
     return tuple(names)
 
 
@@ -124,10 +126,10 @@ def by_state(series: Sequence[Series], x: pd.Series) -> list[Points]:
     return found
 
 
-def star(row: pd.Series, x: float) -> Points:
-    """Return the mark of the best run."""
+def star(row: pd.Series, x: pd.Series | float) -> Points:
+    """Return the mark of the best run, at a place or where a series of all runs has it."""
     return Points(
-        np.array([x]),
+        np.array([float(x.to_dict()[row.name]) if isinstance(x, pd.Series) else x]),
         np.array([row["value"]], float),
         np.array([row.name], np.int64),
         "best",

@@ -14,7 +14,8 @@ from dashboards.kinds.common import (
     some_groups,
     value_axis,
 )
-from dashboards.picture import FAILED, SERIES, STOPPED, Axis, Line, Lines, Panel, Picture, Spans
+from dashboards.marks import FAILED, SERIES, STOPPED, Axis, Line, Lines, Panel, Spans
+from dashboards.picture import Picture
 from dashboards.records import Records
 from hbpr.errors import ConfigError
 

@@ -17,7 +17,8 @@ from dashboards.kinds.common import (
     star,
     value_axis,
 )
-from dashboards.picture import BEST, FAILED, STOPPED, Axis, Line, Lines, Panel, Picture, Points
+from dashboards.marks import BEST, FAILED, STOPPED, Axis, Line, Lines, Panel, Points
+from dashboards.picture import Picture
 from dashboards.records import Records
 
 
@@ -102,7 +103,7 @@ def progress(records: Records, names: Sequence[str] = ()) -> Picture:
             )
         best = records.best(_rows_of(searches))
         if best is not None:
-            marks.append(star(best, float(x.loc[best.name])))
+            marks.append(star(best, x))
         title = name if len(groups) > 1 else ""
         axis = Axis("trial, in order of start", whole=True)
         panels.append(Panel(axis, value_axis(records, "best "), tuple(marks), title))
@@ -119,7 +120,8 @@ def progress(records: Records, names: Sequence[str] = ()) -> Picture:
 
 def _rows_of(searches: Sequence[Series]) -> pd.DataFrame:
     """Return the rows of some series."""
-    return pd.concat([each.rows for each in searches])
+    rows: pd.DataFrame = pd.concat([each.rows for each in searches])
+    return rows
 
 
 def _lines(records: Records, rows: pd.DataFrame) -> tuple[Line, ...]:

@@ -7,19 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from dashboards.kinds.common import counted, names_of
-from dashboards.picture import (
-    BEST,
-    SERIES,
-    STOPPED,
-    Axis,
-    Line,
-    Lines,
-    Mark,
-    Panel,
-    Picture,
-    Points,
-    Spans,
-)
+from dashboards.marks import BEST, SERIES, STOPPED, Axis, Line, Lines, Mark, Panel, Points, Spans
+from dashboards.picture import Picture
 from dashboards.records import Records
 from dashboards.words import metric_label
 from hbpr.errors import ConfigError

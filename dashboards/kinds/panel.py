@@ -7,7 +7,8 @@ import numpy as np
 
 from dashboards.groups import all_settings
 from dashboards.kinds.common import counted
-from dashboards.picture import Axis, Heat, Panel, Picture
+from dashboards.marks import Axis, Heat, Panel
+from dashboards.picture import Picture
 from dashboards.records import Records
 from dashboards.scales import level_text
 from dashboards.words import metric_label

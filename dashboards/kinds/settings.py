@@ -17,18 +17,8 @@ from dashboards.kinds.common import (
     star,
     value_axis,
 )
-from dashboards.picture import (
-    BEST,
-    STOPPED,
-    Axis,
-    Heat,
-    Line,
-    Lines,
-    Mark,
-    Panel,
-    Picture,
-    Points,
-)
+from dashboards.marks import BEST, STOPPED, Axis, Heat, Line, Lines, Mark, Panel, Points
+from dashboards.picture import Picture
 from dashboards.records import Records, settings_of
 from dashboards.scales import ABSENT, Scale, level_text
 from dashboards.words import metric_label
@@ -70,7 +60,7 @@ def slices(records: Records, names: Sequence[str] = ()) -> Picture:
         if records.scales[name].kind == "choice":
             marks.append(_medians(x.round(), rows))
         if best is not None:
-            marks.append(star(best, float(x.loc[best.name])))
+            marks.append(star(best, x))
         panels.append(Panel(axis, value_axis(records, "best "), tuple(marks)))
     columns = -(-len(panels) // -(-len(panels) // 4))
     rest = len(records.searched) - len(chosen)
@@ -118,10 +108,8 @@ def contour(records: Records, names: Sequence[str] = ()) -> Picture:
     )
     best = records.best(rows)
     if best is not None:
-        at = star(best, float(x.loc[best.name]))
-        marks.append(
-            Points(at.x, np.array([y.loc[best.name]]), at.runs, "best", BEST, "star", 12.0, 1.0)
-        )
+        at = star(best, x)
+        marks.append(Points(at.x, star(best, y).x, at.runs, "best", BEST, "star", 12.0, 1.0))
     return Picture(
         "contour",
         f"{metric_label(records.metric)} over two settings: {records.title}",

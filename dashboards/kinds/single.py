@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from dashboards.picture import SERIES, Axis, Line, Lines, Panel, Picture
+from dashboards.marks import SERIES, Axis, Line, Lines, Panel
+from dashboards.picture import Picture
 from dashboards.words import metric_label
 from hbpr.errors import ConfigError
 from hbpr.tracking.reader import History

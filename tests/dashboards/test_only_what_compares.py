@@ -7,7 +7,7 @@ import pytest
 
 from dashboards import MLflowPlotter
 from dashboards.answer import answers
-from dashboards.picture import Lines, Points
+from dashboards.marks import Lines, Points
 from hbpr.errors import ConfigError
 
 METRIC = "val/ndcg_at_10"

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from dashboards import MLflowPlotter
 from dashboards.commands import plot, report
 from dashboards.kinds import KINDS
-from dashboards.picture import Lines, Points
+from dashboards.marks import Lines, Points
 from hbpr.cli.main import run
 from hbpr.errors import ConfigError, TrackingError
 from hbpr.tracking.run_log import log_batch

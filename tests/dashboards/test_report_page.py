@@ -53,7 +53,7 @@ def test_the_page_says_answer_data_cost_and_commands(page_path: Path) -> None:
         "Its mean over 3 seeds is 0.3900 ± 0.0248 (95 %)",
         "hbpr study resume studies/films/first-id",
         "hbpr report films",
-        "22 s",
+        "24 s",
         "Not drawn: front",
         'role="img"',
     ):

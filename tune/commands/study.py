@@ -96,8 +96,8 @@ def show(folder: Path) -> None:
     if about.finished and about.text.is_file():
         click.echo(about.text.read_text(encoding="utf-8").strip())
         return
-    state, trials, best = _row(about)
-    click.echo(f"study {about.study_id}: {state}, trials: {trials}, best: {best}")
+    metric, state, trials, best = _row(about)
+    click.echo(f"study {about.study_id}: {state}, trials: {trials}, best: {best} ({metric})")
     for line in _front_so_far(about):
         click.echo(line)
     if state == "unfinished":
