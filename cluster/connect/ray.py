@@ -10,9 +10,10 @@ import secrets
 import shutil
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cluster.connect.orphans import sweep_orphans
@@ -53,12 +54,14 @@ class Runtime:
         gpus: GPUs of all nodes.
         nodes: (CPUs, GPUs) of each live node.
         private: Whether this process started it, for itself.
+        release: Says that it is not needed any more: a private Ray then ends beside what follows.
     """
 
     cpus: float
     gpus: float
     nodes: tuple[tuple[float, float], ...]
     private: bool
+    release: Callable[[], None] = field(default=lambda: None, compare=False, repr=False)
 
     def slots(self, cpu: float, gpu: float) -> int:
         """Return how many trials run at a time; one trial lies on one node.
@@ -157,15 +160,37 @@ def _private(cpus: int | None, data_bytes: int) -> Iterator[Runtime]:
             _reread_environment()
             import ray
 
+            ending = _Ending()
             try:
                 _start(folder, cpus, data_bytes)
                 sweep_orphans(base, _PREFIX)
-                yield _describe(private=True)
+                yield replace(_describe(private=True), release=ending.begin)
             finally:
+                ending.wait()
                 ray.shutdown()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         lock.release()
+
+
+class _Ending:
+    """The end of a private Ray, which takes a second or two, in a thread of its own."""
+
+    def __init__(self) -> None:
+        self._thread: threading.Thread | None = None
+
+    def begin(self) -> None:
+        """End Ray, and do not wait for that."""
+        import ray
+
+        if self._thread is None:
+            self._thread = threading.Thread(target=ray.shutdown, name="hbpr-ray-end", daemon=True)
+            self._thread.start()
+
+    def wait(self) -> None:
+        """Wait for an end that was begun."""
+        if self._thread is not None:
+            self._thread.join()
 
 
 def _sweep(base: str) -> None:

@@ -3,6 +3,9 @@
 The journal in the study's folder is the one source of truth. Every sitting of a study is a fresh
 Ray Tune run over the trials that the journal does not know as ended; see
 ``docs/decisions/0006-warm-actors-and-steps.md``.
+
+What imports torch, Tune or MLflow is imported within functions: while Ray starts, see
+`tune.study.early` and ``docs/decisions/0032-a-fast-start.md``.
 """
 
 import logging
@@ -11,7 +14,7 @@ import signal
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cluster.connect.ray import Runtime, ray_runtime
 from hbpr.data.interactions import Interactions
@@ -21,30 +24,24 @@ from hbpr.tracking import tags as tag
 from hbpr.tracking.about import about
 from hbpr.tracking.records import TrialRecord
 from hbpr.tracking.store import check_store, open_client
-from tune.answer.result import StudyResult
-from tune.report.progress import say
+from tune.report.say import say
 from tune.settings import StudyPlan, StudySettings, make_plan
 from tune.storage import folder as folders
-from tune.storage import given
 from tune.storage import resume as resuming
 from tune.storage.beginning import Beginning
 from tune.storage.folder import StudyFolder
-from tune.storage.journal import prune_running
-from tune.storage.trials import read_journal
-from tune.study.budget import Budget
-from tune.study.conclude import Conclusion, versions
 from tune.study.disk import check_writable, disk_problem
-from tune.study.housekeeping import Housekeeping
+from tune.study.early import compiled, imports, warm_workers
 from tune.study.interrupt import StopRequest, StudyInterrupted, orderly_stop
-from tune.study.listen import Listener
-from tune.study.ray_run import Sitting, Watchers, run_trials
-from tune.tracking.recorder import MlflowRecorder
 from tune.trial.data import load_datasets, n_bytes, trial_slots
-from tune.warm_start.earlier import read_beginning
+
+if TYPE_CHECKING:
+    from tune.answer.result import StudyResult
+    from tune.study.listen import Listener
 
 _log = logging.getLogger(__name__)
 
-__all__ = ["StudyInterrupted", "StudyResult", "TrialRecord", "run_study"]
+__all__ = ["StudyInterrupted", "TrialRecord", "run_study"]
 
 
 def run_study(
@@ -55,8 +52,8 @@ def run_study(
     cpus: int | None = None,
     progress: bool = True,
     resume: str | Path | None = None,
-    callbacks: Sequence[Listener] = (),
-) -> StudyResult:
+    callbacks: "Sequence[Listener]" = (),
+) -> "StudyResult":
     """Run a study to its result.
 
     All that can be checked is checked before Ray starts and before anything is recorded. A trial
@@ -86,6 +83,8 @@ def run_study(
         StudyError: Another process runs it, no trial came to its end, or the disk is full.
         StudyInterrupted: Ctrl-C; the study can be resumed.
     """
+    from tune.warm_start.earlier import read_beginning  # Optuna
+
     started = time.monotonic()
     if resume is not None:
         resuming.check_is_study(Path(resume))
@@ -94,6 +93,8 @@ def run_study(
     beginning = None if resume else read_beginning(plan)
     check_store(settings.mlflow.tracking_uri)
     if resume is not None and data is None:
+        from tune.storage import given
+
         data = given.read(Path(resume))
     datasets = load_datasets(plan, data)
     for interactions in datasets.values():
@@ -109,13 +110,22 @@ def run_study(
     with (
         folders.removed_if_empty(experiment),
         orderly_stop() as stop,
+        imports(settings.mlflow.tracking_uri) as wait,  # torch, Tune and MLflow, while Ray starts
         ray_runtime(address, cpus=cpus, data_bytes=data_bytes, announce=announce) as ray,
     ):
         slots = trial_slots(settings, ray)
+        warm_workers(ray, slots, settings.sweep.resources)
+        wait()
+        if not compiled(plan.base):
+            announce(
+                "compiling once for this machine, half a minute at most; hbpr warmup does it ahead"
+            )
         open_client(settings.mlflow.tracking_uri)  # makes its file, now that trials will run
         if folder is None:
             folder = folders.create(settings, fingerprints)
             if data is not None:
+                from tune.storage import given
+
                 given.keep(folder, data, data_bytes)
         return _Study(plan, datasets, folder, stop, beginning, callbacks).run(
             ray, slots, progress=progress, started=started
@@ -132,8 +142,11 @@ class _Study:
         folder: StudyFolder,
         stop: StopRequest,
         beginning: Beginning | None = None,
-        callbacks: Sequence[Listener] = (),
+        callbacks: "Sequence[Listener]" = (),
     ) -> None:
+        from tune.study.housekeeping import Housekeeping
+        from tune.tracking.recorder import MlflowRecorder
+
         self._plan = plan
         self._settings = settings = plan.settings
         self._goals = plan.goals
@@ -155,7 +168,9 @@ class _Study:
             others=self._goals.metrics[1:],
         )
 
-    def run(self, ray: Runtime, slots: int, *, progress: bool, started: float) -> StudyResult:
+    def run(self, ray: Runtime, slots: int, *, progress: bool, started: float) -> "StudyResult":
+        from tune.study.conclude import Conclusion, versions
+
         known = about(self._datasets.values(), versions())
         self._recorder.open({tag.LEFT_OUT: self._left_out()}, known)
         try:
@@ -172,6 +187,7 @@ class _Study:
                 slots=slots,
                 progress=progress,
                 started=started,
+                release=ray.release,
             ).reach(ended)
         except KeyboardInterrupt as error:
             self._recorder.finish("KILLED")
@@ -194,10 +210,16 @@ class _Study:
         return next(iter(left_out.values())) if len(left_out) == 1 else left_out
 
     def _journal(self) -> list[TrialRecord]:
+        from tune.storage.trials import read_journal
+
         return read_journal(self._folder.path, self._space)
 
     def _search(self, slots: int, *, progress: bool) -> str | None:
         """Run the trials that have not ended; return what ended the search before that, if so."""
+        from tune.storage.journal import prune_running
+        from tune.study.budget import Budget
+        from tune.study.ray_run import Sitting, Watchers, run_trials
+
         before = self._journal()
         budget = Budget(
             self._settings.sweep.budget, self._folder.spent, before=before, goals=self._goals
