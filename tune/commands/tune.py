@@ -52,18 +52,24 @@ Ctrl-C ends the study in order; the command that goes on with it is printed.
     metavar="N",
     help="CPUs of the private Ray. Default: all of the machine.",
 )
+@click.option(
+    "--dashboard",
+    is_flag=True,
+    help="Start the private Ray's dashboard on loopback; print its link.",
+)
 @click.option("--no-progress", is_flag=True, help="Show the result only.")
 @click.option(
     "--dry-run", is_flag=True, help="Run one short trial, and print what the study would take."
 )
 @click.pass_context
-def tune(
+def tune(  # noqa: PLR0913  # click's options
     ctx: click.Context,
     config: Path | None,
     overrides: tuple[str, ...],
     address: str | None,
     resume: str | None,
     cpus: int | None,
+    dashboard: bool,
     no_progress: bool,
     dry_run: bool,
 ) -> None:
@@ -80,6 +86,10 @@ def tune(
     plan = load_study(config, overrides)
     if address and cpus:
         raise click.UsageError("--cpus sizes a private Ray; leave it out beside --address")
+    if address and dashboard:
+        raise click.UsageError(
+            "--dashboard belongs to a private Ray; a cluster has its own, at port 8265 of its head"
+        )
     if dry_run:
         from tune.forecast.estimate import estimate
 
@@ -97,6 +107,7 @@ def tune(
         resume_option=True,
         address=address,
         cpus=cpus,
+        dashboard=dashboard,
         progress=not no_progress,
         resume=folder,
     )
@@ -123,6 +134,7 @@ def run_and_show(
     cpus: int | None,
     progress: bool,
     resume: Path | None,
+    dashboard: bool = False,
 ) -> None:
     """Run a study and print its summary; where it is stopped, print how to go on.
 
@@ -134,6 +146,7 @@ def run_and_show(
         cpus: CPUs of a private Ray.
         progress: Show progress.
         resume: Folder of a study to go on with.
+        dashboard: Start a private Ray's dashboard.
     """
     from rich.console import Console
 
@@ -141,7 +154,14 @@ def run_and_show(
     from tune.study import StudyInterrupted, run_study
 
     try:
-        result = run_study(plan, address=address, cpus=cpus, progress=progress, resume=resume)
+        result = run_study(
+            plan,
+            address=address,
+            cpus=cpus,
+            dashboard=dashboard,
+            progress=progress,
+            resume=resume,
+        )
     except StudyInterrupted as stop:
         words = again + (["--address", address] if address else [])
         words += ["--cpus", str(cpus)] if cpus else []

@@ -9,8 +9,10 @@ import logging
 import shlex
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
+from cluster.connect.capacity import count_slots
 from cluster.connect.ray import Runtime, ray_runtime
 from hbpr.data.interactions import Interactions
 from hbpr.errors import StudyError
@@ -31,6 +33,7 @@ from tune.study.disk import check_writable, disk_problem
 from tune.study.housekeeping import Housekeeping
 from tune.study.interrupt import StopRequest, StudyInterrupted, orderly_stop
 from tune.study.ray_run import Sitting, Watchers, run_trials
+from tune.study.room import Room
 from tune.tracking.recorder import MlflowRecorder
 from tune.trial.data import load_datasets, n_bytes, trial_slots
 from tune.warm_start.earlier import read_beginning
@@ -46,6 +49,7 @@ def run_study(
     data: Interactions | None = None,
     address: str | None = None,
     cpus: int | None = None,
+    dashboard: bool = False,
     progress: bool = True,
     resume: str | Path | None = None,
 ) -> StudyResult:
@@ -59,6 +63,7 @@ def run_study(
         data: Data already in memory; None reads what ``data`` in the settings names.
         address: Ray cluster to join, see `cluster.connect.ray.ray_runtime`.
         cpus: CPUs of a private Ray; None: all of the machine.
+        dashboard: Start a private Ray's dashboard too.
         progress: Show progress on stdout.
         resume: Folder of an unfinished study to go on with.
 
@@ -89,19 +94,38 @@ def run_study(
     check_writable(experiment)
     if resume is not None:
         folder = resuming.reopen(Path(resume), settings, fingerprints)
+    study_id = folders.new_id() if folder is None else folder.study_id
     data_bytes = sum(map(n_bytes, datasets.values()))
     announce = say if progress else _log.info
     with (
         folders.removed_if_empty(experiment),
         orderly_stop() as stop,
-        ray_runtime(address, cpus=cpus, data_bytes=data_bytes, announce=announce) as ray,
+        ray_runtime(
+            address,
+            cpus=cpus,
+            data_bytes=data_bytes,
+            dashboard=dashboard,
+            job=f"{settings.mlflow.experiment_name} {study_id}",
+            announce=announce,
+        ) as ray,
     ):
-        slots = trial_slots(settings, ray)
+        room = _room(settings, ray)
         open_client(settings.mlflow.tracking_uri)  # makes its file, now that trials will run
-        folder = folder or folders.create(settings, fingerprints)
+        folder = folder or folders.create(settings, fingerprints, study_id)
         return _Study(plan, datasets, folder, stop, beginning).run(
-            ray, slots, progress=progress, started=started
+            ray, room, progress=progress, started=started
         )
+
+
+def _room(settings: StudySettings, ray: Runtime) -> Room:
+    """Return how many trials run at a time: on a cluster that follows its nodes.
+
+    Raises:
+        ClusterError: The cluster cannot run a trial.
+    """
+    slots, wanted = trial_slots(settings, ray), settings.sweep.resources
+    count = None if ray.private else partial(count_slots, wanted.cpu, wanted.gpu)
+    return Room(count, at_first=slots, most=settings.sweep.max_concurrent)
 
 
 class _Study:
@@ -135,11 +159,11 @@ class _Study:
             others=self._goals.metrics[1:],
         )
 
-    def run(self, ray: Runtime, slots: int, *, progress: bool, started: float) -> StudyResult:
+    def run(self, ray: Runtime, room: Room, *, progress: bool, started: float) -> StudyResult:
         self._recorder.open()
         try:
             self._recorder.catch_up(self._journal())
-            ended = self._search(slots, progress=progress)
+            ended = self._search(room, progress=progress)
             return Conclusion(
                 self._plan,
                 self._datasets,
@@ -148,7 +172,7 @@ class _Study:
                 self._housekeeping,
                 self._busy_cpu_s,
                 cpus=ray.cpus,
-                slots=slots,
+                slots=room.now(),
                 progress=progress,
                 started=started,
             ).reach(ended)
@@ -169,14 +193,14 @@ class _Study:
     def _journal(self) -> list[TrialRecord]:
         return read_journal(self._folder.path, self._space)
 
-    def _search(self, slots: int, *, progress: bool) -> str | None:
+    def _search(self, room: Room, *, progress: bool) -> str | None:
         """Run the trials that have not ended; return what ended the search before that, if so."""
         before = self._journal()
         budget = Budget(
             self._settings.sweep.budget, self._folder.spent, before=before, goals=self._goals
         )
         sitting = Sitting(
-            self._folder, self._datasets, beginning=self._beginning, before=before, slots=slots
+            self._folder, self._datasets, beginning=self._beginning, before=before, room=room
         )
         left = sitting.n_left(self._plan)
         if left > 0 and budget.reached is None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cluster.connect.ray import Runtime, _start, ray_runtime
+from cluster.connect.ray import Runtime, _start, _Wanted, ray_runtime
 from hbpr.errors import ClusterError
 
 
@@ -57,7 +57,7 @@ def test_a_start_that_failed_is_tried_again_without_its_processes(
 
     monkeypatch.setattr(ray, "init", slow_at_first)
     try:
-        _start(str(tmp_path), 1, 0)
+        _start(str(tmp_path), _Wanted(1, 0, dashboard=False, job=None))
         assert "did not start" in caplog.text
         other, own, _, second = started
         assert own.wait(timeout=60) != 0
