@@ -108,7 +108,8 @@ def _way_out(source: str) -> str:
     """Say what to do about an address that nobody gave by hand."""
     if _FILE in source:
         return (
-            f" The {_FILE} may be left over from a Ray that has ended: remove it, or give HOST:PORT."
+            f" The {_FILE} may be left over from a Ray that has ended: remove it, or give "
+            "HOST:PORT."
         )
     if ADDRESS_VARIABLE in source:
         return (

@@ -36,6 +36,9 @@ COMMANDS: Final = {
     "data": _Entry("hbpr.cli.data", "data", "Describe the data of a settings file."),
     "config": _Entry("hbpr.cli.config", "config", "Check a settings file, or print its schema."),
     "plot": _Entry("dashboards.commands", "plot", "Plot the runs of an experiment."),
+    "cluster": _Entry(
+        "cluster.manifests.command", "cluster", "Write manifests: Kubernetes, cloud, Slurm, Docker."
+    ),
     "serve": _Entry("cluster.serving.command", "serve", "Answer recommendations over HTTP."),
 }
 

@@ -42,7 +42,6 @@ from tune.tracking.recorder import MlflowRecorder
 from tune.trial.messages import number_of
 from tune.trial.trainable import HbprTrainable, TrialContext
 
-
 _MAX_PENDING: Final = "TUNE_MAX_PENDING_TRIALS_PG"
 
 

@@ -21,13 +21,15 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     monkeypatch.setattr(
         type(state),
         "get_cluster_config",
-        lambda self: None
-        if has.groups is None
-        else SimpleNamespace(
-            node_group_configs=[
-                SimpleNamespace(resources=resources, max_count=most)
-                for resources, most in has.groups
-            ]
+        lambda self: (
+            None
+            if has.groups is None
+            else SimpleNamespace(
+                node_group_configs=[
+                    SimpleNamespace(resources=resources, max_count=most)
+                    for resources, most in has.groups
+                ]
+            )
         ),
     )
     return has
