@@ -173,24 +173,26 @@ def _cluster_metadata(source: str, place: str, timeout_s: float) -> dict[str, An
     return metadata if isinstance(metadata, dict) else {}
 
 
-def _token_error(source: str) -> ClusterError:
-    """Say which token was shown, never the token itself."""
+def token_state() -> str:
+    """Say which token is shown to a cluster, never the token itself."""
     mode, path = os.environ.get("RAY_AUTH_MODE"), os.environ.get("RAY_AUTH_TOKEN_PATH")
     default = Path.home() / ".ray" / "auth_token"
     if mode is not None and mode != "token":
-        state = f"RAY_AUTH_MODE is {mode!r}, so no token was shown"
-    elif os.environ.get("RAY_AUTH_TOKEN"):
-        state = "the token in RAY_AUTH_TOKEN is not the cluster's"
-    elif path:
-        state = f"RAY_AUTH_TOKEN_PATH={path} " + (
+        return f"RAY_AUTH_MODE is {mode!r}, so no token was shown"
+    if os.environ.get("RAY_AUTH_TOKEN"):
+        return "the token in RAY_AUTH_TOKEN is not the cluster's"
+    if path:
+        return f"RAY_AUTH_TOKEN_PATH={path} " + (
             "does not hold the cluster's token" if Path(path).is_file() else "is not a file"
         )
-    elif default.is_file():
-        state = f"{default} does not hold the cluster's token"
-    else:
-        state = f"RAY_AUTH_TOKEN_PATH is not set and {default} does not exist"
+    if default.is_file():
+        return f"{default} does not hold the cluster's token"
+    return f"RAY_AUTH_TOKEN_PATH is not set and {default} does not exist"
+
+
+def _token_error(source: str) -> ClusterError:
     return ClusterError(
-        f"{source}: the cluster asks for a token: {state}. Copy the head's token into a "
+        f"{source}: the cluster asks for a token: {token_state()}. Copy the head's token into a "
         "file, then: export RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH=FILE"
     )
 

@@ -11,7 +11,14 @@ from hbpr.errors import ConfigError
 _DEFAULT = Names()
 
 
-@click.group("cluster")
+@click.group(
+    "cluster",
+    epilog="""\b
+Examples:
+  hbpr cluster manifest raycluster --workers 8
+  hbpr cluster manifest --help
+""",
+)
 def cluster() -> None:
     """Write what starts a cluster for hbpr."""
 

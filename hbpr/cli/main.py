@@ -25,6 +25,8 @@ class _Entry(NamedTuple):
 COMMANDS: Final = {
     "train": _Entry("hbpr.cli.train", "train", "Train one model with the settings of a file."),
     "tune": _Entry("tune.commands.tune", "tune", "Search for the best settings: run a study."),
+    "submit": _Entry("tune.commands.submit", "submit", "Run a study as a job of a cluster."),
+    "jobs": _Entry("cluster.jobs.command", "jobs", "List, follow, stop and resume such jobs."),
     "space": _Entry("tune.commands.space", "space", "Show a search space and sample settings."),
     "study": _Entry("tune.commands.study", "study", "List, show, resume and sync studies."),
     "simulate": _Entry(

@@ -2,7 +2,7 @@
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,6 +10,7 @@ from hbpr.cli.options import set_option
 
 if TYPE_CHECKING:
     from tune.settings import StudyPlan
+    from tune.storage.folder import StudyFolder
 
 _NEWEST = "newest"
 
@@ -47,6 +48,14 @@ Ctrl-C ends the study in order; the command that goes on with it is printed.
     help="Go on with the study in FOLDER, or with the newest unfinished one. Put it after CONFIG.",
 )
 @click.option(
+    "--resume-or-start",
+    metavar="[STUDY]",
+    is_flag=False,
+    flag_value=_NEWEST,
+    help="For jobs that may be started again: go on with the unfinished study of these settings, "
+    "or with the one called STUDY; where there is none, start it. Put it after CONFIG.",
+)
+@click.option(
     "--cpus",
     type=click.IntRange(min=1),
     metavar="N",
@@ -68,6 +77,7 @@ def tune(  # noqa: PLR0913  # click's options
     overrides: tuple[str, ...],
     address: str | None,
     resume: str | None,
+    resume_or_start: str | None,
     cpus: int | None,
     dashboard: bool,
     no_progress: bool,
@@ -95,8 +105,18 @@ def tune(  # noqa: PLR0913  # click's options
 
         click.echo("\n".join(estimate(plan, address=address, cpus=cpus).lines()))
         return
-    folder = None
-    if resume is not None:
+    if resume and resume_or_start:
+        raise click.UsageError("--resume and --resume-or-start exclude each other")
+    folder = name = None
+    if resume_or_start is not None:
+        folder, name = _wanted(plan, resume_or_start)
+        if folder is not None and folder.finished:
+            click.echo(
+                f"study {folder.study_id} has come to its result:\n{folder.text.read_text()}"
+            )
+            return
+        folder = folder and folder.path
+    elif resume is not None:
         folder = newest_unfinished(plan.settings).path if resume == _NEWEST else Path(resume)
     again = [*ctx.command_path.split(), str(config)]
     for text in overrides:
@@ -110,7 +130,17 @@ def tune(  # noqa: PLR0913  # click's options
         dashboard=dashboard,
         progress=not no_progress,
         resume=folder,
+        study_id=name,
     )
+
+
+def _wanted(plan: "StudyPlan", study: str) -> "tuple[StudyFolder | None, str | None]":
+    """Return the study that ``--resume-or-start`` means, if it exists, and the id of a new one."""
+    from tune.storage.resume import study_named, unfinished_like
+
+    if study == _NEWEST:
+        return unfinished_like(plan.settings), None
+    return study_named(plan.settings, study), study
 
 
 def _without_config(resume: str | None) -> str:
@@ -134,7 +164,7 @@ def run_and_show(
     cpus: int | None,
     progress: bool,
     resume: Path | None,
-    dashboard: bool = False,
+    **more: Any,
 ) -> None:
     """Run a study and print its summary; where it is stopped, print how to go on.
 
@@ -146,7 +176,7 @@ def run_and_show(
         cpus: CPUs of a private Ray.
         progress: Show progress.
         resume: Folder of a study to go on with.
-        dashboard: Start a private Ray's dashboard.
+        **more: Further arguments of `tune.study.run_study`.
     """
     from rich.console import Console
 
@@ -158,9 +188,9 @@ def run_and_show(
             plan,
             address=address,
             cpus=cpus,
-            dashboard=dashboard,
             progress=progress,
             resume=resume,
+            **more,
         )
     except StudyInterrupted as stop:
         words = again + (["--address", address] if address else [])

@@ -52,6 +52,7 @@ def run_study(
     dashboard: bool = False,
     progress: bool = True,
     resume: str | Path | None = None,
+    study_id: str | None = None,
 ) -> StudyResult:
     """Run a study to its result.
 
@@ -66,6 +67,7 @@ def run_study(
         dashboard: Start a private Ray's dashboard too.
         progress: Show progress on stdout.
         resume: Folder of an unfinished study to go on with.
+        study_id: Id of a new study; None: the time, and a few letters.
 
     Returns:
         The trials, the winner, and the winner refitted, scored and saved.
@@ -94,7 +96,7 @@ def run_study(
     check_writable(experiment)
     if resume is not None:
         folder = resuming.reopen(Path(resume), settings, fingerprints)
-    study_id = folders.new_id() if folder is None else folder.study_id
+    study_id = (study_id or folders.new_id()) if folder is None else folder.study_id
     data_bytes = sum(map(n_bytes, datasets.values()))
     announce = say if progress else _log.info
     with (

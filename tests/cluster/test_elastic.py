@@ -1,0 +1,132 @@
+"""Nodes that come and go while a study runs: they are given trials, and none is lost."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+pytestmark = [pytest.mark.ray, pytest.mark.long]
+
+REPO = Path(__file__).parents[2]
+
+#: A head with one CPU; each line on stdin does something to the cluster.
+CLUSTER = """
+import sys, time
+from ray.cluster_utils import Cluster
+node = {"num_cpus": 1, "object_store_memory": 150 * 2**20}
+cluster = Cluster(True, head_node_args=node | {"include_dashboard": False})
+print("cluster at", cluster.address, flush=True)
+nodes = []
+for line in sys.stdin:
+    if line == "add\\n":
+        nodes.append(cluster.add_node(**node))
+        print("added", nodes[-1].node_id, time.time(), flush=True)
+    if line == "kill\\n":
+        cluster.remove_node(nodes.pop(), allow_graceful=False)
+        print("killed", time.time(), flush=True)
+cluster.shutdown()
+"""
+#: The nodes on which trials ran, and the names of their actors and tasks.
+STATE = """
+import json, sys, ray
+from ray._private.state import actors
+ray.init(address=sys.argv[1], logging_level="ERROR", log_to_driver=False)
+print(json.dumps([
+    [a["ActorClassName"], a["Address"]["NodeID"], a["StartTime"] / 1000] for a in actors().values()
+]))
+"""
+
+
+def _study(address: str, env: dict[str, str], folder: Path, *sets: str) -> subprocess.Popen[str]:
+    options = [
+        "sweep.scheduler.kind=none",
+        "sweep.search.algorithm=random",
+        "data.synthetic.n_users=200",
+        f"sweep.storage={folder}/studies",
+        f"mlflow.tracking_uri=sqlite:///{folder}/mlflow.db",
+        *sets,
+    ]
+    words = [word for text in options for word in ("--set", text)]
+    return subprocess.Popen(
+        [sys.executable, "-m", "hbpr", "tune", str(REPO / "configs" / "quickstart.yaml")]
+        + ["--address", address, *words],
+        env=env,
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def _wait_for(found, process: subprocess.Popen[str], timeout_s: float = 300.0):
+    until = time.monotonic() + timeout_s
+    while time.monotonic() < until:
+        if (result := found()) or process.poll() is not None:
+            return result
+        time.sleep(0.5)
+    pytest.fail("it did not happen in time")
+
+
+def _journal(folder: Path) -> str:
+    return "".join(path.read_text() for path in folder.glob("studies/quickstart/*/journal.log"))
+
+
+def test_a_node_that_joins_in_the_middle_is_given_trials_and_may_go_again(
+    ray_env: dict[str, str], ray_folder: Path, tmp_path: Path
+) -> None:
+    (ray_folder / "ray").mkdir(exist_ok=True)
+    env = ray_env | {"OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(
+        [sys.executable, "-c", CLUSTER],
+        env=env,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as cluster:
+        assert cluster.stdin is not None
+        assert cluster.stdout is not None
+
+        def say(word: str) -> list[str]:
+            cluster.stdin.write(f"{word}\n")
+            cluster.stdin.flush()
+            return cluster.stdout.readline().split()
+
+        try:
+            address = cluster.stdout.readline().split()[-1]
+            study = _study(address, env, tmp_path, "sweep.num_trials=14", "training.n_iter=400")
+            _wait_for(lambda: "intermediate" in _journal(tmp_path), study)
+            _, node, joined = say("add")
+            actors = _wait_for(lambda: _trials_on(node, address, env), study)
+            assert actors, study.communicate()[0]
+            assert actors[0][2] - float(joined) < 10.0 * max(os.getloadavg()[0] / 2, 1.0)
+            experiment, study_id = actors[0][0].split()
+            assert experiment == "quickstart"
+            assert re.fullmatch(r"\d{8}-\d{6}-[0-9a-f]{4}", study_id)
+            say("kill")
+            said, _ = study.communicate(timeout=600)
+            assert study.returncode == 0, said
+        finally:
+            cluster.stdin.close()
+            cluster.wait(60)
+    (summary,) = tmp_path.glob("studies/quickstart/*/summary.json")
+    trials = json.loads(summary.read_text())["trials"]
+    assert sorted(trial["number"] for trial in trials) == list(range(14))
+    assert {trial["state"] for trial in trials} == {"COMPLETE"}
+
+
+def _trials_on(node: str, address: str, env: dict[str, str]) -> list:
+    listed = subprocess.run(
+        [sys.executable, "-c", STATE, address],
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    return [each for each in json.loads(listed.stdout) if each[1] == node and each[2] > 0]
