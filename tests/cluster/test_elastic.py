@@ -52,9 +52,9 @@ def _study(address: str, env: dict[str, str], folder: Path, *sets: str) -> subpr
         *sets,
     ]
     words = [word for text in options for word in ("--set", text)]
+    config = str(REPO / "configs" / "quickstart.yaml")
     return subprocess.Popen(
-        [sys.executable, "-m", "hbpr", "tune", str(REPO / "configs" / "quickstart.yaml")]
-        + ["--address", address, *words],
+        [sys.executable, "-m", "hbpr", "tune", config, "--address", address, *words],
         env=env,
         cwd=folder,
         stdout=subprocess.PIPE,

@@ -35,6 +35,7 @@ from tune.study.disk import DiskGuard, disk_problem
 from tune.study.hangs import HangGuard
 from tune.study.housekeeping import ForgetEnded, Housekeeping
 from tune.study.interrupt import StopRequest
+from tune.study.metrics import ExportMetrics
 from tune.study.room import Room
 from tune.study.task_names import NameTasks
 from tune.tracking.callback import RecordTrials
@@ -111,6 +112,12 @@ def run_trials(plan: StudyPlan, sitting: Sitting, watchers: Watchers, *, progres
         sitting.room,
         hang,
         RecordTrials(watchers.recorder),
+        ExportMetrics(
+            {"experiment": plan.settings.mlflow.experiment_name, "study": folder.study_id},
+            plan.goals,
+            slots=sitting.room.now,
+            waiting=watchers.recorder.n_waiting,
+        ),
         watchers.housekeeping,
         watchers.budget,
         shown,
