@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient
 
 #: Keys of a job's metadata.
-EXPERIMENT: Final = "hbpr.experiment"
-STUDY: Final = "hbpr.study"
-FOLDER: Final = "hbpr.folder"
+EXPERIMENT: Final = "hbpr-experiment"
+STUDY: Final = "hbpr-study"
+FOLDER: Final = "hbpr-folder"
 
 #: What every job's driver gets: time to end a study in order when the job is stopped.
 ENVIRONMENT: Final = {"RAY_JOB_STOP_SIGNAL": "SIGTERM", "RAY_JOB_STOP_WAIT_TIME_S": "60"}
