@@ -1,7 +1,8 @@
 """Hybrid Bayesian Personalized Ranking: data, models, training, evaluation and inference.
 
 The names below are imported when they are first used: ``import hbpr`` alone loads neither torch
-nor pandas.
+nor pandas. Those of a search are in `tune.api`, the one step upwards from this package: it is taken
+when a search is asked for.
 """
 
 from importlib import import_module
@@ -14,23 +15,43 @@ if TYPE_CHECKING:
     from hbpr.inference.system import RecommendationSystem
     from hbpr.models import MatrixFactorization, NeuMF
     from hbpr.pipeline import TrainingPipeline
+    from tune.api.search import search
+    from tune.api.study import Study
+    from tune.space.objects import Choice, Integer, LogUniform, Uniform
+    from tune.study.listen import TrialEnd, TrialReport
 
 __all__ = [
+    "Choice",
+    "Integer",
+    "LogUniform",
     "MatrixFactorization",
     "NeuMF",
     "RecommendationSystem",
+    "Study",
     "TrainingPipeline",
+    "TrialEnd",
+    "TrialReport",
+    "Uniform",
     "UserItemData",
     "load_movielens",
+    "search",
 ]
 
 _HOMES: Final = {
+    "Choice": "tune.space.objects",
+    "Integer": "tune.space.objects",
+    "LogUniform": "tune.space.objects",
     "MatrixFactorization": "hbpr.models",
     "NeuMF": "hbpr.models",
     "RecommendationSystem": "hbpr.inference.system",
+    "Study": "tune.api.study",
     "TrainingPipeline": "hbpr.pipeline",
+    "TrialEnd": "tune.study.listen",
+    "TrialReport": "tune.study.listen",
+    "Uniform": "tune.space.objects",
     "UserItemData": "hbpr.data",
     "load_movielens": "hbpr.data",
+    "search": "tune.api.search",
 }
 
 

@@ -29,11 +29,12 @@ class Metric:
             Of recommended: from `hbpr.evaluation.recommended.Recommended` and k to such values, or
             to one value of all lists. Of neighbours: from
             `hbpr.evaluation.page_shares.Neighbours` to one value, or None where it has no meaning.
+            Of exposures: from `hbpr.evaluation.propensity.Exposed` and k, likewise.
         takes_k: Whether it judges the first k of a list; its full name then ends in ``_at_k``.
         higher_is_better: Only such a metric can pick the best epoch and be maximised by a study.
         of: What it is a function of: the ranks of the held-out items, which every evaluation has;
-            the lists that are recommended, only where ``training.metrics`` names it; or the
-            neighbours of items.
+            the lists that are recommended, only where ``training.metrics`` names it; the neighbours
+            of items; or exposures of known probability.
         needs_features: Whether it has no meaning without features that describe the items.
     """
 
@@ -41,7 +42,7 @@ class Metric:
     function: str | Callable[..., Any]
     takes_k: bool = True
     higher_is_better: bool = True
-    of: Literal["ranks", "recommended", "neighbours"] = "ranks"
+    of: Literal["ranks", "recommended", "neighbours", "exposures"] = "ranks"
     needs_features: bool = False
 
     def __call__(self, found: Any, k: int | None = None) -> Any:
@@ -54,6 +55,7 @@ _WHOLE: Final = "hbpr.evaluation.metrics.whole"
 _LISTS: Final = "hbpr.evaluation.metrics.lists"
 _BEYOND: Final = "hbpr.evaluation.metrics.beyond"
 _PAGES: Final = "hbpr.evaluation.page_shares"
+_EXPOSURES: Final = "hbpr.evaluation.propensity"
 #: The metrics by the names that are reported: small letters, digits and ``_``.
 METRICS: Final[Table[Metric]] = Table(
     {
@@ -81,6 +83,13 @@ METRICS: Final[Table[Metric]] = Table(
         "mere_page_share": Metric(
             "mere page share", f"{_PAGES}:mere_page_share", higher_is_better=False, of="neighbours"
         ),
+        **{
+            f"ips_{metric}{end}": Metric(
+                f"IPS {label}{told}", f"{_EXPOSURES}:ips_{metric}{end}", of="exposures"
+            )
+            for metric, label in (("precision", "precision"), ("ndcg", "NDCG"))
+            for end, told in (("", ""), ("_low", ", low end"), ("_high", ", high end"))
+        },
     }
 )
 

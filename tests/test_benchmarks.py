@@ -197,3 +197,15 @@ def test_a_report_says_what_is_missing(load: Load) -> None:
     assert "**implicit is missing**" in text
     assert "not measured" in text
     assert str(HERE.parents[1]) not in text
+
+
+def test_large_files_of_both_kinds_become_the_same(
+    load: Load, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    program = load("large_files")
+    monkeypatch.setattr(program, "USERS", 50)
+    monkeypatch.setattr(program, "CHUNK", 700)
+    program.write(tmp_path, 2000)
+    found = [program.read("hbpr", tmp_path / f"t.{kind}") for kind in program.FORMATS]
+    assert found[0]["rows"] == found[1]["rows"] > 500
+    assert all(each["peak_mb"] > 0 for each in found)

@@ -62,7 +62,7 @@ class TestConfig:
         assert (settings.model.similarity, settings.training.negatives.kind) == ("cosine", "auto")
         assert config.keys() == TrialSettings().model_dump().keys()
         config["model"]["n_latent"] = 3
-        assert TrainingPipeline.create_default_config()["model"]["n_latent"] == 128
+        assert TrainingPipeline.create_default_config()["model"]["n_latent"] == 256
 
     def test_an_unknown_key_names_the_nearest(self) -> None:
         with pytest.raises(ConfigError, match=r"model\.n_latnt.*n_latent"):

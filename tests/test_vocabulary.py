@@ -48,7 +48,7 @@ FILES_OF_OTHERS = {"cluster/serving/command.py"}
 #: Fields of `Parent` and of events, columns of tables, and summaries of an earlier version.
 KEYS_OF_OTHERS = {
     "tune/trial/trainable.py": {"epoch"},
-    "tune/answer/result.py": {"best_epoch"},
+    "tune/answer/about.py": {"best_epoch"},
     "tune/forecast/curves.py": {"trial", "epoch"},
     **{f"tune/tracking/{name}.py": {"trial"} for name in ("events", "history", "recorder", "runs")},
     "tune/report/summary.py": {"best_epoch"},

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from hbpr.data.interactions import UserItems
-from hbpr.inference.similar import cosine_scorer, itself, popularity_penalty, with_penalty
+from hbpr.inference.similar import itself, popularity_penalty, with_penalty
 from hbpr.inference.system import RecommendationSystem
 from hbpr.inference.top_k import top_k_of
-from hbpr.models.base import BlockScorer
+from hbpr.models.recommender import BlockScorer
 
 #: Longest list, and most users in one request.
 MAX_K = 1000
@@ -103,7 +103,7 @@ def create_app(system: RecommendationSystem) -> FastAPI:
     data = system.data
     users, items = _Ids("user", data.user_ids), _Ids("item", data.item_ids)
     score_users = system.model.block_scorer()
-    score_items = cosine_scorer(system.model.item_vectors())
+    score_items = system.model.neighbour_scorer()
     seen = system.met
     penalty = popularity_penalty(system.seen, discount=1.0)
     same_item = itself(data.n_items)

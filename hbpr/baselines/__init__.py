@@ -3,8 +3,8 @@
 from typing import Final
 
 from hbpr.baselines.baseline import Baseline, ChosenBaseline
-from hbpr.baselines.ease import Ease
-from hbpr.baselines.popularity import Popularity
+from hbpr.models.ease import Ease
+from hbpr.models.popularity import Popularity
 from hbpr.tables import Table
 
 #: The baselines that stand beside the winner of a study, by name.

@@ -86,7 +86,9 @@ class _Epochs:
         self._monitor = settings.training.monitor
         self._last: EpochReport | None = None
         self._bar = Progress(console=console, transient=True, disable=not console.is_terminal)
-        self._task = self._bar.add_task("training", total=settings.training.n_iter)
+        shape = settings.model
+        epochs = shape.epochs(shape.model_dump(), settings.training.n_iter)
+        self._task = self._bar.add_task("training", total=epochs)
 
     def __enter__(self) -> "_Epochs":
         self._bar.start()
@@ -124,6 +126,7 @@ def _beside(
     from hbpr.baselines.choose import choose_baselines
     from hbpr.baselines.compare import compare, judge
     from hbpr.baselines.popularity import POPULARITY
+    from hbpr.data.parts import can_be_ranked
     from hbpr.evaluation import evaluate_part
     from hbpr.tracking.findings import BaselineRecord
 
@@ -141,7 +144,7 @@ def _beside(
             users, values, val = judge(scorer, data, training)
             found = compare(own, (users, values), each.label)
             comparisons += [found] if found else []
-        if data.test.n_pairs:
+        if can_be_ranked(data, "test"):
             test = dict(
                 evaluate_part(scorer, data, "test", training.top_k, training.metrics).metrics
             )

@@ -4,60 +4,32 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hbpr.data.added import Added, Pairs, Shown, Side, Triples
 from hbpr.data.ids import Coded, catalogue
-from hbpr.data.interactions import Exposures, Features, UserItems
+from hbpr.data.interactions import Exposures, Features
+from hbpr.data.pairs import UserItems, reduced
+from hbpr.errors import DataError
 
 _log = logging.getLogger(__name__)
 
-Side = Literal["user", "item"]
-Indices = list[NDArray[np.int64]]
-_Times = NDArray[np.float64] | None
-
-
-@dataclass(frozen=True)
-class Pairs:
-    """One call's (user, item) rows; weights None where all weigh 1, times None if not given."""
-
-    users: Coded
-    items: Coded
-    weights: NDArray[np.float32] | None = None
-    times: NDArray[np.float64] | None = None
-
-
-@dataclass(frozen=True)
-class Shown:
-    """One call's rows of what was shown, and the page of each."""
-
-    pairs: Pairs
-    pages: Coded
-
-
-@dataclass(frozen=True)
-class Triples:
-    """One call's (id, feature, weight) rows; weights None where all weigh 1.
-
-    `own`: every feature is the id itself, which shares no column with a named feature.
-    """
-
-    ids: Coded
-    labels: Coded
-    weights: NDArray[np.float32] | None
-    own: bool = False
+Indices = list[NDArray[np.int32]]
+#: A value of each pair, such as its time; None: some are not known.
+_Values = NDArray[np.float64] | None
 
 
 @dataclass(frozen=True)
 class Assembled:
     """Everything that was added, numbered. No pair is both positive and negative.
 
-    Times are those of the pairs of the same sign, the earliest where a pair was repeated; None
-    where any row came without one. `test`, `candidates` and `pages`, with the id of each page, are
-    None unless they were given; negatives hold what is on pages and is no positive. `merged` counts
-    the rows that became no pair of their own, by reason.
+    Times and propensities are those of the pairs of the same sign, the earliest and the highest
+    where a pair was repeated; None where any row came without one. `test`, `candidates` and
+    `pages`, with the id of each page, are None unless they were given; negatives hold what is on
+    pages and is no positive. `merged` counts the rows that became no pair of their own, by reason.
     """
 
     user_ids: NDArray[Any]
@@ -74,19 +46,12 @@ class Assembled:
     candidates: UserItems | None = None
     pages: Exposures | None = None
     page_ids: NDArray[Any] | None = None
+    positive_propensities: NDArray[np.float64] | None = None
+    negative_propensities: NDArray[np.float64] | None = None
     merged: Mapping[str, int] = field(default_factory=dict)
 
 
-def assemble(
-    name: str,
-    positives: Sequence[Pairs],
-    negatives: Sequence[Pairs],
-    user_triples: Sequence[Triples],
-    item_triples: Sequence[Triples],
-    test: Sequence[Pairs] = (),
-    candidates: Sequence[Pairs] = (),
-    shown: Sequence[Shown] = (),
-) -> Assembled:
+def assemble(name: str, added: Added) -> Assembled:
     """Number all ids and build the matrices.
 
     A pair that is both positive and negative stays positive only; one that is on a page and is
@@ -95,16 +60,11 @@ def assemble(
 
     Args:
         name: Name of the dataset, for the log.
-        positives: Calls with positive pairs.
-        negatives: Calls with negative pairs.
-        user_triples: Calls with user features; none: one feature of its own for each user.
-        item_triples: The same for items.
-        test: Calls with pairs that are the test part.
-        candidates: Calls with pairs that the test part is ranked among.
-        shown: Calls with what was shown together.
+        added: The rows of all calls.
     """
-    seen = [each.pairs for each in shown]
-    groups = (positives, negatives, test, candidates, seen)
+    seen = [each.pairs for each in added.shown]
+    groups = (added.positives, added.negatives, added.test, added.candidates, seen)
+    user_triples, item_triples = added.features["user"], added.features["item"]
     user_ids, users, described_users = _numbered(
         [[chunk.users for chunk in group] for group in groups], [t.ids for t in user_triples]
     )
@@ -115,9 +75,10 @@ def assemble(
     liked, disliked, held_out, listed, met = (
         _merge(*rows, shape) for rows in zip(groups, users, items, strict=True)
     )
-    liked_times, disliked_times, _, _, met_times = (
-        _times(*rows, shape[1]) for rows in zip(groups, users, items, strict=True)
-    )
+    logged = (groups[0], groups[1], seen)
+    places = ((users[0], items[0]), (users[1], items[1]), (users[-1], items[-1]))
+    times = [_times(*at, shape) for at in zip(logged, places, strict=True)]
+    propensities = [_propensities(name, *at, shape) for at in zip(logged, places, strict=True)]
     both = liked.contains(disliked)
     passed = ~liked.contains(met) & ~disliked.contains(met)
     user_features, user_labels = _matrix(name, "user", user_triples, described_users, shape[0])
@@ -133,12 +94,15 @@ def assemble(
         ),
         "both liked and disliked (they stay positive)": int(both.sum()),
     }
-    rejected, rejected_times = disliked.select(~both), _where(disliked_times, ~both)
+    rejected, others = disliked.select(~both), met.select(passed)
+    rejected_values = [_where(each[1], ~both) for each in (times, propensities)]
     if passed.any():
-        rejected, rejected_times = _joined(
-            rejected, rejected_times, met.select(passed), _where(met_times, passed)
-        )
-    pages, page_ids = _pages(shown, users[-1], items[-1], shape[1])
+        rejected_values = [
+            _values_of_both(rejected, one, others, _where(each[2], passed))
+            for one, each in zip(rejected_values, (times, propensities), strict=True)
+        ]
+        rejected = rejected.union(others)
+    pages, page_ids = _pages(added.shown, users[-1], items[-1], shape[1])
     return Assembled(
         user_ids=user_ids,
         item_ids=item_ids,
@@ -148,10 +112,12 @@ def assemble(
         item_features=item_features,
         user_labels=user_labels,
         item_labels=item_labels,
-        positive_times=liked_times,
-        negative_times=rejected_times,
-        test=held_out if test else None,
-        candidates=listed if candidates else None,
+        positive_times=times[0],
+        negative_times=rejected_values[0],
+        positive_propensities=propensities[0],
+        negative_propensities=rejected_values[1],
+        test=held_out if added.test else None,
+        candidates=listed if added.candidates else None,
         pages=pages,
         page_ids=page_ids,
         merged={reason: n for reason, n in merged.items() if n},
@@ -174,7 +140,7 @@ def _pages(
     if not chunks:
         return None, None
     ids, pages = catalogue(chunk.pages for chunk in chunks)
-    keys = np.concatenate(users) * len(ids) + np.concatenate(pages)
+    keys = np.concatenate(users).astype(np.int64) * len(ids) + np.concatenate(pages)
     distinct, rows = np.unique(keys, return_inverse=True)
     shown = UserItems.from_pairs(
         rows, np.concatenate(items), n_users=len(distinct), n_items=n_items
@@ -182,35 +148,49 @@ def _pages(
     return Exposures(distinct // len(ids), shown), ids[distinct % len(ids)]
 
 
-def _joined(
-    one: UserItems, one_times: _Times, other: UserItems, other_times: _Times
-) -> tuple[UserItems, _Times]:
-    """Pairs of two sets without a common pair, and their times."""
+def _values_of_both(
+    one: UserItems, one_values: _Values, other: UserItems, other_values: _Values
+) -> _Values:
+    """One value for each pair of the union of two sets without a common pair."""
+    if one_values is None or other_values is None:
+        return None
     pairs = one.union(other)
-    if one_times is None or other_times is None:
-        return pairs, None
-    times = np.empty(pairs.n_pairs)
+    values = np.empty(pairs.n_pairs)
     first = one.contains(pairs)
-    times[first], times[~first] = one_times, other_times
-    return pairs, times
+    values[first], values[~first] = one_values, other_values
+    return values
 
 
-def _where(times: _Times, mask: NDArray[np.bool_]) -> _Times:
+def _where(times: _Values, mask: NDArray[np.bool_]) -> _Values:
     return None if times is None else times[mask]
 
 
-def _times(chunks: Sequence[Pairs], users: Indices, items: Indices, n_items: int) -> _Times:
+def _times(
+    chunks: Sequence[Pairs], rows: tuple[Indices, Indices], shape: tuple[int, int]
+) -> _Values:
     """Earliest time of each distinct pair, in the order of the matrix; None if one is missing."""
     given = [chunk.times for chunk in chunks if chunk.times is not None]
     if len(given) < len(chunks):
         return None
     if not given:
         return np.zeros(0)
-    times = np.concatenate(given)
-    keys = np.concatenate(users) * n_items + np.concatenate(items)
-    order = np.argsort(keys, kind="stable")
-    keys, times = keys[order], times[order]
-    return np.minimum.reduceat(times, np.flatnonzero(np.diff(keys, prepend=-1)))
+    return reduced(_one(rows[0]), _one(rows[1]), _one(given), np.minimum, shape)
+
+
+def _propensities(
+    name: str, chunks: Sequence[Pairs], rows: tuple[Indices, Indices], shape: tuple[int, int]
+) -> _Values:
+    """Highest propensity of each distinct pair, in the order of the matrix; None: not known.
+
+    Raises:
+        DataError: Only some are known.
+    """
+    given = [chunk.propensities for chunk in chunks if chunk.propensities is not None]
+    if not given:
+        return None if chunks else np.zeros(0)
+    if len(given) < len(chunks):
+        raise DataError(f"{name}: give all interactions a propensity, or none")
+    return reduced(_one(rows[0]), _one(rows[1]), _one(given), np.maximum, shape)
 
 
 def _matrix(
@@ -222,7 +202,7 @@ def _matrix(
     """
     if not triples:
         return Features.identity(n_rows), []
-    columns: Indices = [np.zeros(0, np.int64)] * len(triples)
+    columns: Indices = [np.zeros(0, np.int32)] * len(triples)
     labels: list[NDArray[Any]] = []
     width = 0
     for kind in dict.fromkeys((t.own, t.labels.kind) for t in triples):
@@ -260,12 +240,17 @@ def _merge(
             ]
         )
     return UserItems.from_pairs(
-        np.concatenate(rows),
-        np.concatenate(columns),
+        _one(rows),
+        _one(columns),
         n_users=shape[0],
         n_items=shape[1],
         weights=weights,
     )
+
+
+def _one(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """All arrays as one; a single one is not copied."""
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
 
 
 def _n_rows(rows: Indices) -> int:

@@ -11,9 +11,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from hbpr.data.chosen_features import add_chosen_features
 from hbpr.data.download import ENV_HOME
 from hbpr.data.download import data_home as find_home
-from hbpr.data.user_item import UserItemData, add_chosen_features
+from hbpr.data.user_item import UserItemData
 from hbpr.errors import DataError, DatasetMissingError
 from hbpr.settings.models import Features as FeatureChoice
 

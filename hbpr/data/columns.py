@@ -20,13 +20,11 @@ from hbpr.errors import DataError
 
 #: What a column is read as: ids by their distinct values, numbers, or times (numbers or dates).
 Role = Literal["id", "number", "time"]
-#: A column as it is read: ids as categoricals, numbers and times as float64.
-Column = pd.Categorical | NDArray[np.float64]
+#: A column as it is read: ids as categoricals, numbers and times as float64, thresholds as bool.
+Column = pd.Categorical | NDArray[np.float64] | NDArray[np.bool_]
 
 #: Joins the parts of an id that several columns make.
 JOINT: Final = "|"
-#: Chunks of codes that are kept before their dictionaries are made one.
-_UNIFIED: Final = 16
 
 
 @dataclass(frozen=True)
@@ -37,11 +35,13 @@ class Wanted:
         columns: Its name; several make one id.
         role: What it is read as.
         optional: Whether a row may lack it: code -1 or NaN.
+        at_least: Of a number: read whether it is at least this.
     """
 
     columns: tuple[str, ...]
     role: Role
     optional: bool = False
+    at_least: float | None = None
 
     @property
     def name(self) -> str:
@@ -50,43 +50,88 @@ class Wanted:
 
 
 @dataclass
-class _Ids:
-    """The codes of one column, chunk by chunk."""
+class _Group:
+    """Some chunks of codes over one dictionary."""
 
-    chunks: list[pa.DictionaryArray] = field(default_factory=list)
-    _n_unified: int = 0
+    texts: pa.StringArray
+    chunks: list[NDArray[np.int32]]
+
+    def add(self, other: "_Group") -> None:
+        """Take the chunks of another group, whose texts are numbered as here or after them."""
+        known = pc.index_in(other.texts, value_set=self.texts)
+        new = other.texts.filter(known.is_null())
+        numbers = np.array(known.fill_null(-1), np.int32)
+        numbers[numbers < 0] = np.arange(len(self.texts), len(self.texts) + len(new))
+        numbers = np.append(numbers, np.int32(-1))  # the last place is that of a missing one
+        self.texts = pa.concat_arrays([self.texts, new])
+        while other.chunks:
+            self.chunks.append(numbers[other.chunks.pop(0)])
+
+    @property
+    def n_rows(self) -> int:
+        return sum(map(len, self.chunks))
+
+
+@dataclass
+class _Ids:
+    """The codes of one column: groups of chunks, where two alike in size become one."""
+
+    groups: list[_Group] = field(default_factory=list)
 
     def add(self, chunk: pa.DictionaryArray) -> None:
-        self.chunks.append(chunk)
-        if len(self.chunks) - self._n_unified >= _UNIFIED:
-            self._unify()
+        codes = chunk.indices.cast(pa.int32()).fill_null(-1).to_numpy(zero_copy_only=False)
+        self.groups.append(_Group(chunk.dictionary, [codes]))
+        while len(self.groups) > 1 and self.groups[-2].n_rows <= self.groups[-1].n_rows:
+            self._merge()
 
-    def _unify(self) -> None:
-        codes = pa.chunked_array(self.chunks).unify_dictionaries()
-        self.chunks = list(codes.chunks)
-        self._n_unified = len(self.chunks)
+    def _merge(self) -> None:
+        last = self.groups.pop()
+        self.groups[-1].add(last)
 
-    def finished(self) -> pd.Categorical:
-        """All codes: of integers where all ids are integers as they are written, else of text."""
-        if not self.chunks:
-            return pd.Categorical([])
-        self._unify()
-        codes = np.concatenate(
-            [chunk.indices.fill_null(-1).to_numpy(zero_copy_only=False) for chunk in self.chunks]
-        )
-        texts = self.chunks[0].dictionary
+    def finished(self) -> tuple[pd.Categorical, bool]:
+        """All codes: of integers where all ids are integers as they are written, else of text.
+
+        A text file shows whole floats as 10.0: where every id is a float as it would be written,
+        the whole ones are integers, as they are in Parquet. Also return whether that was so.
+        """
+        if not self.groups:
+            return pd.Categorical([]), False
+        while len(self.groups) > 1:
+            self._merge()
+        (group,) = self.groups
+        codes = _joined_chunks(group.chunks)
+        texts = group.texts
         used = np.zeros(len(texts) + 1, bool)
         used[codes] = True  # the last place is that of -1
         if not used[:-1].all():
             texts = texts.filter(pa.array(used[:-1]))
-            codes = np.append((np.cumsum(used[:-1]) - 1), -1)[codes]
+            codes = np.append((np.cumsum(used[:-1], dtype=np.int32) - 1), np.int32(-1))[codes]
+        plain = _of_floats(texts)
+        if plain is not None:
+            merged = plain.dictionary_encode()  # 0.0 and -0.0 are one
+            numbers = np.append(merged.indices.to_numpy().astype(np.int32), np.int32(-1))
+            codes, texts = numbers[codes], merged.dictionary
         distinct = _integers(texts).to_numpy(zero_copy_only=False)
-        return pd.Categorical.from_codes(codes, categories=pd.Index(distinct), validate=False)
+        found = pd.Categorical.from_codes(codes, categories=pd.Index(distinct), validate=False)
+        return found, plain is not None
+
+
+def _joined_chunks(chunks: list[NDArray[Any]]) -> NDArray[Any]:
+    """Return chunks as one array; each is let go once it is copied."""
+    if len(chunks) == 1:
+        return chunks.pop()
+    joined = np.empty(sum(map(len, chunks)), chunks[0].dtype)
+    at = 0
+    while chunks:
+        chunk = chunks.pop(0)
+        joined[at : at + len(chunk)] = chunk
+        at += len(chunk)
+    return joined
 
 
 def read_columns(
     files: Sequence[Opened], wanted: Mapping[str, Wanted], missing: Sequence[str] = ("",)
-) -> tuple[dict[str, Column], dict[str, int]]:
+) -> tuple[dict[str, Column], dict[str, int], set[str]]:
     """Read some columns of a table, leaving out rows in which one of them is missing.
 
     Args:
@@ -98,7 +143,8 @@ def read_columns(
         The columns by the caller's names, with one row for each row that is complete: ids as
         categoricals (of integers where all are integers, else of text; code -1 where one may be
         missing and is), numbers and times as float64 (NaN). And counts: ``rows`` in the files, and
-        of each column that has any, the rows left out because it was the first to be missing.
+        of each column that has any, the rows left out because it was the first to be missing. And
+        the names of the caller's whose ids are written as floats, such as 10.0.
 
     Raises:
         DataError: A column is not there, or is not what its role needs.
@@ -109,7 +155,7 @@ def read_columns(
     both = {name for each in wanted.values() if each.role != "id" for name in each.columns}
     counts = {"rows": 0}
     ids = {key: _Ids() for key, each in wanted.items() if each.role == "id"}
-    numbers: dict[str, list[NDArray[np.float64]]] = {key: [] for key in wanted if key not in ids}
+    numbers: dict[str, list[NDArray[Any]]] = {key: [] for key in wanted if key not in ids}
     forms: dict[str, tuple[normal.Form, str]] = {}
     for file in files:
         check_columns(file, names)
@@ -125,16 +171,21 @@ def read_columns(
                 if key in ids:
                     ids[key].add(column)
                 else:
-                    numbers[key].append(column.fill_null(np.nan).to_numpy(zero_copy_only=False))
+                    values = column.fill_null(np.nan).to_numpy(zero_copy_only=False)
+                    least = wanted[key].at_least
+                    numbers[key].append(values if least is None else values >= least)
     found: dict[str, Column] = {}
+    floats = set()
     for key in wanted:
         if key in ids:
-            found[key] = ids.pop(key).finished()
+            found[key], written_as_floats = ids.pop(key).finished()
+            if written_as_floats:
+                floats.add(key)
         else:
             chunks = numbers.pop(key)
-            found[key] = np.concatenate(chunks) if chunks else np.zeros(0)
+            found[key] = _joined_chunks(chunks) if chunks else np.zeros(0)
     names = ["rows", *(each.name for each in wanted.values())]
-    return found, {name: counts[name] for name in names if name in counts}
+    return found, {name: counts[name] for name in names if name in counts}, floats
 
 
 def check_columns(file: Opened, wanted: Sequence[str]) -> None:
@@ -221,6 +272,25 @@ def _complete(
             counts[name] = counts.get(name, 0) + new
         kept &= ~gone
     return None if kept is None else pa.array(kept)
+
+
+def _of_floats(texts: pa.Array) -> pa.Array | None:
+    """The texts with whole floats as integers; None: not all are floats as they are written."""
+    if not len(texts) or not _is_float(texts[0].as_py()):
+        return None
+    plain = []
+    for text in texts.to_pylist():
+        plain.append(normal.plain_float(text))
+        if plain[-1] == text and not _is_float(text):
+            return None
+    return pa.array(plain, pa.string())
+
+
+def _is_float(text: str) -> bool:
+    try:
+        return np.isfinite(float(text)) and repr(float(text)) == text
+    except ValueError:
+        return False
 
 
 def _integers(texts: pa.Array) -> pa.Array:

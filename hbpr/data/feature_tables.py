@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from hbpr.data import normal
 from hbpr.data.columns import JOINT, check_columns
 from hbpr.data.table_files import Opened, open_table
+from hbpr.data.table_rows import Known
 from hbpr.data.text_files import TextForm
 from hbpr.errors import DataError
 from hbpr.settings.models import Features as FeatureChoice
@@ -45,7 +46,7 @@ def add_features(
     add: Callable[..., None],
     choice: FeatureChoice,
     table: TableSettings,
-    known: pd.Categorical,
+    known: Known,
 ) -> dict[str, int]:
     """Add what a table says of the users or items that the interactions hold.
 
@@ -70,8 +71,7 @@ def add_features(
             f"data.{side}_feature: {choice} needs data.table.{side}_features, the file that "
             f"describes {side}s"
         )
-    ids = known.remove_unused_categories().categories.to_numpy()
-    by_text = pd.Index([str(each) for each in ids.tolist()])
+    ids, by_text = known
     place = settings.path if isinstance(settings.path, str) else ", ".join(settings.path)
     found = _Found()
     met = np.zeros(len(ids), bool)
@@ -79,7 +79,7 @@ def add_features(
     numbers: dict[str, list[tuple[NDArray[Any], NDArray[Any]]]] = {}
     for file, batch in _batches(side, settings, table):
         rows = _rows(file, batch, settings, table, found, side)
-        at = by_text.get_indexer(pd.Index(rows))
+        at = _places(rows, by_text)
         strange.update(rows[(at < 0) & rows.notna().to_numpy()].unique().tolist())
         found.count(f"{side} features of unknown {side}s", int((at < 0).sum() - rows.isna().sum()))
         met[at[at >= 0]] = True
@@ -114,6 +114,13 @@ def add_features(
                 np.concatenate(weights) if weighted else None,
             )
     return found.left_out
+
+
+def _places(rows: "pd.Series[str]", by_text: pd.Index) -> NDArray[np.intp]:
+    """(n_rows,) place of each id among the known ones; -1: it is none of them."""
+    if "-0.0" not in by_text:
+        rows = rows.replace("-0.0", "0.0")  # one float
+    return by_text.get_indexer(pd.Index(rows))
 
 
 def _batches(

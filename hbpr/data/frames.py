@@ -5,6 +5,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
+from hbpr.data.normal import without_views
 from hbpr.data.table_files import ArrowPart, Opened
 from hbpr.errors import DataError
 
@@ -57,7 +58,7 @@ def as_arrow(values: Any) -> pa.Array:
     if isinstance(values, pa.Array):
         return values
     if not isinstance(values, pd.Series | pd.Index) and hasattr(values, "__arrow_c_stream__"):
-        return pa.chunked_array(values).combine_chunks()
+        return without_views(pa.chunked_array(values).combine_chunks())
     if not hasattr(values, "__array__"):
         values = list(values)
     found = pa.array(values, from_pandas=True)

@@ -27,12 +27,12 @@ class Coded:
     """One column of ids, factorized.
 
     Attributes:
-        codes: (n,) int64 position of each row's id in `ids`.
+        codes: (n,) int32 position of each row's id in `ids`.
         ids: (n_distinct,) distinct ids: int64, float64, or object.
         kind: Kind of the ids, such as ``int``.
     """
 
-    codes: NDArray[np.int64]
+    codes: NDArray[np.int32]
     ids: NDArray[Any]
     kind: str
 
@@ -40,11 +40,11 @@ class Coded:
     def of(cls, ids: NDArray[Any]) -> "Coded":
         """A column without rows over distinct int64, float64 or ``<U`` ids."""
         kind = {"i": "int", "f": "float", "U": "str"}[ids.dtype.kind]
-        return cls(np.zeros(0, np.int64), ids.astype(object) if kind == "str" else ids, kind)
+        return cls(np.zeros(0, np.int32), ids.astype(object) if kind == "str" else ids, kind)
 
     def rows(self, codes: NDArray[np.integer]) -> "Coded":
         """A column over the same ids with the (n,) given positions."""
-        return Coded(codes.astype(np.int64), self.ids, self.kind)
+        return Coded(codes.astype(np.int32), self.ids, self.kind)
 
 
 def encode(values: Iterable[Any], place: str, *, to_save: bool = False) -> Coded | None:
@@ -81,20 +81,21 @@ def encode(values: Iterable[Any], place: str, *, to_save: bool = False) -> Coded
     ids = np.asarray(distinct)
     if kind == "str":
         _refuse_nul(ids, codes, place)
-    return Coded(codes.astype(np.int64, copy=False), ids, kind)
+    return Coded(codes.astype(np.int32, copy=False), ids, kind)
 
 
 def _encode_categorical(values: pd.Categorical, place: str, *, to_save: bool) -> Coded | None:
     if len(values) == 0:
         return None
-    codes = np.asarray(values.codes, np.int64)
+    codes = np.asarray(values.codes, np.int32)
     _refuse_missing(codes < 0, codes, place)
     ids, kind = _of_one_kind(_as_array(values.categories.to_numpy(), place), place)
     if kind not in SORTED_KINDS:
         ids, kind = _plainer(ids, kind, place, to_save=to_save)
-    used = np.bincount(codes, minlength=len(ids)) > 0
+    used = np.zeros(len(ids), bool)
+    used[codes] = True
     if not used.all():
-        codes = (np.cumsum(used) - 1)[codes]
+        codes = (np.cumsum(used, dtype=np.int32) - 1)[codes]
         ids = ids[used]
     if kind == "str":
         _refuse_nul(ids, codes, place)
@@ -114,7 +115,7 @@ def check_same_kind(side: str, known: Coded, new: Coded) -> None:
         )
 
 
-def catalogue(columns: Iterable[Coded]) -> tuple[NDArray[Any], list[NDArray[np.int64]]]:
+def catalogue(columns: Iterable[Coded]) -> tuple[NDArray[Any], list[NDArray[np.int32]]]:
     """Number all ids of some columns of one kind.
 
     Integers, strings and floats are numbered in sorted order, so the order of rows and of calls
@@ -122,7 +123,7 @@ def catalogue(columns: Iterable[Coded]) -> tuple[NDArray[Any], list[NDArray[np.i
 
     Returns:
         (n,) distinct ids in index order (int64, float64, ``<U`` or object), and for each column
-        the (rows,) index of every row.
+        the (rows,) int32 index of every row.
     """
     columns = list(columns)
     if not columns:
@@ -134,7 +135,7 @@ def catalogue(columns: Iterable[Coded]) -> tuple[NDArray[Any], list[NDArray[np.i
         distinct = np.sort(distinct)
     index = pd.Index(distinct, tupleize_cols=False)
     rows = [
-        index.get_indexer(pd.Index(part, tupleize_cols=False))[column.codes]
+        index.get_indexer(pd.Index(part, tupleize_cols=False)).astype(np.int32)[column.codes]
         for part, column in zip(parts, columns, strict=True)
     ]
     return (distinct.astype(np.str_) if columns[0].kind == "str" else distinct), rows

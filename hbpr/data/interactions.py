@@ -13,145 +13,31 @@ from typing import Any, Literal, Self
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
+
+from hbpr.data.pairs import UserItems
+
+__all__ = ["Exposures", "Features", "Interactions", "Judged", "UserItems"]
 
 from hbpr.data.described import described
 
 
-@dataclass(frozen=True)
-class UserItems:
-    """For each user a sorted list of distinct items: a CSR matrix of ones.
+def _add(digest: "hashlib._Hash", part: UserItems) -> None:
+    digest.update(np.int64(part.n_items).tobytes())
+    _update(digest, part.indptr, part.items)
+    if part.weights is not None:
+        _update(digest, part.weights)
 
-    Attributes:
-        indptr: (U + 1,) int64; user u's items are ``items[indptr[u]:indptr[u + 1]]``.
-        items: (n_pairs,) int32, rising within a user.
-        n_items: Number of items in the catalogue, I.
-        weights: (n_pairs,) float32 weight of each pair, or None where all weigh 1.
-    """
 
-    indptr: NDArray[np.int64]
-    items: NDArray[np.int32]
-    n_items: int
-    weights: NDArray[np.float32] | None = None
-
-    @classmethod
-    def from_pairs(
-        cls,
-        users: ArrayLike,
-        items: ArrayLike,
-        *,
-        n_users: int,
-        n_items: int,
-        weights: ArrayLike | None = None,
-    ) -> Self:
-        """Build from (user, item) index pairs in any order; a repeated pair adds its weights up.
-
-        Without weights a repeated pair counts once.
-        """
-        users_, items_ = np.asarray(users, np.int64), np.asarray(items, np.int64)
-        keys = users_ * n_items + items_
-        if weights is None:
-            keys.sort()  # a hundred times faster here than np.unique, which hashes
-            keys = keys[np.flatnonzero(np.diff(keys, prepend=-1))]
-            summed = None
-        else:
-            keys, inverse = np.unique(keys, return_inverse=True)
-            summed = np.bincount(inverse, np.asarray(weights, np.float64), len(keys)).astype(
-                np.float32
-            )
-        counts = np.bincount(keys // n_items, minlength=n_users)
-        indptr = np.zeros(n_users + 1, np.int64)
-        np.cumsum(counts, out=indptr[1:])
-        return cls(indptr, (keys % n_items).astype(np.int32), n_items, summed)
-
-    @classmethod
-    def empty(cls, n_users: int, n_items: int) -> Self:
-        """Return a matrix without a pair."""
-        return cls(np.zeros(n_users + 1, np.int64), np.zeros(0, np.int32), n_items)
-
-    @property
-    def n_users(self) -> int:
-        """Number of users, U."""
-        return len(self.indptr) - 1
-
-    @property
-    def n_pairs(self) -> int:
-        """Number of (user, item) pairs."""
-        return len(self.items)
-
-    @property
-    def counts(self) -> NDArray[np.int64]:
-        """(U,) number of items of each user."""
-        return np.diff(self.indptr)
-
-    def users(self) -> NDArray[np.int32]:
-        """(n_pairs,) user of each pair, beside `items`."""
-        return np.repeat(np.arange(self.n_users, dtype=np.int32), self.counts)
-
-    def of(self, user: int) -> NDArray[np.int32]:
-        """Items of one user, sorted."""
-        return self.items[self.indptr[user] : self.indptr[user + 1]]
-
-    def select(self, mask: NDArray[np.bool_]) -> Self:
-        """Pairs where the (n_pairs,) mask is true; users and items keep their numbers."""
-        kept = np.zeros(self.n_pairs + 1, np.int64)
-        np.cumsum(mask, out=kept[1:])
-        weights = None if self.weights is None else self.weights[mask]
-        return type(self)(kept[self.indptr], self.items[mask], self.n_items, weights)
-
-    def thinned(self, share: float, seed: int) -> Self:
-        """Return a share of each user's pairs, drawn at random and rounded up.
-
-        Of the same seed a larger share holds all pairs of a smaller one; a user who has pairs keeps
-        one at least.
-
-        Example:
-            >>> pairs = UserItems.from_pairs([0, 0, 0, 0, 1], [0, 1, 2, 3, 0], n_users=3, n_items=4)
-            >>> pairs.thinned(0.5, seed=0).counts.tolist()
-            [2, 1, 0]
-        """
-        users, counts = self.users(), self.counts
-        order = np.lexsort((np.random.default_rng(seed).random(self.n_pairs), users))
-        kept = np.empty(self.n_pairs, bool)
-        places = np.arange(self.n_pairs) - np.repeat(self.indptr[:-1], counts)
-        kept[order] = places < np.repeat(np.ceil(share * counts - 1e-9), counts)
-        return self.select(kept)
-
-    def contains(self, other: Self) -> NDArray[np.bool_]:
-        """(other.n_pairs,) whether each pair of `other` is here too."""
-        keys = self.users().astype(np.int64) * self.n_items + self.items
-        wanted = other.users().astype(np.int64) * self.n_items + other.items
-        if not len(keys):
-            return np.zeros(len(wanted), bool)
-        at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-        return np.asarray(keys[at] == wanted)
-
-    def union(self, other: Self) -> Self:
-        """Pairs that are in either; weights of pairs in both add up."""
-        weights = None
-        if self.weights is not None or other.weights is not None:
-            weights = np.concatenate([_weights(self), _weights(other)])
-        return self.from_pairs(
-            np.concatenate([self.users(), other.users()]),
-            np.concatenate([self.items, other.items]),
-            n_users=self.n_users,
-            n_items=self.n_items,
-            weights=weights,
-        )
-
-    def to_csr(self) -> sp.csr_matrix:
-        """(U, I) float32 scipy matrix with the weights, or ones; shares the index arrays."""
-        return sp.csr_matrix(
-            (_weights(self), self.items, self.indptr), shape=(self.n_users, self.n_items)
-        )
+def _update(digest: "hashlib._Hash", *arrays: NDArray[Any]) -> None:
+    """Add the bytes of arrays, without a copy of them."""
+    for array in arrays:
+        if array.size:
+            digest.update(np.ascontiguousarray(array).data.cast("B"))
 
 
 def _plain(pairs: UserItems) -> UserItems:
     return dataclasses.replace(pairs, weights=None)
-
-
-def _weights(pairs: UserItems) -> NDArray[np.float32]:
-    return np.ones(pairs.n_pairs, np.float32) if pairs.weights is None else pairs.weights
 
 
 @dataclass(frozen=True)
@@ -171,6 +57,20 @@ class Exposures:
         wanted = self.users[self.shown.users()] * self.shown.n_items + self.shown.items
         known = positives.users().astype(np.int64) * positives.n_items + positives.items
         return self.shown.select(np.isin(wanted, known))
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Held-out exposures of known probability: what they say of a ranking.
+
+    Attributes:
+        pairs: (U, I) ranked pairs that are known to be liked or not; the weight of each is the
+            inverse of the probability that it is known.
+        liked: (n_pairs,) whether each is.
+    """
+
+    pairs: UserItems
+    liked: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -264,6 +164,9 @@ class Interactions:
         pages: What users were shown together; None: not known. Training does not read it: what
             was shown and never chosen is among the observed negatives.
         unseen: Observed negatives of earlier parts are no candidates either.
+        validation_judged: What held-out exposures of known probability say of a ranking of
+            `validation`; None: probabilities are not known.
+        test_judged: The same for `test`.
         left_out: Rows that did not become a pair of their own, by reason; for records only.
     """
 
@@ -286,6 +189,8 @@ class Interactions:
     trainable_items: NDArray[np.bool_] | None = None
     pages: Exposures | None = None
     unseen: bool = False
+    validation_judged: Judged | None = None
+    test_judged: Judged | None = None
     left_out: Mapping[str, int] = field(default_factory=dict)
 
     @property
@@ -315,35 +220,29 @@ class Interactions:
     def fingerprint(self) -> str:
         """SHA-256 of all that training and evaluation read: equal where the numbers compare."""
         digest = hashlib.sha256()
-
-        def add(part: UserItems) -> None:
-            digest.update(np.int64(part.n_items).tobytes())
-            digest.update(part.indptr.tobytes())
-            digest.update(part.items.tobytes())
-            if part.weights is not None:
-                digest.update(part.weights.tobytes())
-
         for part in (self.train, self.validation, self.test, self.train_negatives):
-            add(part)
+            _add(digest, part)
         for name in ("validation_candidates", "test_candidates"):
             candidates = getattr(self, name)
             if candidates is not None:
                 digest.update(name.encode())
-                add(candidates)
+                _add(digest, candidates)
         if self.unseen:
             digest.update(b"unseen")
-            add(self.validation_negatives)
+            _add(digest, self.validation_negatives)
         if self.trainable_items is not None:
             digest.update(b"trainable_items")
-            digest.update(self.trainable_items.tobytes())
+            _update(digest, self.trainable_items)
         if self.pages is not None:
             digest.update(b"pages")
-            digest.update(self.pages.users.tobytes())
-            add(self.pages.shown)
+            _update(digest, self.pages.users)
+            _add(digest, self.pages.shown)
+        for judged in (self.validation_judged, self.test_judged):
+            if judged is not None:
+                digest.update(b"propensity")
+                _add(digest, judged.pairs)
         for features in (self.user_features, self.item_features):
-            digest.update(features.indptr.tobytes())
-            digest.update(features.indices.tobytes())
-            digest.update(features.values.tobytes())
+            _update(digest, features.indptr, features.indices, features.values)
         return digest.hexdigest()
 
     @cached_property
@@ -407,5 +306,6 @@ class Interactions:
             validation_negatives=none,
             split=f"{self.split}, refit on train+validation",
             validation_candidates=None,
+            validation_judged=None,
             trainable_items=trainable,
         )

@@ -13,10 +13,11 @@ from typing import Any, Final, Literal, overload
 import numpy as np
 import pandas as pd
 
+from hbpr.data.chosen_features import add_chosen_features
 from hbpr.data.download import data_home as find_home
 from hbpr.data.download import find_or_fetch
 from hbpr.data.movielens_files import GENOME, RELEASES, MovieLensTables, read_genome
-from hbpr.data.user_item import UserItemData, add_chosen_features
+from hbpr.data.user_item import UserItemData
 from hbpr.errors import DataError, DatasetMissingError
 from hbpr.settings.models import Features as FeatureChoice
 from hbpr.settings.models import ItemFeatures

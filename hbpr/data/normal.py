@@ -10,17 +10,16 @@ from a CSV file, from Parquet of any physical type, or from a data frame.
   zone it is UTC.
 """
 
-import re
+import math
 import uuid
 from collections.abc import Callable, Collection, Iterable
-from datetime import datetime
 from typing import Any, Final, Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
+from hbpr.data.moments import is_moment, of_texts, of_timestamps
 from hbpr.errors import DataError
 
 #: How a column writes its times.
@@ -36,13 +35,6 @@ TIMES: Final = (
     "2026-01-31T14:05:00Z"
 )
 
-#: ISO 8601 as pandas, polars, .NET, Java and Go write it; Go's and Java's names of zones follow.
-_MOMENT: Final = (
-    r"^(?P<day>\d{4}-\d{2}-\d{2})"
-    r"(?:[Tt ](?P<minute>\d{2}:\d{2})(?::(?P<second>\d{2})(?:[.,](?P<fraction>\d+))?)?"
-    r"(?: ?(?P<zone>[Zz]|UTC|[+-]\d{2}(?::?\d{2})?(?::?\d{2})?))?"
-    r"(?: [A-Z]{1,5}| [+-]\d{2,4}|\[[A-Za-z0-9_/+-]+\])?(?: m=[+-][0-9.]+)?)?$"
-)
 _WHOLE: Final = 2**53
 
 
@@ -93,7 +85,7 @@ def times(
     column = _as_text(column)
     kind = _value_type(column)
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
-        found = _moments(_decoded(column))
+        found = of_timestamps(_decoded(column))
         return found, "dates" if found.null_count < len(found) else None
     if _is_text(kind):
         texts = pc.utf8_trim_whitespace(_decoded(column).cast(pa.string()))
@@ -101,7 +93,7 @@ def times(
         if column.null_count == len(column):
             return pa.nulls(len(column), pa.float64()), None
         if _parsed(column) is None:
-            found = _of_texts(column)
+            found = of_texts(column)
             if found is None:
                 raise DataError(f"{place} must hold {TIMES}, got {_first_unfit(column, (), TIMES)}")
             return found, "dates"
@@ -113,6 +105,22 @@ def times(
     return found, "numbers" if found.null_count < len(found) else None
 
 
+def without_views(column: pa.Array) -> pa.Array:
+    """Return texts or bytes that are views, as polars holds them, in Arrow's older form.
+
+    Arrow's functions know the older one alone.
+    """
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        distinct = without_views(column.dictionary)
+        if distinct is column.dictionary:
+            return column
+        return pa.DictionaryArray.from_arrays(column.indices.cast(pa.int32()), distinct)
+    if pa.types.is_string_view(kind):
+        return column.cast(pa.string())
+    return column.cast(pa.binary()) if pa.types.is_binary_view(kind) else column
+
+
 def _storage(column: pa.Array) -> pa.Array:
     """Return what an extension type, such as UUID, stores; half floats as their texts."""
     kind = column.type
@@ -122,7 +130,7 @@ def _storage(column: pa.Array) -> pa.Array:
             return _each(stored, lambda value: str(uuid.UUID(bytes=value)))
         return stored
     if pa.types.is_float16(kind):
-        return _each(column, _float_text, column.to_numpy(zero_copy_only=False))
+        return _each(column, float_text, column.to_numpy(zero_copy_only=False))
     return column
 
 
@@ -202,7 +210,7 @@ def _texts(values: pa.Array, place: str) -> pa.StringArray:
                 "ids as texts or integers"
             ) from error
     if pa.types.is_floating(kind):
-        return _each(values, _float_text, values.to_numpy(zero_copy_only=False))
+        return _each(values, float_text, values.to_numpy(zero_copy_only=False))
     if pa.types.is_decimal(kind):
         shown = _each(values, lambda value: format(value, "f"))
         return pc.replace_substring_regex(shown, r"^(-?\d+)\.0+$", r"\1")
@@ -234,12 +242,29 @@ def _no_text(values: pa.Array) -> bytes:
     return b""
 
 
-def _float_text(value: Any) -> str | None:
-    if np.isnan(value):
+def plain_float(text: str) -> str:
+    """Return a text as an id: a float as it would be written as `float_text`, others as they are.
+
+    Example:
+        >>> [plain_float(text) for text in ("10.0", "2.50", "2.5", "10", "v1.0")]
+        ['10', '2.50', '2.5', '10', 'v1.0']
+    """
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    is_float = np.isfinite(number) and repr(number) == text
+    return str(float_text(number)) if is_float else text
+
+
+def float_text(value: Any) -> str | None:
+    """Return a float as an id: a whole one as that integer; None: NaN."""
+    number = float(value)
+    if math.isnan(number):
         return None
-    if np.isfinite(value) and value == np.floor(value) and abs(value) < _WHOLE:
-        return str(int(value))
-    return str(value.item() if isinstance(value, np.float64) else value)
+    if number.is_integer() and abs(number) < _WHOLE:
+        return str(int(number))
+    return str(number if isinstance(value, np.float64) else value)
 
 
 def _numbers(column: pa.Array, missing: Collection[str]) -> pa.DoubleArray | None:
@@ -300,57 +325,6 @@ def _booleans(texts: pa.Array) -> pa.Array:
     return pc.if_else(pc.equal(lower, "true"), "1", "0")
 
 
-def _moments(column: pa.Array) -> pa.DoubleArray:
-    """Return the seconds since 1970 of dates or timestamps, cut to microseconds."""
-    if pa.types.is_date(column.type):
-        column = column.cast(pa.timestamp("s" if pa.types.is_date32(column.type) else "ms"))
-    unit = column.type.unit
-    raw = column.cast(pa.int64())
-    values = raw.fill_null(0).to_numpy(zero_copy_only=False)
-    per_second = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[unit]
-    seconds = _seconds(values // per_second, values % per_second * 10**6 // per_second)
-    return pa.array(seconds, mask=raw.is_null().to_numpy(zero_copy_only=False))
-
-
-def _seconds(whole: NDArray[np.int64], micro: NDArray[np.int64]) -> NDArray[np.float64]:
-    return (whole * 10**6 + micro).astype(np.float64) / 1e6
-
-
-def _of_texts(column: pa.Array) -> pa.DoubleArray | None:
-    """Return the seconds since 1970 of ISO texts; None: one of them is none."""
-    encoded = pc.dictionary_encode(column)
-    texts = encoded.dictionary
-    parts = pc.extract_regex(texts, _MOMENT)
-    if parts.null_count:
-        return None
-    day, minute, second, fraction, zone = (
-        pc.struct_field(parts, name) for name in ("day", "minute", "second", "fraction", "zone")
-    )
-    clock = pc.binary_join_element_wise(
-        _or(minute, "00:00"), _or(second, "00"), ":", null_handling="skip"
-    )
-    try:
-        moment = pc.binary_join_element_wise(day, clock, "T").cast(pa.timestamp("s"))
-    except pa.ArrowInvalid:
-        return None
-    micro = pc.utf8_slice_codeunits(pc.utf8_rpad(_or(fraction, "0"), 6, "0"), 0, 6)
-    digits = pc.replace_substring_regex(_or(zone, ""), r"[^0-9]", "")
-    digits = pc.utf8_rpad(digits, 6, "0").cast(pa.int64()).to_numpy(zero_copy_only=False)
-    offset = digits // 10000 * 3600 + digits // 100 % 100 * 60 + digits % 100
-    west = pc.starts_with(_or(zone, ""), "-").to_numpy(zero_copy_only=False)
-    whole = moment.cast(pa.int64()).to_numpy(zero_copy_only=False)
-    seconds = _seconds(
-        whole - np.where(west, -offset, offset),
-        micro.cast(pa.int64()).to_numpy(zero_copy_only=False),
-    )
-    return pc.take(pa.array(seconds), encoded.indices)
-
-
-def _or(texts: pa.Array, otherwise: str) -> pa.Array:
-    """Return texts with another one where a group of the expression met nothing."""
-    return pc.if_else(pc.equal(texts, ""), otherwise, texts)
-
-
 def _first_unfit(column: pa.Array, missing: Collection[str], needed: str) -> str:
     """Return the first value that does not fit, else what is wrong with all together."""
     kind = _value_type(column)
@@ -376,10 +350,4 @@ def _form(text: str) -> Form | None:
         pass
     else:
         return "numbers"
-    if not re.match(_MOMENT, text):
-        return None
-    try:
-        datetime.fromisoformat(f"{text[:10]}T{text[11:19]}" if len(text) > 18 else text[:16])
-    except ValueError:
-        return None
-    return "dates"
+    return "dates" if is_moment(text) else None

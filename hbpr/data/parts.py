@@ -14,10 +14,12 @@ import logging
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hbpr.data.assemble import Assembled
 from hbpr.data.interactions import Interactions, UserItems
 from hbpr.data.leakage import check_leakage
+from hbpr.data.propensity import judged_parts
 from hbpr.data.split import SPLITS
 from hbpr.errors import DataError
 from hbpr.names import FEW_USERS
@@ -60,6 +62,7 @@ def to_interactions(
         lists = _fixed(name, whole, parts.positives, split.seed)
         told += "; candidates: fixed lists, random ones of the same length for validation"
     train, validation, test = parts.positives
+    validation_judged, test_judged = judged_parts(name, whole, parts, split, candidates)
     data = Interactions(
         name,
         train,
@@ -78,6 +81,8 @@ def to_interactions(
         trainable_items=parts.trainable_items,
         pages=whole.pages,
         unseen=candidates == "unseen",
+        validation_judged=validation_judged,
+        test_judged=test_judged,
     )
     check_leakage(data)
     _check_held_out(data, split)
@@ -88,9 +93,9 @@ def _check_held_out(data: Interactions, split: SplitSettings) -> None:
     """Say before training what metrics will be worth."""
     more = _MORE.get(split.kind, "Raise the part's share in data.split, or add interactions")
     asked = split.validation > 0 or split.kind == "leave_one_out"
-    for what, part, seen, lists, wanted in (
-        ("validation", data.validation, data.train, data.validation_candidates, asked),
-        ("test", data.test, data.seen(), data.test_candidates, True),
+    for what, part, wanted in (
+        ("validation", data.validation, asked),
+        ("test", data.test, True),
     ):
         held_out = part.counts > 0
         n_users = int(held_out.sum())
@@ -102,23 +107,78 @@ def _check_held_out(data: Interactions, split: SplitSettings) -> None:
                     *(data.name, what, data.n_users, data.train.n_pairs, data.split, more),
                 )
             continue
-        others = (data.n_items - seen.counts if lists is None else lists.counts) - (
-            part.counts if lists is None else 0
-        )
-        if lists is None and not (others[held_out] > 0).any():
-            _log.warning(
-                "%s: none of the %d users with an item in the %s part has another candidate to "
-                "rank it among: each chose all %d items, so it cannot be evaluated. Add items that "
-                "they did not choose",
-                *(data.name, n_users, what, data.n_items),
-            )
+        n_alone = int((held_out & ~_opposed(data, what)).sum())
+        if n_alone == n_users:
+            _log.warning("%s", _none_opposed(data, what))
             continue
+        if n_alone:
+            _log.warning(
+                "%s: %d of %d users with an item in the %s part have no other candidate to rank it "
+                "among, so they are in no mean",
+                *(data.name, n_alone, n_users, what),
+            )
         if n_users < FEW_USERS:
             _log.warning(
                 "%s: only %d %s an item in the %s part: its metrics are means over them "
                 "and differ by chance. %s",
                 *(data.name, n_users, "user has" if n_users == 1 else "users have", what, more),
             )
+
+
+def check_ranked(data: Interactions, *parts: str) -> None:
+    """Refuse data whose held-out parts cannot be evaluated, before anything is trained on them.
+
+    Args:
+        data: The data.
+        *parts: validation or test; an empty one is let through.
+
+    Raises:
+        DataError: Nobody with an item in a part has another candidate.
+    """
+    for what in parts:
+        part = data.test if what == "test" else data.validation
+        if part.n_pairs and not can_be_ranked(data, what):
+            raise DataError(_none_opposed(data, what))
+
+
+def can_be_ranked(data: Interactions, what: str) -> bool:
+    """Whether somebody with an item in validation or test has another candidate."""
+    part = data.test if what == "test" else data.validation
+    return bool(((part.counts > 0) & _opposed(data, what)).any())
+
+
+def _opposed(data: Interactions, what: str) -> NDArray[np.bool_]:
+    """(U,) whether a user has a candidate beside what is held out."""
+    if what == "test":
+        part, lists, exclude = data.test, data.test_candidates, data.train.counts
+        exclude = exclude + data.validation.counts
+    else:
+        part, lists, exclude = data.validation, data.validation_candidates, data.train.counts
+    if lists is None:
+        return np.asarray(data.n_items - exclude > part.counts)
+    return np.asarray(lists.counts > 0)
+
+
+def _none_opposed(data: Interactions, what: str) -> str:
+    part = data.test if what == "test" else data.validation
+    lists = data.test_candidates if what == "test" else data.validation_candidates
+    n_users = int((part.counts > 0).sum())
+    who = (
+        "the only user with an item in the {} part has no other candidate to rank it among"
+        if n_users == 1
+        else f"none of the {n_users} users with an item in the {{}} part has another candidate to "
+        "rank it among"
+    ).format(what)
+    if lists is not None:
+        return (
+            f"{data.name}: {who}, so it cannot be evaluated. Use data.candidates: all, or data "
+            "with observed negatives in this part"
+        )
+    them = "the user" if n_users == 1 else "each"
+    return (
+        f"{data.name}: {who}: {them} chose all {data.n_items} items, so it cannot be evaluated. "
+        "Add items that they did not choose"
+    )
 
 
 def draw_outside(known: UserItems, counts: np.ndarray, rng: np.random.Generator) -> UserItems:

@@ -49,6 +49,34 @@ def check_weights(
     return single
 
 
+def check_propensities(
+    place: str, n_rows: int, propensities: ArrayLike | None
+) -> NDArray[np.float64] | None:
+    """Check a column of probabilities with which rows were logged.
+
+    Args:
+        place: What was called, for messages.
+        n_rows: Rows of the other columns.
+        propensities: (n,) numbers above 0, at most 1; None: not known.
+
+    Raises:
+        DataError: The length differs, or a value is no such number.
+    """
+    if propensities is None:
+        return None
+    try:
+        numbers = np.array(propensities, np.float64)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{place}: propensities must be numbers, {error}") from error
+    if numbers.shape != (n_rows,):
+        raise DataError(
+            f"{place}: all columns must have the same length, but users has {n_rows} rows, "
+            f"propensities is of shape {numbers.shape}"
+        )
+    _refuse(place, "propensities", ~((numbers > 0) & (numbers <= 1)), numbers, "above 0, at most 1")
+    return numbers
+
+
 def check_times(place: str, n_rows: int, times: ArrayLike | None) -> NDArray[np.float64] | None:
     """Check a column of times.
 
@@ -108,9 +136,15 @@ def refuse_weights(place: str, wrong: NDArray[np.bool_], weights: NDArray[Any], 
     Raises:
         DataError: A row is wrong.
     """
+    _refuse(place, "weights", wrong, weights, rule)
+
+
+def _refuse(
+    place: str, what: str, wrong: NDArray[np.bool_], values: NDArray[Any], rule: str
+) -> None:
     if wrong.any():
         row = int(np.argmax(wrong))
         raise DataError(
-            f"{place}: weights must be {rule}, got {weights[row]} in row {row} "
+            f"{place}: {what} must be {rule}, got {values[row]} in row {row} "
             f"({int(wrong.sum())} such rows)"
         )

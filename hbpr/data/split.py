@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hbpr.data.assemble import Assembled
-from hbpr.data.interactions import UserItems
+from hbpr.data.pairs import UserItems, blocks_of_rows
 from hbpr.errors import DataError
 from hbpr.settings.models import SplitSettings
 
@@ -212,19 +212,26 @@ def split_random(
     if keep_one:
         n_train = np.maximum(n_train, np.minimum(counts, 1))
     n_kept = np.maximum(np.floor(counts * (train + validation) + offset).astype(np.int64), n_train)
-    rank = _random_ranks(pairs, rng)
-    in_train = rank < np.repeat(n_train, counts)
-    in_test = rank >= np.repeat(n_kept, counts)
-    return pairs.select(in_train), pairs.select(~in_train & ~in_test), pairs.select(in_test)
+    part = np.empty(pairs.n_pairs, np.int8)
+    for first, last in blocks_of_rows(pairs.indptr):
+        here = slice(pairs.indptr[first], pairs.indptr[last])
+        rank = _random_ranks(counts[first:last], rng)
+        part[here] = rank >= np.repeat(n_train[first:last], counts[first:last])
+        part[here] += rank >= np.repeat(n_kept[first:last], counts[first:last])
+    return pairs.select(part == 0), pairs.select(part == 1), pairs.select(part == 2)
 
 
-def _random_ranks(pairs: UserItems, rng: np.random.Generator) -> NDArray[np.int64]:
-    """(n_pairs,) place, from 0, of each pair in a random order of its user's items."""
-    keys = pairs.users().astype(np.int64) << 31
-    keys |= rng.integers(0, 2**31, pairs.n_pairs)
+def _random_ranks(counts: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+    """(n_pairs,) place, from 0, of each pair in a random order of its user's items.
+
+    The draws of blocks of users, one after the other, are those of all at once.
+    """
+    starts = np.cumsum(counts) - counts
+    keys = np.repeat(np.arange(len(counts)), counts) << 31
+    keys |= rng.integers(0, 2**31, len(keys))
     order = np.argsort(keys, kind="stable")
-    ranks = np.empty(pairs.n_pairs, np.int64)
-    ranks[order] = np.arange(pairs.n_pairs) - np.repeat(pairs.indptr[:-1], pairs.counts)
+    ranks = np.empty(len(keys), np.int64)
+    ranks[order] = np.arange(len(keys)) - np.repeat(starts, counts)
     return ranks
 
 

@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+from itertools import product
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -75,9 +76,10 @@ def _numbers(whole: Assembled) -> dict[str, Any]:
         arrays |= {f"{part}_indptr": pairs.indptr, f"{part}_items": pairs.items}
         if pairs.weights is not None:
             arrays[f"{part}_weights"] = pairs.weights
-    for sign, times in (("positive", whole.positive_times), ("negative", whole.negative_times)):
-        if times is not None:
-            arrays[f"{sign}_times"] = times
+    for sign, what in product(("positive", "negative"), ("times", "propensities")):
+        values = getattr(whole, f"{sign}_{what}")
+        if values is not None:
+            arrays[f"{sign}_{what}"] = values
     for part, given in (("test", whole.test), ("candidates", whole.candidates)):
         if given is not None:
             arrays |= {f"{part}_indptr": given.indptr, f"{part}_items": given.items}
@@ -129,11 +131,13 @@ def read(path: Path) -> Stored:
                 _pairs(archive, "candidates", shape) if "candidates_items" in archive else None,
                 _pages(archive, shape) if "pages_items" in archive else None,
                 archive.get("page_ids"),
+                archive.get("positive_propensities"),
+                archive.get("negative_propensities"),
             )
-            for sign in ("positive", "negative"):
-                times = getattr(whole, f"{sign}_times")
-                if times is not None and len(times) != getattr(whole, f"{sign}s").n_pairs:
-                    raise ValueError(f"{sign}_times: not one for each pair")
+            for sign, what in product(("positive", "negative"), ("times", "propensities")):
+                values = getattr(whole, f"{sign}_{what}")
+                if values is not None and len(values) != getattr(whole, f"{sign}s").n_pairs:
+                    raise ValueError(f"{sign}_{what}: not one for each pair")
             split = about["split"]
             how, cap = about.get("weights", ("none", None))  # before: there was no transform
             return Stored(

@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
+from hbpr.data.chosen_features import add_chosen_features
 from hbpr.data.interactions import UserItems
-from hbpr.data.user_item import UserItemData, add_chosen_features
+from hbpr.data.user_item import UserItemData
 from hbpr.settings.models import Features as FeatureChoice
 from hbpr.settings.models import SyntheticSettings
 

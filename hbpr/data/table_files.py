@@ -12,6 +12,8 @@ from urllib.parse import unquote
 import pyarrow as pa
 from pyarrow import fs, parquet
 
+from hbpr.data.normal import without_views
+from hbpr.data.object_store import open_store, told
 from hbpr.data.text_files import TextFile, TextForm
 from hbpr.errors import DataError, DatasetMissingError
 
@@ -72,7 +74,9 @@ class ArrowPart:
     def batches(self, columns: list[str], encoded: list[str]) -> Iterator[pa.RecordBatch]:
         """Yield some columns."""
         del encoded
-        yield from self._table.select(columns).to_batches(max_chunksize=_ROWS)
+        for batch in self._table.select(columns).to_batches(max_chunksize=_ROWS):
+            arrays = [without_views(column) for column in batch.columns]
+            yield pa.RecordBatch.from_arrays(arrays, names=columns)
 
 
 Readable = TextFile | ParquetPart | ArrowPart
@@ -109,7 +113,9 @@ class Opened:
         except DataError:
             raise
         except (pa.ArrowException, OSError, ValueError, KeyError) as error:
-            raise DataError(f"{self.file.place}: the table cannot be read: {error}") from error
+            raise DataError(
+                f"{self.file.place}: the table cannot be read: {told(error)}"
+            ) from error
 
 
 def open_table(paths: Sequence[str], form: TextForm) -> list[Opened]:
@@ -130,7 +136,7 @@ def open_table(paths: Sequence[str], form: TextForm) -> list[Opened]:
         except OSError as error:
             if isinstance(error, DataError):
                 raise
-            raise DataError(f"{path}: the files cannot be listed: {error}") from error
+            raise DataError(f"{path}: the files cannot be listed: {told(error)}") from error
     several = len(parts) > 1
     opened, kinds = [], dict[str, str]()
     for part in parts:
@@ -143,7 +149,7 @@ def open_table(paths: Sequence[str], form: TextForm) -> list[Opened]:
         except DataError:
             raise
         except (pa.ArrowException, OSError, ValueError) as error:
-            raise DataError(f"{part.place}: the table cannot be read: {error}") from error
+            raise DataError(f"{part.place}: the table cannot be read: {told(error)}") from error
         opened.append(Opened(found, part.keys))
         kinds.setdefault("text" if isinstance(found, TextFile) else "Parquet", part.place)
     if len(kinds) > 1:
@@ -176,8 +182,9 @@ def _parts(path: str) -> list[Part]:
     folder = root
     if info.type != fs.FileType.Directory:
         if not any(mark in root for mark in "*?["):
-            here = f" (relative to {Path.cwd()})" if "://" not in path else ""
-            raise DatasetMissingError(f"{path}: no such file{here}")
+            if "://" in path:
+                raise DatasetMissingError(f"{path}: no such bucket, folder or file")
+            raise DatasetMissingError(f"{path}: no such file (relative to {Path.cwd()})")
         pattern = root
         folder = _fixed_folder(root)
     found = [
@@ -203,13 +210,8 @@ def _parts(path: str) -> list[Part]:
 
 def _system(path: str) -> tuple[Any, str]:
     if "://" in path:
-        try:
-            found, root = fs.FileSystem.from_uri(path)
-        except (pa.ArrowException, OSError, ValueError) as error:
-            raise DataError(f"{path}: the address cannot be used: {error}") from error
-        return found, root.rstrip("/")
-    absolute = Path(path).expanduser()
-    return fs.LocalFileSystem(), str(absolute)
+        return open_store(path)
+    return fs.LocalFileSystem(), str(Path(path).expanduser())
 
 
 def _fixed_folder(pattern: str) -> str:

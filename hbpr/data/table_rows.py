@@ -1,18 +1,26 @@
 """Interactions from the rows of a table with named columns: files, or data frames."""
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from hbpr.data.columns import Column, Wanted, read_columns
+from hbpr.data.normal import plain_float
 from hbpr.data.table_files import Opened
 from hbpr.errors import DataError
 from hbpr.settings.models import RowsSettings, WeightSettings
 
 _TRUTHS = ("true", "false")
+
+
+class Known(NamedTuple):
+    """Distinct ids, and each as the file shows it."""
+
+    ids: NDArray[Any]
+    texts: pd.Index
 
 
 class Dataset(Protocol):
@@ -36,7 +44,7 @@ class Dataset(Protocol):
 
 def add_rows(
     data: Dataset, files: Sequence[Opened], table: RowsSettings, rating_threshold: float
-) -> tuple[pd.Categorical, pd.Categorical]:
+) -> tuple[Known, Known]:
     """Add the interactions of a table to a dataset.
 
     Returns:
@@ -45,10 +53,10 @@ def add_rows(
     Raises:
         DataError: A column is not there or cannot be read.
     """
-    columns, counts = read_columns(files, _wanted(table), table.missing)
+    columns, counts, floats = read_columns(files, _wanted(table, rating_threshold), table.missing)
     users, items = _categories(columns["user"]), _categories(columns["item"])
     place = files[0].file.place
-    positive, known = _meaning(place, table, columns, len(users), rating_threshold)
+    positive, known = _meaning(place, table, columns, len(users), "event" in floats)
     shown = np.zeros(len(users), bool)
     if table.page is not None:
         shown = np.asarray(_categories(columns["page"]).codes >= 0)
@@ -63,16 +71,27 @@ def add_rows(
         data.transform_weights(table.weight.transform, table.weight.cap)
     data.note_left_out(left_out, n_rows=counts["rows"])
     met = known | shown
-    return users[met], items[met]
+    return _known(users, met, "user" in floats), _known(items, met, "item" in floats)
 
 
-def _wanted(table: RowsSettings) -> dict[str, Wanted]:
+def _known(ids: pd.Categorical, rows: NDArray[np.bool_], floats: bool) -> Known:
+    met = np.zeros(len(ids.categories), bool)
+    met[ids.codes[rows]] = True
+    distinct = ids.categories[met].to_numpy()
+    texts = [str(each) for each in distinct.tolist()]
+    if floats:
+        texts = [text if "." in text or "e" in text else f"{text}.0" for text in texts]
+    return Known(distinct, pd.Index(texts))
+
+
+def _wanted(table: RowsSettings, rating_threshold: float) -> dict[str, Wanted]:
     """What each column that is named is read as."""
     roles: dict[str, Any] = {
         **dict.fromkeys(("user", "item", "event", "page"), "id"),
         "value": "number",
         "time": "time",
         "weight": "number",
+        "propensity": "number",
     }
     wanted = {}
     for key, role in roles.items():
@@ -81,7 +100,8 @@ def _wanted(table: RowsSettings) -> dict[str, Wanted]:
             named = named.column
         if named is not None:
             columns = (named,) if isinstance(named, str) else named
-            wanted[key] = Wanted(columns, role, optional=key == "page")
+            at_least = rating_threshold if key == "value" else None
+            wanted[key] = Wanted(columns, role, optional=key == "page", at_least=at_least)
     return wanted
 
 
@@ -108,10 +128,20 @@ def _add_interactions(
         (data.add_positive_interactions, positive),
         (data.add_negative_interactions, negative),
     ):
-        add(of("user", rows), of("item", rows), weights=of("weight", rows), times=of("time", rows))
+        add(
+            of("user", rows),
+            of("item", rows),
+            weights=of("weight", rows),
+            times=of("time", rows),
+            propensities=of("propensity", rows),
+        )
     if "page" in columns:
         data.add_pages(
-            of("user", shown), of("item", shown), of("page", shown), times=of("time", shown)
+            of("user", shown),
+            of("item", shown),
+            of("page", shown),
+            times=of("time", shown),
+            propensities=of("propensity", shown),
         )
 
 
@@ -120,16 +150,18 @@ def _meaning(
     table: RowsSettings,
     columns: dict[str, Column],
     n_rows: int,
-    rating_threshold: float,
+    floats: bool,
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """(n_rows,) whether a row is a positive, and whether it says anything."""
     if table.value is not None:
-        return np.asarray(columns["value"]) >= rating_threshold, np.ones(n_rows, bool)
+        return np.asarray(columns["value"], bool), np.ones(n_rows, bool)
     if table.event is None:
         return np.ones(n_rows, bool), np.ones(n_rows, bool)
     events = _categories(columns["event"])
     labels = _as_truths([str(label) for label in events.categories])
     wanted = [str(event) for event in (*table.positive_events, *table.negative_events)]
+    if floats:  # the column shows 1.0, which is read as 1
+        wanted = [plain_float(event) for event in wanted]
     if set(labels) <= set(_TRUTHS):
         wanted = _as_truths(wanted)
     unknown = [event for event in wanted if event not in labels]

@@ -2,20 +2,19 @@
 
 import dataclasses
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from pydantic import ValidationError
 
 from hbpr.data import storage
-from hbpr.data.assemble import Assembled, Pairs, Shown, Side, Triples, assemble
-from hbpr.data.ids import Coded, check_same_kind, encode
-from hbpr.data.interactions import Features, Interactions
+from hbpr.data.added import Added
+from hbpr.data.assemble import Assembled, assemble
+from hbpr.data.interactions import Interactions
 from hbpr.data.parts import to_interactions
-from hbpr.data.rows import check_times, check_weights, refuse_weights
+from hbpr.data.restore import restore
 from hbpr.data.weights import transformed, warn_if_wide
 from hbpr.errors import DataError
 from hbpr.settings.models import (
@@ -25,7 +24,6 @@ from hbpr.settings.models import (
     WeightSettings,
     WeightTransform,
 )
-from hbpr.settings.models import Features as FeatureChoice
 from hbpr.settings.problems import describe
 
 if TYPE_CHECKING:
@@ -62,13 +60,7 @@ class UserItemData:
         self.name = name
         self.split: SplitSettings | None = None
         self._weighing: tuple[WeightTransform, float | None] = ("none", None)
-        self._positives: list[Pairs] = []
-        self._negatives: list[Pairs] = []
-        self._test: list[Pairs] = []
-        self._candidates: list[Pairs] = []
-        self._shown: list[Shown] = []
-        self._features: dict[Side, list[Triples]] = {"user": [], "item": []}
-        self._known: dict[Side | Literal["page"], Coded] = {}
+        self._added = Added(name)
         self._assembled: Assembled | None = None
         self._left_out: dict[str, int] = {}
         self._n_rows: int | None = None
@@ -124,6 +116,7 @@ class UserItemData:
         items: Iterable[Any],
         weights: ArrayLike | None = None,
         times: ArrayLike | None = None,
+        propensities: ArrayLike | None = None,
     ) -> None:
         """Add pairs that the user chose, bought or liked; calls append.
 
@@ -134,12 +127,18 @@ class UserItemData:
             times: (n,) numbers that rise with time, or datetimes (naive ones are UTC) as numpy,
                 pandas, polars, Arrow or a list holds them; None: not known, and then a split by
                 time is refused.
+            propensities: (n,) probabilities, above 0 and at most 1, with which each row was
+                logged; None: not known. With those of the negatives, metrics are also estimated by
+                their inverse, see `hbpr.evaluation.propensity`.
 
         Raises:
             DataError: Lengths differ, an id or a time is missing, ids are of two kinds, or a
                 weight is not a finite number above 0.
         """
-        self._add_pairs(self._positives, "add_positive_interactions", users, items, weights, times)
+        place = f"{self.name}: add_positive_interactions"
+        values = (weights, times, propensities)
+        self._added.add_pairs("positives", place, users, items, *values)
+        self._assembled = None
 
     def add_negative_interactions(
         self,
@@ -147,12 +146,16 @@ class UserItemData:
         items: Iterable[Any],
         weights: ArrayLike | None = None,
         times: ArrayLike | None = None,
+        propensities: ArrayLike | None = None,
     ) -> None:
         """Add pairs that the user saw and did not choose (observed negatives); calls append.
 
         Arguments and errors are those of `add_positive_interactions`.
         """
-        self._add_pairs(self._negatives, "add_negative_interactions", users, items, weights, times)
+        place = f"{self.name}: add_negative_interactions"
+        values = (weights, times, propensities)
+        self._added.add_pairs("negatives", place, users, items, *values)
+        self._assembled = None
 
     def add_pages(
         self,
@@ -160,6 +163,7 @@ class UserItemData:
         items: Iterable[Any],
         pages: Iterable[Any],
         times: ArrayLike | None = None,
+        propensities: ArrayLike | None = None,
     ) -> None:
         """Add what users were shown together, one (user, item, page) a row; calls append.
 
@@ -173,24 +177,13 @@ class UserItemData:
             pages: (n,) id of the page, list or session. It belongs to its user: the same id of
                 two users is two pages.
             times: As for interactions; they are the times of the negatives that come of it.
+            propensities: The same.
 
         Raises:
             DataError: As for interactions.
         """
         place = f"{self.name}: add_pages"
-        columns = [
-            encode(column, f"{place}: {name}", to_save=True)
-            for name, column in (("users", users), ("items", items), ("pages", pages))
-        ]
-        check_weights(place, dict(zip(("users", "items", "pages"), columns, strict=True)), None)
-        times_ = check_times(place, 0 if columns[0] is None else len(columns[0].codes), times)
-        users_, items_, pages_ = columns
-        if users_ is None or items_ is None or pages_ is None:
-            return
-        self._check_kind("user", users_)
-        self._check_kind("item", items_)
-        self._check_kind("page", pages_)
-        self._shown.append(Shown(Pairs(users_, items_, None, times_), pages_))
+        self._added.add_pages(place, users, items, pages, times, propensities)
         self._assembled = None
 
     def hold_out_for_test(self, users: Iterable[Any], items: Iterable[Any]) -> None:
@@ -205,14 +198,16 @@ class UserItemData:
         Raises:
             DataError: As for interactions.
         """
-        self._add_pairs(self._test, "hold_out_for_test", users, items)
+        self._added.add_pairs("test", f"{self.name}: hold_out_for_test", users, items)
+        self._assembled = None
 
     def add_test_candidates(self, users: Iterable[Any], items: Iterable[Any]) -> None:
         """Name items that each user's test items are ranked among (candidates ``fixed``).
 
         Calls append; arguments and errors are those of `hold_out_for_test`.
         """
-        self._add_pairs(self._candidates, "add_test_candidates", users, items)
+        self._added.add_pairs("candidates", f"{self.name}: add_test_candidates", users, items)
+        self._assembled = None
 
     def add_user_features(
         self, ids: Iterable[Any], features: Iterable[Any], weights: ArrayLike | None = None
@@ -233,13 +228,17 @@ class UserItemData:
         Raises:
             DataError: As for interactions, except that a weight may be 0 or negative.
         """
-        self._add_features("user", "add_user_features", ids, features, weights)
+        place = f"{self.name}: add_user_features"
+        self._added.add_features("user", place, ids, features, weights)
+        self._assembled = None
 
     def add_item_features(
         self, ids: Iterable[Any], features: Iterable[Any], weights: ArrayLike | None = None
     ) -> None:
         """Add features of items; see `add_user_features`."""
-        self._add_features("item", "add_item_features", ids, features, weights)
+        place = f"{self.name}: add_item_features"
+        self._added.add_features("item", place, ids, features, weights)
+        self._assembled = None
 
     def split_train_test(
         self, train_ratio: float = 0.8, validation_ratio: float | None = None, seed: int = 0
@@ -363,16 +362,7 @@ class UserItemData:
         One line reports what was left out, repeated or contradictory: a warning if anything was.
         """
         if self._assembled is None:
-            self._assembled = assemble(
-                self.name,
-                self._positives,
-                self._negatives,
-                self._features["user"],
-                self._features["item"],
-                self._test,
-                self._candidates,
-                self._shown,
-            )
+            self._assembled = assemble(self.name, self._added)
             self._report()
         return self._assembled
 
@@ -380,7 +370,7 @@ class UserItemData:
         left_out = ", ".join(f"{n:,} {reason}" for reason, n in self.left_out.items())
         n_rows = self._n_rows
         if n_rows is None:
-            n_rows = sum(len(each.users.codes) for each in self._positives + self._negatives)
+            n_rows = self._added.n_rows
         line = (
             f"{self.name}: {n_rows:,} rows, {self.n_positives:,} positives; "
             f"left out: {left_out or 'none'}"
@@ -415,113 +405,5 @@ class UserItemData:
         name, whole, split, weighing = storage.read(Path(path))
         data = cls(name)
         data.split, data._weighing = split, weighing
-        users, items = Coded.of(whole.user_ids), Coded.of(whole.item_ids)
-        for chunks, pairs, times in (
-            (data._positives, whole.positives, whole.positive_times),
-            (data._negatives, whole.negatives, whole.negative_times),
-            (data._test, whole.test, None),
-            (data._candidates, whole.candidates, None),
-        ):
-            if pairs is not None and pairs.n_pairs:
-                rows = users.rows(pairs.users()), items.rows(pairs.items)
-                chunks.append(Pairs(*rows, pairs.weights, times))
-        if whole.pages is not None and whole.page_ids is not None:
-            page, shown = whole.pages.shown.users(), whole.pages.shown.items
-            rows = users.rows(whole.pages.users[page]), items.rows(shown)
-            pages = Coded.of(whole.page_ids)
-            data._check_kind("page", pages)
-            data._shown.append(Shown(Pairs(*rows), pages.rows(page)))
-        data._restore_features("user", users, whole.user_features, whole.user_labels)
-        data._restore_features("item", items, whole.item_features, whole.item_labels)
+        restore(data._added, whole)
         return data
-
-    def _add_pairs(
-        self,
-        chunks: list[Pairs],
-        call: str,
-        users: Iterable[Any],
-        items: Iterable[Any],
-        weights: ArrayLike | None = None,
-        times: ArrayLike | None = None,
-    ) -> None:
-        place = f"{self.name}: {call}"
-        users_ = encode(users, f"{place}: users", to_save=True)
-        items_ = encode(items, f"{place}: items", to_save=True)
-        weights_ = check_weights(place, {"users": users_, "items": items_}, weights)
-        times_ = check_times(place, 0 if users_ is None else len(users_.codes), times)
-        if users_ is None or items_ is None:
-            return
-        if weights_ is not None:
-            refuse_weights(place, weights_ <= 0, weights_, "above 0")
-        self._check_kind("user", users_)
-        self._check_kind("item", items_)
-        chunks.append(Pairs(users_, items_, weights_, times_))
-        self._assembled = None
-
-    def _add_features(
-        self,
-        side: Side,
-        call: str,
-        ids: Iterable[Any],
-        features: Iterable[Any],
-        weights: ArrayLike | None,
-    ) -> None:
-        place = f"{self.name}: {call}"
-        ids_ = encode(ids, f"{place}: ids", to_save=True)
-        labels = encode(features, f"{place}: features")
-        weights_ = check_weights(place, {"ids": ids_, "features": labels}, weights)
-        if ids_ is None or labels is None:
-            return
-        self._check_kind(side, ids_)
-        self._features[side].append(Triples(ids_, labels, weights_, _is_own(ids_, labels)))
-        self._assembled = None
-
-    def _restore_features(
-        self, side: Side, ids: Coded, features: Features, groups: list[NDArray[Any]]
-    ) -> None:
-        if len(ids.ids):
-            self._check_kind(side, ids)
-        rows = np.repeat(np.arange(features.n_rows), np.diff(features.indptr))
-        weighted = bool((features.values != 1.0).any())
-        start = 0
-        for labels in groups:
-            column = features.indices - start
-            mine = (column >= 0) & (column < len(labels))
-            weights = features.values[mine] if weighted else None
-            described, named = ids.rows(rows[mine]), Coded.of(labels).rows(column[mine])
-            own = _is_own(described, named)
-            self._features[side].append(Triples(described, named, weights, own))
-            start += len(labels)
-
-    def _check_kind(self, side: Side | Literal["page"], ids: Coded) -> None:
-        if side in self._known:
-            check_same_kind(f"{self.name}: {side}s", self._known[side], ids)
-        self._known.setdefault(side, Coded(ids.codes[:0], ids.ids[:1], ids.kind))
-
-
-def _is_own(ids: Coded, labels: Coded) -> bool:
-    """Whether every row's feature is its id."""
-    if ids.kind != labels.kind or len(ids.codes) != len(labels.codes):
-        return False
-    return bool((ids.ids[ids.codes] == labels.ids[labels.codes]).all())
-
-
-def add_chosen_features(
-    add: Callable[..., None],
-    choice: FeatureChoice,
-    ids: NDArray[Any],
-    metadata: tuple[NDArray[Any], NDArray[Any]],
-) -> None:
-    """Add what a ``user_feature`` or ``item_feature`` setting asks for, every weight 1.
-
-    Args:
-        add: `UserItemData.add_user_features` or its twin for items.
-        choice: indicator: one feature for each id; metadata: only the triples; both: the
-            indicator columns, then the metadata columns.
-        ids: (n,) all ids of the side.
-        metadata: (rows,) ids and (rows,) labels.
-    """
-    if choice != "metadata":
-        add(ids, ids)
-    if choice != "indicator":
-        add(*metadata)

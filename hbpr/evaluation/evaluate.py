@@ -1,5 +1,6 @@
 """One evaluation: all metrics for every k, from one pass over the users."""
 
+import dataclasses
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ import numpy as np
 from hbpr.data.interactions import Interactions, UserItems
 from hbpr.errors import ConfigError, DataError
 from hbpr.evaluation.listed import ScorePairs, listed_ranks, pairs_from_blocks
+from hbpr.evaluation.propensity import exposure_metrics
 from hbpr.evaluation.ranks import Ranks, ScoreBlock, held_out_ranks
 from hbpr.evaluation.recommended import Beyond, Recommended
 from hbpr.names import METRICS, Part, metric_name
@@ -188,16 +190,19 @@ def evaluate_part(
         data: A split dataset.
         part: ``val`` (never ranked: train) or ``test`` (never ranked: train and validation).
             Where the data ask for unseen candidates, observed negatives of these are left out too.
+            Where they know the probability of exposures, the estimates of `exposure_metrics` are
+            added.
         top_k: As for `evaluate`; so are the errors.
         metrics: Metrics of recommended lists to add, by their names in `hbpr.names.METRICS`.
             Popularity is that of the training part.
     """
     if part == "test":
-        held_out, candidates = data.test, data.test_candidates
+        held_out, candidates, judged = data.test, data.test_candidates, data.test_judged
     else:
         held_out, candidates = data.validation, data.validation_candidates
+        judged = data.validation_judged
     exclude = data.no_candidates(part)
-    return evaluate(
+    found = evaluate(
         scorer,
         held_out,
         exclude=exclude,
@@ -206,3 +211,7 @@ def evaluate_part(
         candidates=candidates,
         beyond=Beyond.of(metrics, data),
     )
+    if judged is None:
+        return found
+    estimates = exposure_metrics(scorer.block_scorer(), judged, exclude, part=part, top_k=top_k)
+    return dataclasses.replace(found, metrics=found.metrics | estimates)

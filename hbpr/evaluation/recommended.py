@@ -12,9 +12,10 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from hbpr.contracts.metric import of_lists
 from hbpr.data.interactions import Interactions, UserItems
 from hbpr.errors import DataError
-from hbpr.names import METRICS, check_recommended_metric
+from hbpr.names import METRICS
 
 
 @dataclass(frozen=True)
@@ -67,13 +68,12 @@ class Beyond:
             ConfigError: A name is none of such a metric.
             DataError: A metric compares items by what describes them, and nothing does.
         """
-        for name in metrics:
-            check_recommended_metric(name)
         check_described(metrics, data)
-        if not metrics:
+        names = of_lists(metrics)
+        if not names:
             return None
-        described = data.described_items if _of_features(metrics) else None
-        return cls(tuple(dict.fromkeys(metrics)), data.train, described)
+        described = data.described_items if _of_features(names) else None
+        return cls(tuple(names), data.train, described)
 
     def recommended(self, items: NDArray[np.int32]) -> Recommended:
         """Return (n, K) lists with what metrics of them look at."""
@@ -88,7 +88,7 @@ def check_described(metrics: Sequence[str], data: Interactions) -> None:
     Raises:
         DataError: So it is; the message names the setting.
     """
-    wanted = _of_features(metrics)
+    wanted = _of_features(of_lists(metrics))
     if wanted and data.described_items is None:
         raise DataError(
             f"{data.name}: {wanted[0]} compares items by the features that describe them, and "

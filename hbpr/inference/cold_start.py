@@ -104,6 +104,10 @@ def with_items(data: Interactions, items: Mapping[Any, Labels]) -> Interactions:
     if data.pages is not None:
         shown = dataclasses.replace(data.pages.shown, n_items=n_items)
         wider["pages"] = dataclasses.replace(data.pages, shown=shown)
+    for name in ("validation_judged", "test_judged"):
+        if (judged := getattr(data, name)) is not None:
+            pairs = dataclasses.replace(judged.pairs, n_items=n_items)
+            wider[name] = dataclasses.replace(judged, pairs=pairs)
     trained = np.ones(data.n_items, bool) if data.trainable_items is None else data.trainable_items
     return dataclasses.replace(
         data,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from hbpr.models import MatrixFactorization, Recommender
+from hbpr.models import FeatureRecommender, MatrixFactorization
 
 #: Negatives that stand for all items the user does not have, and pairs compared at a time.
 _NEGATIVES: Final = 2048
@@ -22,7 +22,7 @@ _LEAST_REGULARISATION: Final = 1e-3
 
 
 def fold_in(
-    model: Recommender,
+    model: FeatureRecommender,
     items: NDArray[np.integer],
     *,
     regularisation: float,

@@ -6,7 +6,7 @@ interactions, settings. ``system.json`` lists every array with its type and shap
 
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import fields
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from hbpr.data.interactions import Exposures, Features, Interactions, UserItems
+from hbpr.data.interactions import Exposures, Features, Interactions, Judged, UserItems
 from hbpr.errors import DataError, FormatError
 from hbpr.files import fresh_folder
 from hbpr.models import Recommender, build_model
-from hbpr.models.base import load_arrays, parameters_as_arrays
+from hbpr.parts import only
 from hbpr.settings.models import TrialSettings
 from hbpr.settings.problems import describe
 from hbpr.settings.stored import FORMAT, FORMAT_KEY, up_to_date
@@ -51,7 +51,7 @@ def save(folder: Path, saved: Saved) -> None:
             model, or the folder holds something else.
     """
     arrays, about = pack(saved.data)
-    weights = parameters_as_arrays(saved.model)
+    weights = saved.model.arrays()
     _check_rebuilds(weights, saved)
     write_folder(
         folder,
@@ -68,8 +68,13 @@ def save(folder: Path, saved: Saved) -> None:
     )
 
 
-def load(folder: Path) -> Saved:
+def load(folder: Path, *, allow: Collection[str] = ()) -> Saved:
     """Read what `save` wrote.
+
+    Args:
+        folder: Where it was written.
+        allow: Parts that are not hbpr's own, such as the class of the model, that may be imported:
+            dotted paths, or modules.
 
     Raises:
         DataError: The folder holds no whole saved recommender, or one of another version.
@@ -77,10 +82,11 @@ def load(folder: Path) -> Saved:
     arrays, about = read_folder(folder)
     try:
         stored = up_to_date(about["settings"], TrialSettings, about.get(FORMAT_KEY))
-        settings = TrialSettings.model_validate(stored)
+        with only(allow):
+            settings = TrialSettings.model_validate(stored)
         data = unpack(arrays, about["data"])
         model = build_model(settings.model, data, seed=settings.training.seed)
-        load_arrays(model, _part(arrays, "model"))
+        model.load_arrays(_part(arrays, "model"))
         return Saved(model, data, settings, dict(about["metrics"]))
     except ValidationError as error:
         problems = describe(error, TrialSettings, lambda key: f"{folder}: settings.{key}")
@@ -163,6 +169,12 @@ def pack(data: Interactions) -> tuple[Arrays, dict[str, Any]]:
                 for name, part in parts.items()
                 if isinstance(part, np.ndarray)
             }
+        if isinstance(value, Judged):
+            place = f"data/{field.name}"
+            arrays |= {f"{place}/indptr": value.pairs.indptr, f"{place}/items": value.pairs.items}
+            arrays[f"{place}/liked"] = value.liked
+            if value.pairs.weights is not None:
+                arrays[f"{place}/weights"] = value.pairs.weights
     if data.trainable_items is not None:
         arrays["data/trainable_items"] = data.trainable_items
     if data.pages is not None:
@@ -203,6 +215,10 @@ def unpack(arrays: Arrays, about: dict[str, Any]) -> Interactions:
     def optional(part: str) -> UserItems | None:
         return pairs(part) if f"data/{part}/indptr" in arrays else None
 
+    def judged(part: str) -> Judged | None:
+        found = optional(part)
+        return None if found is None else Judged(found, arrays[f"data/{part}/liked"])
+
     def features(side: str) -> Features:
         place = f"data/{side}_features"
         return Features(
@@ -231,6 +247,8 @@ def unpack(arrays: Arrays, about: dict[str, Any]) -> Interactions:
         unseen=about.get("unseen", False),
         validation_candidates=optional("validation_candidates"),
         test_candidates=optional("test_candidates"),
+        validation_judged=judged("validation_judged"),
+        test_judged=judged("test_judged"),
         trainable_items=arrays.get("data/trainable_items"),
         pages=None if pages is None else Exposures(arrays["data/page_users"], pages),
     )
@@ -253,7 +271,7 @@ def _check_rebuilds(weights: Arrays, saved: Saved) -> None:
     """Refuse to write what `load` could not put together."""
     settings = saved.settings
     built = build_model(settings.model, saved.data, seed=settings.training.seed)
-    expected = {name: array.shape for name, array in parameters_as_arrays(built).items()}
+    expected = {name: array.shape for name, array in built.arrays().items()}
     found = {name: array.shape for name, array in weights.items()}
     if expected != found:
         raise DataError(

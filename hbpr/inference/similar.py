@@ -1,6 +1,6 @@
-"""Neighbours of an item: by cosine, and with less of what is popular.
+"""Neighbours of an item: never itself, and with less of what is popular.
 
-Shapes: I items, B items of a block, d size of an item's vector.
+Shapes: I items, B items of a block.
 """
 
 import numpy as np
@@ -8,18 +8,7 @@ from numpy.typing import NDArray
 
 from hbpr.data.interactions import UserItems
 from hbpr.errors import ConfigError
-from hbpr.models.base import BlockScorer
-
-
-def cosine_scorer(vectors_Id: NDArray[np.float32]) -> BlockScorer:
-    """Return a function from (B,) item indices to (B, I) float32 cosines of item vectors.
-
-    An item whose vector is zero, as without features, has cosine 0 to all.
-    """
-    lengths = np.linalg.norm(vectors_Id, axis=1, keepdims=True)
-    units_Id = np.asarray(vectors_Id / np.where(lengths > 0, lengths, 1), np.float32)
-    units_dI = np.ascontiguousarray(units_Id.T)
-    return lambda items_B: np.asarray(units_Id[items_B] @ units_dI)
+from hbpr.models.recommender import BlockScorer
 
 
 def itself(n_items: int) -> UserItems:

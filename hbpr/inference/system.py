@@ -1,13 +1,12 @@
 """A trained model with the ids and interactions it takes to recommend, save and load it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Self
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
 
 from hbpr.data.ids import Lookup
@@ -18,10 +17,9 @@ from hbpr.evaluation.page_shares import page_shares
 from hbpr.inference import saving
 from hbpr.inference.cold_start import Labels, features_of, with_items
 from hbpr.inference.fold_in import fold_in
-from hbpr.inference.similar import cosine_scorer, itself, popularity_penalty, with_penalty
+from hbpr.inference.similar import itself, popularity_penalty, with_penalty
 from hbpr.inference.top_k import top_k_of
-from hbpr.models import Recommender, build_model
-from hbpr.models.base import load_arrays, parameters_as_arrays
+from hbpr.models import FeatureRecommender, Recommender, SolvedRecommender, build_model
 from hbpr.names import Part
 from hbpr.settings.models import NegativeSettings, TrialSettings
 
@@ -79,8 +77,8 @@ class RecommendationSystem:
         shown = [m for m in (monitor, monitor.replace("val/", "test/")) if m in self.metrics]
         return (
             f"RecommendationSystem({self.data.name}: {self.data.n_users} users, "
-            f"{self.data.n_items} items, {self.settings.model.kind} "
-            f"d={self.settings.model.n_latent}"
+            f"{self.data.n_items} items, {self.settings.model.kind}"
+            + (f" d={size}" if (size := getattr(self.settings.model, "n_latent", None)) else "")
             + "".join(f", {name} {self.metrics[name]:.4f}" for name in shown)
             + ")"
         )
@@ -158,8 +156,8 @@ class RecommendationSystem:
     ) -> pd.DataFrame:
         """Return the best items for a user who is not in the data, from items the user likes.
 
-        The user's vector is fitted to them by `hbpr.inference.fold_in.fold_in`; the model stays as
-        it is.
+        The user's vector is fitted to them by `hbpr.inference.fold_in.fold_in`, or solved for as in
+        training by a model that is solved; the model stays as it is.
 
         Args:
             items: Ids of items, at least one; a repeated one counts once.
@@ -180,16 +178,7 @@ class RecommendationSystem:
         if len(rows) == 0:
             raise DataError(f"{place}: at least one item is needed, got none")
         prior = None if user_features is None else self._vector_of(place, user_features)
-        trainable = self.data.trainable_items
-        negatives = self.settings.training.negatives
-        drawn = negatives.per_positive if isinstance(negatives, NegativeSettings) else 1
-        vector = fold_in(
-            self.model,
-            rows,
-            regularisation=self.settings.optimizer.reg_user / drawn,
-            prior=prior,
-            pool=None if trainable is None else np.flatnonzero(trainable),
-        )
+        vector = self._vector_for(rows, prior)
         return self._list(vector, k, rows if exclude_seen else None)
 
     def with_items(self, items: Mapping[Any, Labels]) -> Self:
@@ -202,10 +191,34 @@ class RecommendationSystem:
         Raises:
             DataError: An id is in the data already, or a feature is unknown.
         """
+        if not self.model.uses_features:
+            raise DataError(
+                f"with_items: model.kind {self.settings.model.kind} scores items by who chose "
+                "them, not by features; train model.kind mf with data.item_feature to score new "
+                "ones"
+            )
         data = with_items(self.data, items)
         model = build_model(self.settings.model, data, seed=self.settings.training.seed)
-        load_arrays(model, parameters_as_arrays(self.model))
+        model.load_arrays(self.model.arrays())
         return type(self)(model, data, self.settings, self.metrics)
+
+    def _vector_for(
+        self, items: NDArray[np.int64], prior: NDArray[np.float32] | None
+    ) -> NDArray[np.float32]:
+        """(d,) vector of a user with a history of distinct items."""
+        if isinstance(self.model, SolvedRecommender):
+            return self.model.fold_in(items)
+        assert isinstance(self.model, FeatureRecommender)
+        trainable = self.data.trainable_items
+        negatives = self.settings.training.negatives
+        drawn = negatives.per_positive if isinstance(negatives, NegativeSettings) else 1
+        return fold_in(
+            self.model,
+            items,
+            regularisation=self.settings.optimizer.reg_user / drawn,
+            prior=prior,
+            pool=None if trainable is None else np.flatnonzero(trainable),
+        )
 
     def _vector_of(self, place: str, user_features: Labels) -> NDArray[np.float32]:
         """(p,) vector of a user with these features."""
@@ -236,7 +249,9 @@ class RecommendationSystem:
         *,
         popularity_discount: float = 0.0,
     ) -> pd.DataFrame:
-        """Return the most similar other items by cosine of the item vectors, biases left out.
+        """Return the most similar other items: by cosine of the item vectors, biases left out.
+
+        EASE has no vectors shorter than the catalogue; its items are alike by partial correlation.
 
         Args:
             items: Ids of items; None: the whole catalogue.
@@ -274,7 +289,7 @@ class RecommendationSystem:
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
         """What `top_k_of` finds for item rows, the items themselves left out."""
         penalty = popularity_penalty(self.seen, discount=popularity_discount)
-        scorer = cosine_scorer(self.model.item_vectors())
+        scorer = self.model.neighbour_scorer()
         if popularity_discount:
             scorer = with_penalty(scorer, penalty)
         n_items = self.data.n_items
@@ -300,19 +315,11 @@ class RecommendationSystem:
                 f"predict: one item for each user is needed, got {len(user_rows)} users and "
                 f"{len(item_rows)} items"
             )
-        device = next(self.model.parameters()).device
         scores = np.empty(len(user_rows), np.float32)
-        with torch.no_grad():
-            for start in range(0, len(scores), _PREDICT_ROWS):
-                part = slice(start, start + _PREDICT_ROWS)
-                scores[part] = (
-                    self.model(
-                        torch.from_numpy(user_rows[part]).to(device),
-                        torch.from_numpy(item_rows[part]).to(device),
-                    )
-                    .cpu()
-                    .numpy()
-                )
+        score = self.model.pair_scorer()
+        for start in range(0, len(scores), _PREDICT_ROWS):
+            part = slice(start, start + _PREDICT_ROWS)
+            scores[part] = score(user_rows[part], item_rows[part])
         return scores
 
     def evaluate(
@@ -385,17 +392,20 @@ class RecommendationSystem:
         saving.save(Path(folder), saving.Saved(self.model, self.data, self.settings, self.metrics))
 
     @classmethod
-    def load(cls, folder: Path | str) -> Self:
+    def load(cls, folder: Path | str, *, allow: Collection[str] = ()) -> Self:
         """Read what `save` wrote.
 
         Args:
             folder: That folder, or the folder of a study, whose winner is taken.
+            allow: Parts that are not hbpr's own, such as the class of the model, that may be
+                imported: dotted paths, or modules.
 
         Raises:
             DataError: The folder holds no whole saved recommender, or one of another version.
         """
         folder = Path(folder)
-        return cls(*saving.load(folder / "model" if (folder / "model").is_dir() else folder))
+        model = folder / "model" if (folder / "model").is_dir() else folder
+        return cls(*saving.load(model, allow=allow))
 
     @cached_property
     def _users(self) -> Lookup:

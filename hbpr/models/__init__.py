@@ -1,16 +1,40 @@
 """Models: from users and items to scores."""
 
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
 import torch
 
 from hbpr.data.interactions import Interactions
 from hbpr.errors import ConfigError
-from hbpr.models.base import Recommender
+from hbpr.models.base import FeatureRecommender
+from hbpr.models.ease import Ease
 from hbpr.models.factorization import MatrixFactorization
+from hbpr.models.ials import Ials
 from hbpr.models.neumf import NeuMF
+from hbpr.models.recommender import Recommender
 from hbpr.models.similarity import check_directions, temperature_for, unmet
-from hbpr.settings.models import MfSettings, ModelSettings, NeuMFSettings
+from hbpr.models.solved import SolvedRecommender
+from hbpr.settings.models import (
+    EaseSettings,
+    IalsSettings,
+    MfSettings,
+    ModelSettings,
+    NeuMFSettings,
+)
+from hbpr.settings.own_model import OwnModelSettings
 
-__all__ = ["MatrixFactorization", "NeuMF", "Recommender", "build_model"]
+__all__ = [
+    "Ease",
+    "FeatureRecommender",
+    "Ials",
+    "MatrixFactorization",
+    "NeuMF",
+    "Recommender",
+    "SolvedRecommender",
+    "build_model",
+]
 
 
 def build_model(settings: ModelSettings, data: Interactions, *, seed: int = 0) -> Recommender:
@@ -18,22 +42,35 @@ def build_model(settings: ModelSettings, data: Interactions, *, seed: int = 0) -
 
     Raises:
         ConfigError: The kind has settings, and no model here.
-        DataError: Cosines are asked for, and a user or an item has no feature.
+        DataError: The data are not what the kind can work with, such as too many items for EASE.
     """
-    if isinstance(settings, NeuMFSettings):
-        return NeuMF(
-            data.user_features,
-            data.item_features,
-            n_latent=settings.n_latent,
-            n_latent_mlp=settings.n_latent_mlp,
-            hidden=settings.hidden,
-            dropout=settings.dropout,
-            item_bias=settings.item_bias,
-            init_std=settings.init_std,
-            seed=seed,
+    if isinstance(settings, OwnModelSettings):
+        own: Recommender = settings.build(data.user_features, data.item_features, seed)
+        return own
+    build = _BUILDERS.get(type(settings))
+    if build is None:
+        known = ", ".join(each.model_fields["kind"].default for each in _BUILDERS)
+        raise ConfigError(
+            f"model.kind: there is no model of kind {settings.kind}; use one of {known}"
         )
-    if not isinstance(settings, MfSettings):
-        raise ConfigError(f"model.kind: there is no model of kind {settings.kind}; use mf or neumf")
+    return build(settings, data, seed)
+
+
+def _neumf(settings: NeuMFSettings, data: Interactions, seed: int) -> NeuMF:
+    return NeuMF(
+        data.user_features,
+        data.item_features,
+        n_latent=settings.n_latent,
+        n_latent_mlp=settings.n_latent_mlp,
+        hidden=settings.hidden,
+        dropout=settings.dropout,
+        item_bias=settings.item_bias,
+        init_std=settings.init_std,
+        seed=seed,
+    )
+
+
+def _mf(settings: MfSettings, data: Interactions, seed: int) -> MatrixFactorization:
     cosine = settings.similarity == "cosine"
     if cosine:
         check_directions(data)
@@ -50,6 +87,21 @@ def build_model(settings: ModelSettings, data: Interactions, *, seed: int = 0) -
     if cosine:
         _forget_unmet(model, data)
     return model
+
+
+def _ease(settings: EaseSettings, data: Interactions, _seed: int) -> Ease:
+    return Ease(data.train, **settings.model_dump(exclude={"kind"}))
+
+
+def _ials(settings: IalsSettings, data: Interactions, seed: int) -> Ials:
+    return Ials(data.train, seed=seed, **settings.model_dump(exclude={"kind", "iterations"}))
+
+
+_BUILDERS: Final[Mapping[type[ModelSettings], Callable[[Any, Interactions, int], Recommender]]] = (
+    MappingProxyType(
+        {MfSettings: _mf, NeuMFSettings: _neumf, EaseSettings: _ease, IalsSettings: _ials}
+    )
+)
 
 
 def _forget_unmet(model: MatrixFactorization, data: Interactions) -> None:

@@ -1,11 +1,12 @@
-"""What every trained model offers to training, evaluation and serving.
+"""Models of feature vectors: what they offer to engines that follow gradients.
 
 Shapes: B users in a batch, N items each, U users, I items, P user features, Q item features, d size
 of the vectors of users and of items.
 """
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,17 +17,13 @@ from hbpr.data.interactions import Features
 from hbpr.models.features import FeatureSums, combine
 from hbpr.models.gathered import L2
 from hbpr.models.l2 import add_l2
+from hbpr.models.recommender import Arrays, BlockScorer, PairScorer, Recommender, VectorScorer
 
-#: (B,) user indices to (B, I) float32 scores; the caller may overwrite the result.
-BlockScorer = Callable[[NDArray[np.integer]], NDArray[np.float32]]
-#: (n,) user and (n,) item indices to (n,) float32 scores.
-PairScorer = Callable[[NDArray[np.integer], NDArray[np.integer]], NDArray[np.float32]]
-#: (B, d) float32 user vectors to (B, I) float32 scores; the caller may overwrite the result.
-VectorScorer = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+__all__ = ["BlockScorer", "FeatureRecommender", "PairScorer", "Recommender", "VectorScorer"]
 
 
-class Recommender(nn.Module, ABC):
-    """A model that gives any user a score for any item; higher is better.
+class FeatureRecommender(nn.Module, Recommender):
+    """A model that is trained along gradients, as torch holds it.
 
     Users and items are sums of the vectors of their features; what a model makes of two such
     vectors is its own.
@@ -98,14 +95,6 @@ class Recommender(nn.Module, ABC):
             users.unsqueeze(1) if items.dim() == 2 else users, *self.embed_items(items)
         )
 
-    @abstractmethod
-    def vector_scorer(self) -> VectorScorer:
-        """Return a function that scores the whole catalogue for a block of user vectors.
-
-        The vectors need not be those of known users. Whatever does not depend on the user is
-        computed here, once.
-        """
-
     def batch_scores(self, users_B: Tensor, items_BM: Tensor, l2: L2) -> Tensor:
         """Score a batch to learn from: (B, M), with L2 added to the gradients.
 
@@ -168,13 +157,21 @@ class Recommender(nn.Module, ABC):
 
         return score
 
+    def arrays(self) -> Arrays:
+        """Return copies of the parameters, see `parameters_as_arrays`."""
+        return parameters_as_arrays(self)
 
-def parameters_as_arrays(model: nn.Module) -> dict[str, NDArray[np.generic]]:
+    def load_arrays(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Copy arrays into the parameters, see `load_arrays`."""
+        load_arrays(self, arrays)
+
+
+def parameters_as_arrays(model: nn.Module) -> Arrays:
     """Copy a model's parameters to numpy, by their names in `state_dict`."""
     return {name: value.detach().cpu().numpy().copy() for name, value in model.state_dict().items()}
 
 
-def load_arrays(model: nn.Module, arrays: dict[str, NDArray[np.generic]]) -> None:
+def load_arrays(model: nn.Module, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Copy arrays made by `parameters_as_arrays` into a model of the same shape, in place."""
     with torch.no_grad():
         for name, value in model.state_dict(keep_vars=True).items():

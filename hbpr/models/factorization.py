@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hbpr.data.interactions import Features
-from hbpr.models.base import PairScorer, Recommender, VectorScorer
+from hbpr.models.base import FeatureRecommender, PairScorer, VectorScorer
 from hbpr.models.gathered import L2, GatheredScores
 from hbpr.models.pairs import inner_products
 from hbpr.models.similarity import Similarity, on_array, unit_rows
 
 
-class MatrixFactorization(Recommender):
+class MatrixFactorization(FeatureRecommender):
     """Score ``(Fu[u] @ U) · (Fi[i] @ V) / temperature + Fi[i] @ b``, features `Fu`, `Fi` sparse.
 
     With `similarity` ``cosine`` both vectors are divided by their lengths. The vectors that the
@@ -82,12 +82,12 @@ class MatrixFactorization(Recommender):
         return unit_rows(sums) if self.similarity == "cosine" else sums
 
     def user_vectors(self, features: Features | None = None) -> NDArray[np.float32]:
-        """(U, d) float32 final vectors, see `Recommender.user_vectors`."""
+        """(U, d) float32 final vectors, see `FeatureRecommender.user_vectors`."""
         sums = super().user_vectors(features)
         return sums if self.temperature is None else on_array(self.final_users, sums)
 
     def item_vectors(self) -> NDArray[np.float32]:
-        """(I, d) float32 final vectors, see `Recommender.item_vectors`."""
+        """(I, d) float32 final vectors, see `FeatureRecommender.item_vectors`."""
         sums = super().item_vectors()
         return sums if self.similarity == "dot" else on_array(self.final_items, sums)
 

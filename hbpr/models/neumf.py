@@ -15,14 +15,14 @@ from torch import Tensor, nn
 from torch.nn.functional import linear, relu
 
 from hbpr.data.interactions import Features
-from hbpr.models.base import Recommender, VectorScorer
+from hbpr.models.base import FeatureRecommender, VectorScorer
 
 #: Pairs of user and item that the network scores at a time: bounds the memory of `vector_scorer`
 #: (2 MiB a layer of width 128 on a CPU), whatever the number of items.
 _TILE: Final = {"cpu": 2**12, "cuda": 2**18}
 
 
-class NeuMF(Recommender):
+class NeuMF(FeatureRecommender):
     """Score ``g · (u_gmf * i_gmf) + f · MLP([u_mlp; i_mlp]) + bias(i)``, a raw logit.
 
     Each user and item has a vector for the GMF tower and one for the MLP tower, both sums of the

@@ -45,7 +45,7 @@ def fit_ease(
     """
     regularisation = best_regularisation([data], training, regularisations)
     say(f"EASE: validation chose regularisation {regularisation:g}")
-    ease = Ease(data.seen(), regularisation=regularisation)
+    ease = Ease.fit(data.seen(), regularisation=regularisation)
     return ease, f"regularisation {regularisation:g}, chosen on validation; learns both parts"
 
 

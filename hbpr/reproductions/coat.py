@@ -41,7 +41,7 @@ def _measure(settings: TrialSettings, seeds: Sequence[int], say: Say) -> tuple[F
     say(f"negatives by {monitor}, mean of {_N_SPLITS} splits: {described}; chosen: {best}")
     learnt = data.seen()
     regularisation = best_regularisation(splits, settings.training, _REGULARISATIONS)
-    ease = Ease(learnt, regularisation=regularisation)
+    ease = Ease.fit(learnt, regularisation=regularisation)
     ease_test = evaluate_test(ease, data, top_k)
     found = []
 

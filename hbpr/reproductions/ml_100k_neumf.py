@@ -8,7 +8,7 @@ from hbpr.reproductions.baselines import ease_figures, popularity_figures
 from hbpr.reproductions.registry import load_settings
 from hbpr.reproductions.row import Band, Figures, Published, Row, Say
 from hbpr.reproductions.seeds import train_seeds
-from hbpr.settings.models import TrialSettings
+from hbpr.settings.models import MfSettings, TrialSettings
 
 _NAME: Final = "ml-100k-neumf"
 _METRICS: Final = ("test/hr_at_50", "test/auc")
@@ -23,7 +23,7 @@ def _measure(settings: TrialSettings, seeds: Sequence[int], say: Say) -> tuple[F
         runs = train_seeds(chosen, data, seeds, refit=True, say=say, label=label)
         epochs = ", ".join(str(run.epoch) for run in runs)
         note = f"refit on train and validation, epochs {epochs}"
-        if chosen.model.kind == "mf":
+        if isinstance(chosen.model, MfSettings):
             note += f"; {chosen.model.n_latent} factors, configs/reproductions/{_NAME}-mf.yaml"
         tests = [run.test for run in runs]
         found.append(Figures.of(label, data, tests, seeds=seeds, metrics=_METRICS, note=note))

@@ -75,7 +75,9 @@ class SyntheticSettings(Settings):
 class DataSettings(Settings):
     """Where interactions and features come from, and how they are parted."""
 
-    source: Annotated[str, SOURCES] = Field("movielens", description="Kind of source.")
+    source: Annotated[str, SOURCES] = Field(
+        "movielens", description="Kind of source; or module:name, one of your own."
+    )
     name: str = Field(
         "ml-100k",
         min_length=1,

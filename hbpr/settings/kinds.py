@@ -16,6 +16,11 @@ from pydantic.fields import FieldInfo
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
 
+from hbpr.entry_points import brought
+from hbpr.errors import ConfigError
+from hbpr.parts import SCHEMA_PATTERN, find, is_path, path_of
+from hbpr.tables import load
+
 S = TypeVar("S", bound=BaseModel)
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -47,6 +52,10 @@ class Kinds(Generic[S]):
     Args:
         base: Class of the fields that all kinds have; it declares ``kind: str``.
         classes: Derived from `base`; the first is meant where ``kind`` is left out.
+        adapt: Where the function is, as ``module:attribute``, that makes such a class of a kind and
+            what was found under it as a dotted path, or raises ConfigError; None: there are no
+            kinds but those in the table.
+        group: Entry points ``hbpr.GROUP`` of installed packages are kinds.
 
     Example:
         >>> from typing import Annotated, Literal
@@ -67,8 +76,12 @@ class Kinds(Generic[S]):
         Square(kind='square', side=2.0)
     """
 
-    def __init__(self, base: type[S], *classes: type[S]) -> None:
+    def __init__(
+        self, base: type[S], *classes: type[S], adapt: str | None = None, group: str | None = None
+    ) -> None:
         self.base = base
+        self._adapt, self._group = adapt, group
+        self._own: dict[str, Any] = {}
         self._classes: dict[str, type[S]] = {}
         for each in classes:
             self.add(each)
@@ -100,6 +113,7 @@ class Kinds(Generic[S]):
     def remove(self, kind: str) -> None:
         """Take a kind that came from outside out again."""
         del self._classes[kind]
+        self._own.pop(kind, None)
         _forget()
 
     def __iter__(self) -> Iterator[type[S]]:
@@ -112,9 +126,33 @@ class Kinds(Generic[S]):
         return next(iter(self._classes))
 
     def class_of(self, section: Mapping[str, Any]) -> type[S] | None:
-        """Return the class of a section as it is written; None: its kind is unknown."""
+        """Return the class of a section as it is written; None: its kind is unknown.
+
+        Raises:
+            ConfigError: The kind is a dotted path that leads nowhere, or to something else.
+        """
         kind = section.get("kind", self.default)
-        return self._classes.get(kind) if isinstance(kind, str) else None
+        if not isinstance(kind, str):
+            return None
+        if self._adapt is not None and (kind in self._own or kind not in self._classes):
+            self._look_outside(kind)
+        return self._classes.get(kind)
+
+    def _look_outside(self, kind: str) -> None:
+        """Put the kind that a path or an entry point leads to into the table, if it does."""
+        path = brought(self._group).get(kind, kind) if self._group else kind
+        if self._adapt is None or not is_path(path):
+            return
+        part = find(path)
+        if kind not in self._own or self._own[kind] is not part:
+            self._classes[kind] = load(self._adapt)(kind, part)
+            self._own[kind] = part
+            _forget()
+
+    @property
+    def own(self) -> Mapping[str, Any]:
+        """What was found under dotted paths, by kind."""
+        return self._own
 
     def having(self, field: str) -> list[str]:
         """Return the kinds that have a field."""
@@ -136,7 +174,12 @@ class Kinds(Generic[S]):
         first, *others = (handler(each.__pydantic_core_schema__) for each in self)
         for each in others:
             each["required"] = ["kind", *each.get("required", [])]
-        return {"oneOf": [first, *others]}
+        own = {
+            "type": "object",
+            "properties": {"kind": {"type": "string", "pattern": SCHEMA_PATTERN}},
+            "required": ["kind"],
+        }
+        return {"oneOf": [first, *others, *([] if self._adapt is None else [own])]}
 
     def validate(self, value: Any) -> S:
         """Return the settings of a mapping, or settings of one of the kinds as they are.
@@ -146,13 +189,24 @@ class Kinds(Generic[S]):
             ValueError: Settings of a class that is not in the table.
         """
         if isinstance(value, self.base):
+            if self._adapt is not None and type(value) not in self._classes.values():
+                value = {**value.model_dump(), "kind": path_of(type(value))}
+                return self.validate(value)
             if type(value) not in self._classes.values():
                 known = ", ".join(each.__name__ for each in self)
                 raise ValueError(f"must be one of {known}, got {type(value).__name__}")
             return value
         if not isinstance(value, Mapping):
             return self.base.model_validate(value)  # says what it must be
-        found = self.class_of(value)
+        try:
+            if self._adapt is not None and isinstance(value.get("kind"), type):
+                value = {**value, "kind": path_of(value["kind"])}
+            found = self.class_of(value)
+        except ConfigError as error:
+            problem = InitErrorDetails(
+                type="value_error", loc=("kind",), input=value["kind"], ctx={"error": error}
+            )
+            raise ValidationError.from_exception_data(self.base.__name__, [problem]) from None
         if found is None:
             raise ValidationError.from_exception_data(
                 self.base.__name__, [self._unknown_kind(value["kind"])]

@@ -65,11 +65,7 @@ def validate(model_class: type[S], document: Document, *, overrides: Sequence[st
     def place(key: str) -> str:
         if any(key == name or key.startswith(f"{name}.") for name in overridden):
             return f"--set {key}"
-        above = key
-        while above and above not in document.lines:
-            above = above.rpartition(".")[0]
-        line = f", line {document.lines[above]}" if above else ""
-        where = f"{document.path}{line}, {key}" if key else f"{document.path}"
+        where = document.place(key)
         inside = ", ".join(name for name in overridden if not key or name.startswith(f"{key}."))
         if inside and key not in document.lines:
             return f"--set {inside}"
@@ -211,8 +207,11 @@ def _leave_old_kinds(
         if f"{key}.kind" not in values:
             continue
         section = section_at(data, key)
-        old = None if section is None else kinds.class_of(section)
-        new = kinds.class_of({"kind": values[f"{key}.kind"]})
+        try:
+            old = None if section is None else kinds.class_of(section)
+            new = kinds.class_of({"kind": values[f"{key}.kind"]})
+        except ConfigError:
+            continue  # refused where it stands
         if section is not None and old is not None and new is not None:
             for name in old.model_fields.keys() - new.model_fields.keys():
                 section.pop(name, None)

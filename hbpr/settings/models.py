@@ -17,7 +17,17 @@ from hbpr.settings.data import (
     SplitSettings,
     SyntheticSettings,
 )
-from hbpr.settings.model import MODELS, MfSettings, ModelSettings, NeuMFSettings
+from hbpr.settings.model import (
+    MODELS,
+    EaseSettings,
+    IalsSettings,
+    LatentSettings,
+    MfSettings,
+    ModelSettings,
+    NeuMFSettings,
+    SolvedSettings,
+    read_by_solved,
+)
 from hbpr.settings.negatives import (
     NEGATIVES,
     AdaptiveNegatives,
@@ -56,10 +66,13 @@ __all__ = [
     "BlockNegatives",
     "Candidates",
     "DataSettings",
+    "EaseSettings",
     "FeatureTableSettings",
     "Features",
     "GrowthSettings",
+    "IalsSettings",
     "ItemFeatures",
+    "LatentSettings",
     "MfSettings",
     "MixedNegatives",
     "MlflowSettings",
@@ -73,6 +86,7 @@ __all__ = [
     "Seed",
     "Settings",
     "SharedNegatives",
+    "SolvedSettings",
     "SplitSettings",
     "SyntheticSettings",
     "TableSettings",
@@ -82,6 +96,7 @@ __all__ = [
     "ValidationMetric",
     "WeightSettings",
     "WeightTransform",
+    "read_by_solved",
 ]
 
 

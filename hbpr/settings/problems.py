@@ -74,8 +74,8 @@ def known_keys(model_class: type[BaseModel]) -> tuple[str, ...]:
     """Return every dotted key of a schema, sections and all kinds included, in its order.
 
     Example:
-        >>> from hbpr.settings.models import ModelSettings
-        >>> known_keys(ModelSettings)[:4]
+        >>> from hbpr.settings.models import MfSettings
+        >>> known_keys(MfSettings)[:4]
         ('kind', 'n_latent', 'item_bias', 'init_std')
     """
     keys: dict[str, None] = {}

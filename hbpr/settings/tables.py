@@ -47,6 +47,19 @@ def _quote(text: str | None) -> str | None:
     return text
 
 
+def _no_secret(paths: "str | tuple[str, ...]") -> "str | tuple[str, ...]":
+    for path in (paths,) if isinstance(paths, str) else paths:
+        _, mark, rest = path.partition("://")
+        if mark and "@" in rest.partition("/")[0]:
+            raise ValueError(
+                "must not hold a key or password, since every record would show it; set "
+                "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
+            )
+    return paths
+
+
+#: Files, folders and patterns: one, or a list.
+Paths = Annotated[Columns, AfterValidator(_no_secret)]
 Delimiter = Annotated[
     str, BeforeValidator(_delimiter), AfterValidator(_one_line), Field(min_length=1)
 ]
@@ -57,8 +70,9 @@ Quote = Annotated[str, AfterValidator(_quote), Field(min_length=1)] | None
 class FeatureTableSettings(Settings):
     """A table that describes users or items: a row for each, or a row for each of their labels."""
 
-    path: Columns = Field(
-        description="CSV (also packed), Parquet; a folder, a pattern or a list of such files."
+    path: Paths = Field(
+        description="CSV (also packed), Parquet; a folder, a pattern or a list of such files; "
+        "s3://BUCKET/KEY too."
     )
     id: Columns = Field(description="Column of the user or item id; a list joins several.")
     columns: tuple[str, ...] | None = Field(
@@ -175,6 +189,12 @@ class RowsSettings(Settings):
     weight: Annotated[WeightSettings | None, BeforeValidator(_weight)] = Field(
         None, description="Column of a weight, or {column, transform, cap}."
     )
+    propensity: str | None = Field(
+        None,
+        min_length=1,
+        description="Column of the probability, above 0 and at most 1, with which the row was "
+        "logged; metrics are then estimated by its inverse as well.",
+    )
     missing: tuple[str, ...] = Field(
         ("",),
         strict=False,
@@ -205,7 +225,7 @@ class RowsSettings(Settings):
     @model_validator(mode="after")
     def _columns_have_one_role(self) -> "RowsSettings":
         roles: dict[str, str] = {}
-        for role in ("user", "item", "event", "page", "value", "time", "weight"):
+        for role in ("user", "item", "event", "page", "value", "time", "weight", "propensity"):
             named = getattr(self, role)
             if isinstance(named, WeightSettings):
                 named = named.column
@@ -221,8 +241,9 @@ class RowsSettings(Settings):
 class TableSettings(RowsSettings):
     """A table of interactions in files, and the meaning of its columns."""
 
-    path: Columns = Field(
-        description="CSV (also packed), Parquet; a folder, a pattern or a list of such files."
+    path: Paths = Field(
+        description="CSV (also packed), Parquet; a folder, a pattern or a list of such files; "
+        "s3://BUCKET/KEY too."
     )
     columns: Texts | None = Field(None, description="Names of the columns of a file without any.")
     delimiter: Delimiter = Field(",", description="Text: between columns; of any length.")

@@ -2,9 +2,10 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, PlainValidator, model_validator
 
-from hbpr.names import check_recommended_metric, check_validation_metric, parse_metric_name
+from hbpr.contracts.metric import report_metric
+from hbpr.names import check_validation_metric, parse_metric_name
 from hbpr.settings import hybrid_bpr
 from hbpr.settings.base import Seed, Settings
 from hbpr.settings.negatives import NEGATIVES, AnyNegatives, UniformNegatives
@@ -12,6 +13,8 @@ from hbpr.training.losses import LOSSES
 
 #: Full name of a metric of the validation part.
 ValidationMetric = Annotated[str, AfterValidator(check_validation_metric)]
+#: Name of a metric of lists, or one from outside, which the process knows from here on.
+ReportedMetric = Annotated[Any, PlainValidator(report_metric, json_schema_input_type=str)]
 Regularisation = Annotated[float, Field(ge=0.0, le=1e3, allow_inf_nan=False)]
 
 
@@ -68,7 +71,9 @@ class TrainingSettings(Settings):
     engine: Literal["auto", "fused", "autograd", "listwise"] = Field(
         "auto", description="auto: the fastest that fits."
     )
-    loss_function: Annotated[str, LOSSES] = Field("bpr_loss", description="Loss of a triple.")
+    loss_function: Annotated[str, LOSSES] = Field(
+        "bpr_loss", description="Loss of a triple; or module:name, a loss of your own."
+    )
     negatives: Annotated[AnyNegatives, NEGATIVES] = Field(
         default_factory=UniformNegatives, description="Sampling of negative items."
     )
@@ -83,11 +88,12 @@ class TrainingSettings(Settings):
     top_k: tuple[Annotated[int, Field(ge=1)], ...] = Field(
         (10, 20), strict=False, min_length=1, description="Lengths of the lists that metrics judge."
     )
-    metrics: tuple[Annotated[str, AfterValidator(check_recommended_metric)], ...] = Field(
+    metrics: tuple[ReportedMetric, ...] = Field(
         (),
         strict=False,
         description="Reported besides, at each length of top_k: coverage, novelty, diversity, arp "
-        "(popularity), gini. What a study's objectives and limits name is added.",
+        "(popularity), gini, or module:name, metrics of your own. What a study's objectives and "
+        "limits name is added.",
     )
     monitor: ValidationMetric = Field(
         "val/ndcg_at_10", description="Metric that picks the best epoch."

@@ -25,13 +25,26 @@ class Document:
 
     Attributes:
         data: The top-level mapping.
-        path: The file, as the caller named it.
+        path: The file, as the caller named it; ``Path()`` for settings that are in none.
         lines: Line, from 1, of every dotted key such as ``training.top_k.0``.
     """
 
     data: dict[str, Any]
     path: Path
     lines: Mapping[str, int]
+
+    def place(self, key: str) -> str:
+        """Return the place of a dotted key in words: file, line and key; without a file the key.
+
+        The line is that of the key, or else of the nearest section above it.
+        """
+        if self.path == Path():
+            return key
+        above = key
+        while above and above not in self.lines:
+            above = above.rpartition(".")[0]
+        line = f", line {self.lines[above]}" if above else ""
+        return f"{self.path}{line}, {key}" if key else f"{self.path}"
 
 
 class _Loader(yaml.SafeLoader):

@@ -221,6 +221,18 @@ class StudyRecord:
         return next((trial for trial in self.trials if trial.number == number), None)
 
     @property
+    def best_so_far(self) -> TrialRecord | None:
+        """The trial with the highest value inside of all limits, finished ones first.
+
+        None where no trial has a value.
+        """
+        able = [t for t in self.trials if t.value is not None and self.goals.feasible(t.at_best)]
+        ended = [trial for trial in able if trial.state == "COMPLETE"]
+        return max(
+            ended or able, key=lambda trial: (trial.value or 0.0, -trial.number), default=None
+        )
+
+    @property
     def front(self) -> list[TrialRecord]:
         """The trials of the Pareto front, in its order."""
         by_number = {trial.number: trial for trial in self.trials}

@@ -8,7 +8,7 @@ import contextlib
 import hashlib
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -107,13 +107,16 @@ def _signature(saved: Path) -> "ModelSignature | None":
     )
 
 
-def load_system(model_uri: str, tracking_uri: str | None = None) -> "RecommendationSystem":
+def load_system(
+    model_uri: str, tracking_uri: str | None = None, *, allow: Collection[str] = ()
+) -> "RecommendationSystem":
     """Read back a system that `log_system` wrote.
 
     Args:
         model_uri: ``models:/m-…``, ``models:/NAME@ALIAS``, ``models:/NAME/VERSION`` or
             ``runs:/RUN/recommender``.
         tracking_uri: Where it was recorded; default: ``MLFLOW_TRACKING_URI``.
+        allow: As for `RecommendationSystem.load`.
 
     Raises:
         TrackingError: There is no such model, or the store does not answer.
@@ -143,7 +146,7 @@ def load_system(model_uri: str, tracking_uri: str | None = None) -> "Recommendat
             ) from error
         if flavor["loader_module"] != _LOADER:
             raise TrackingError(f"model {model_uri} was not logged by hbpr")
-        return RecommendationSystem.load(folder / flavor["data"])
+        return RecommendationSystem.load(folder / flavor["data"], allow=allow)
 
 
 def _model_location(client: "MlflowClient", model_uri: str) -> str:

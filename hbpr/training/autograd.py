@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from hbpr.data.interactions import Interactions
 from hbpr.errors import ConfigError, EngineError
-from hbpr.models import MatrixFactorization, Recommender
+from hbpr.models import FeatureRecommender, MatrixFactorization
 from hbpr.models.gathered import L2
 from hbpr.settings.models import NegativeSettings, OptimizerSettings, TrainingSettings
 from hbpr.training.engine import Engine, State
@@ -45,10 +45,11 @@ class AutogradEngine(Engine):
     """
 
     name: ClassVar[str] = "autograd"
+    model: FeatureRecommender
 
     def __init__(
         self,
-        model: Recommender,
+        model: FeatureRecommender,
         data: Interactions,
         optimizer: OptimizerSettings,
         training: TrainingSettings,
@@ -205,7 +206,9 @@ def pick_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def _parameter_groups(model: Recommender, settings: OptimizerSettings) -> list[dict[str, Any]]:
+def _parameter_groups(
+    model: FeatureRecommender, settings: OptimizerSettings
+) -> list[dict[str, Any]]:
     """One group a parameter; with adamw each with its own decoupled decay."""
     groups = []
     for name, parameter in model.named_parameters():

@@ -6,7 +6,7 @@ import numpy as np
 
 from hbpr.data.interactions import Interactions
 from hbpr.errors import EngineError
-from hbpr.models import MatrixFactorization, Recommender
+from hbpr.models import FeatureRecommender, MatrixFactorization, Recommender, SolvedRecommender
 from hbpr.models.similarity import popularity_of_positives
 from hbpr.settings.models import (
     AllNegatives,
@@ -23,6 +23,7 @@ from hbpr.training.autograd import AutogradEngine
 from hbpr.training.engine import Engine
 from hbpr.training.fused import FusedEngine, why_not_fused
 from hbpr.training.listwise import ListwiseEngine, memory_mib, why_not_listwise
+from hbpr.training.solve import SolveEngine
 
 #: How often observed negatives count where they stay candidates, and where they do not.
 _OBSERVED_WEIGHT: Final = 3.0
@@ -44,7 +45,8 @@ def make_engine(
     Args:
         model: Trained in place.
         data: Its training part is read.
-        settings: ``training.engine`` decides; ``auto`` takes the fastest that fits.
+        settings: ``training.engine`` decides; ``auto`` takes the fastest that fits. A model that
+            is solved for has one engine, whatever they say.
         threads: CPU threads that the fused and the listwise engine may use.
 
     Returns:
@@ -54,6 +56,8 @@ def make_engine(
         EngineError: The engine asked for does not cover the settings, or none does.
         ConfigError: Every item is to be met at once, and the memory of a block does not allow it.
     """
+    if isinstance(model, SolvedRecommender):
+        return SolveEngine(model, threads=threads), f"model.kind {settings.model.kind} is solved"
     asked = settings.training.engine
     negatives = negatives_for(model, data, settings)
     found = ""
@@ -77,6 +81,7 @@ def make_engine(
         )
     if asked == "autograd" or gap is not None:
         reason = "it was asked for" if asked == "autograd" else f"fused does not fit: {gap}"
+        assert isinstance(model, FeatureRecommender)
         autograd = AutogradEngine(model, data, settings.optimizer, settings.training)
         return autograd, reason + found
     assert isinstance(model, MatrixFactorization)
@@ -113,7 +118,8 @@ def negatives_for(model: Recommender, data: Interactions, settings: TrialSetting
     gap = why_not_listwise(model, settings.model_copy(update={"training": wanted}))
     listwise = training.loss_function == "softmax_loss" or training.engine == "listwise"
     if gap is None and listwise and training.engine in ("auto", "listwise"):
-        if memory_mib(data, settings.model.n_latent) > every.block_mib:
+        assert isinstance(model, MatrixFactorization)
+        if memory_mib(data, model.n_latent) > every.block_mib:
             return SharedNegatives.model_validate(block)
         return every
     drawn = auto.model_dump(exclude={"kind"})

@@ -16,7 +16,7 @@ from torch import Generator, Tensor
 
 from hbpr.data.interactions import UserItems
 from hbpr.errors import DivergedError, EngineError
-from hbpr.models import Recommender
+from hbpr.models import FeatureRecommender
 from hbpr.settings.models import (
     AdaptiveNegatives,
     MixedNegatives,
@@ -86,7 +86,7 @@ class NegativeSampler:
         self._ranked = torch.zeros((0, 0), dtype=torch.int64, device=device)
         self._affinity = torch.zeros((0, 0), device=device)
 
-    def follow(self, model: Recommender) -> None:
+    def follow(self, model: FeatureRecommender) -> None:
         """Bring adaptive draws up to the model, once an epoch; other kinds need nothing.
 
         Source:

@@ -6,18 +6,24 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from time import perf_counter
 
+from hbpr.contracts.metric import use_metrics
 from hbpr.data.interactions import Interactions
 from hbpr.errors import DataError, DivergedError, HbprError
 from hbpr.evaluation import evaluate_part
 from hbpr.evaluation.recommended import check_described
 from hbpr.models import NeuMF, Recommender, build_model
-from hbpr.models.base import load_arrays, parameters_as_arrays
-from hbpr.settings.models import NeuMFSettings, OptimizerSettings, TrialSettings
+from hbpr.settings.models import (
+    GrowthSettings,
+    NeuMFSettings,
+    OptimizerSettings,
+    TrialSettings,
+)
 from hbpr.training import checkpoint
 from hbpr.training.engine import Engine, State, learning_rate
 from hbpr.training.engines import make_engine, negatives_for, unused_negatives
 from hbpr.training.pretrain import pretrain
 from hbpr.training.report import EpochReport
+from hbpr.training.solve import not_looked_at
 
 _log = logging.getLogger(__name__)
 
@@ -28,7 +34,8 @@ _SAID: set[str] = set()
 class Trainer(Iterator[EpochReport]):
     """Train one model; every step of the iterator is one epoch.
 
-    Validation is evaluated every ``training.eval_every`` epochs, at the epochs of `evaluate_at` and
+    Validation is evaluated every ``training.eval_every`` epochs (every epoch of a model that is
+    solved for), at the epochs of `evaluate_at` and
     after the last; the weights of the best epoch are kept. Patience looks at the first of these
     alone, so that `evaluate_at` does not change when training ends. Without a validation part every
     epoch counts as the best so far.
@@ -65,25 +72,30 @@ class Trainer(Iterator[EpochReport]):
                 f"{data.name}: the training part has no positive interactions; "
                 "add interactions, or lower data.rating_threshold"
             )
-        if settings.training.negatives.kind == "observed" and not data.train_negatives.n_pairs:
+        draws = not settings.model.solved and settings.training.negatives.kind == "observed"
+        if draws and not data.train_negatives.n_pairs:
             raise DataError(
                 f"{data.name}: training.negatives.kind observed draws observed negatives, and the "
                 "training part has none; use uniform, or data that say what was seen and not chosen"
             )
+        use_metrics(settings.training.metrics)
         check_described(settings.training.metrics, data)
         self.data = data
         self.settings = settings
         self.model: Recommender = build_model(settings.model, data, seed=settings.training.seed)
         self._threads = threads
         self._evaluate_at = evaluate_at
+        shape = settings.model
+        self.n_epochs = shape.epochs(shape.model_dump(), settings.training.n_iter)
+        self._eval_every = 1 if shape.solved else settings.training.eval_every
         self._share = self._share_of(1)
         self._engine, self.engine_reason = self._new_engine()
         self.engine_name = self._engine.name
         _log.debug("engine %s: %s", self.engine_name, self.engine_reason)
-        unused = unused_negatives(negatives_for(self.model, data, settings), data)
-        if unused is not None and unused not in _SAID:
-            _SAID.add(unused)
-            _log.info(unused)
+        for remark in self._remarks():
+            if remark not in _SAID:
+                _SAID.add(remark)
+                _log.info(remark)
         self.epoch = 0
         self.best_epoch = 0
         self.best_value: float | None = None
@@ -106,7 +118,7 @@ class Trainer(Iterator[EpochReport]):
         if self._share_of(self.epoch) != self._share:
             self._share = self._share_of(self.epoch)
             self._renew_engine()
-        lr = learning_rate(self.settings.optimizer, self.epoch, training.n_iter)
+        lr = learning_rate(self.settings.optimizer, self.epoch, self.n_epochs)
         started = perf_counter()
         try:
             shape = self.settings.model
@@ -123,13 +135,13 @@ class Trainer(Iterator[EpochReport]):
         train_s = perf_counter() - started
         if not math.isfinite(loss):
             raise self._diverged(f"the loss became {loss}", lr)
-        last = self.epoch >= training.n_iter
+        last = self.epoch >= self.n_epochs
         metrics: dict[str, float] = {}
         is_best = False
         if self.data.validation.n_pairs == 0:
             is_best = True
             self.best_epoch = self.epoch
-        elif (due := last or self.epoch % training.eval_every == 0) or (
+        elif (due := last or self.epoch % self._eval_every == 0) or (
             self.epoch in self._evaluate_at
         ):
             try:
@@ -154,12 +166,23 @@ class Trainer(Iterator[EpochReport]):
             is_best=is_best,
             done=self._done,
             stopped_early=stopped_early,
-            data_share=self._share if training.growth else None,
+            data_share=self._share if self._growth else None,
         )
 
+    def _remarks(self) -> list[str]:
+        """Return in words what of the data or the settings training does not look at."""
+        if self.settings.model.solved:
+            return not_looked_at(self.data, self.settings)
+        negatives = negatives_for(self.model, self.data, self.settings)
+        unused = unused_negatives(negatives, self.data)
+        return [] if unused is None else [unused]
+
+    @property
+    def _growth(self) -> GrowthSettings | None:
+        return None if self.settings.model.solved else self.settings.training.growth
+
     def _share_of(self, epoch: int) -> float:
-        growth = self.settings.training.growth
-        return growth.at(epoch) if growth else 1.0
+        return self._growth.at(epoch) if self._growth else 1.0
 
     def _new_engine(self) -> tuple[Engine, str]:
         """Return an engine for the model as it is, over the share of the data that is visited."""
@@ -192,7 +215,7 @@ class Trainer(Iterator[EpochReport]):
         if self.best_value is not None and not value > self.best_value:
             return False
         self.best_value, self.best_epoch = value, self.epoch
-        self._best = parameters_as_arrays(self.model)
+        self._best = self.model.arrays()
         return True
 
     def _wait_for_more(self, value: float) -> None:
@@ -204,7 +227,7 @@ class Trainer(Iterator[EpochReport]):
     def best_model(self) -> Recommender:
         """Return a model with the best epoch's weights; this trainer goes on with its own."""
         best = build_model(self.settings.model, self.data, seed=self.settings.training.seed)
-        load_arrays(best, self._best or parameters_as_arrays(self.model))
+        best.load_arrays(self._best or self.model.arrays())
         return best
 
     def retune(self, optimizer: OptimizerSettings) -> None:
@@ -224,7 +247,7 @@ class Trainer(Iterator[EpochReport]):
 
     def save(self, folder: Path | str) -> None:
         """Write all it takes to go on: weights, best weights, optimizer, random state."""
-        arrays = {f"model/{k}": v for k, v in parameters_as_arrays(self.model).items()}
+        arrays = {f"model/{k}": v for k, v in self.model.arrays().items()}
         arrays |= {f"best/{k}": v for k, v in self._best.items()}
         arrays |= {f"engine/{k}": v for k, v in self._engine.state().items()}
         numbers = {
@@ -251,7 +274,7 @@ class Trainer(Iterator[EpochReport]):
                 f"{folder}: the checkpoint is of the engine {numbers['engine']}, and this trainer "
                 f"has {self.engine_name}; set training.engine to {numbers['engine']}"
             )
-        load_arrays(self.model, _part(arrays, "model"))
+        self.model.load_arrays(_part(arrays, "model"))
         self._best = _part(arrays, "best")
         self._engine.load_state(_part(arrays, "engine"))
         self.epoch = numbers["epoch"]

@@ -43,9 +43,9 @@ class TestContract:
 
 def test_validation_chooses_the_best_point_of_the_grid(data):
     values = {
-        tuple(point.items()): evaluate_part(Ease(data.train, **point), data, "val", (10,)).metrics[
-            TRAINING.monitor
-        ]
+        tuple(point.items()): evaluate_part(
+            Ease.fit(data.train, **point), data, "val", (10,)
+        ).metrics[TRAINING.monitor]
         for point in BASELINES["ease"].grid
     }
     chosen = choose_values(BASELINES["ease"], [data], TRAINING)

@@ -68,7 +68,7 @@ def _wait_for(found, process: subprocess.Popen[str], timeout_s: float = 300.0):
     while time.monotonic() < until:
         if (result := found()) or process.poll() is not None:
             return result
-        time.sleep(0.5)
+        time.sleep(2)
     pytest.fail("it did not happen in time")
 
 

@@ -6,14 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import polars as pl
 import pyarrow as pa
 from pyarrow import parquet
 
 from hbpr.data import UserItemData, load_table
 from hbpr.errors import DataError
-from hbpr.settings.models import TableSettings
+from hbpr.settings.models import FeatureTableSettings, TableSettings
 
 Texts = dict[str, list[str]]
+#: Physical types that a column is written as, where they can hold it.
+KINDS = ("text", "category", "bytes", "int", "float", "decimal", "shown floats")
 
 
 def as_csv(table: Texts, delimiter: str = ",", *, quote: bool = True) -> str:
@@ -35,67 +38,128 @@ def physical(texts: list[str], kind: str) -> pa.Array:
         return column.dictionary_encode()
     if kind == "bytes":
         return column.cast(pa.binary())
+    if kind == "shown floats":
+        return _floats(texts) or column
     try:
-        typed = column.cast(pa.int64() if kind in ("int", "float", "decimal") else pa.float64())
+        typed = column.cast(pa.int64())
     except pa.ArrowInvalid:
         return column
-    if kind in ("int", "float", "decimal"):
-        if typed.cast(pa.string()) != column or any(abs(int(t or 0)) > 2**53 for t in texts):
-            return column
-        return typed.cast(
-            {"int": pa.int64(), "float": pa.float64()}.get(kind, pa.decimal128(20, 0))
-        )
-    return column
+    if typed.cast(pa.string()) != column or any(abs(int(t or 0)) > 2**53 for t in texts):
+        return column
+    return typed.cast({"int": pa.int64(), "float": pa.float64()}.get(kind, pa.decimal128(20, 0)))
 
 
-def sources(folder: Path, table: Texts) -> Iterator[tuple[str, Any]]:
-    """Yield each format's name, and the settings or the frame that it is read from."""
+def _floats(texts: list[str]) -> pa.Array | None:
+    """The column as floats, if each is one as it would be written."""
+    try:
+        numbers = [float(text) if text else None for text in texts]
+    except ValueError:
+        return None
+    shown = all(n is None or repr(n) == text for n, text in zip(numbers, texts, strict=True))
+    return pa.array(numbers, pa.float64()) if shown else None
+
+
+def sources(folder: Path, table: Texts, *, quote: bool = True) -> Iterator[tuple[str, Any]]:
+    """Yield each format's name, and the settings or the frame that it is read from.
+
+    Args:
+        folder: Where files are written.
+        table: Texts by the names of columns.
+        quote: Whether text files are quoted; else no text may hold a delimiter or a line break.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    text = as_csv(table)
-    (folder / "t.csv").write_text(text, newline="")
-    yield "csv", {"path": str(folder / "t.csv")}
-    (folder / "t.tsv").write_text(as_csv(table, "\t"), newline="")
-    yield "tsv", {"path": str(folder / "t.tsv"), "delimiter": "\t"}
-    with gzip.open(folder / "t.csv.gz", "wb") as packed:
-        packed.write(text.encode())
-    yield "gz", {"path": str(folder / "t.csv.gz")}
-    (folder / "t.utf16").write_bytes(text.encode("utf-16"))
-    yield "utf-16", {"path": str(folder / "t.utf16"), "encoding": "utf-16"}
-    if not any(mark in each for column in table.values() for each in column for mark in '"\r\n'):
-        (folder / "t.txt").write_text(as_csv(table, "::", quote=False), newline="")
-        if not any(":" in each for column in table.values() for each in column):
-            yield "::", {"path": str(folder / "t.txt"), "delimiter": "::"}
-    for kind in ("text", "category", "bytes", "int", "float", "decimal"):
+    for name, options in _text_files(folder, table, quote):
+        yield name, {"path": str(folder / name), **options, **({} if quote else {"quote": None})}
+    for kind in KINDS:
         arrow = pa.table({name: physical(column, kind) for name, column in table.items()})
         parquet.write_table(arrow, folder / f"{kind}.parquet", row_group_size=3)
         yield f"parquet {kind}", {"path": str(folder / f"{kind}.parquet")}
         yield f"arrow {kind}", arrow
-    parts = folder / "parts.csv"
-    parts.mkdir(exist_ok=True)
-    half = len(table["user"]) // 2
-    for number, rows in enumerate((slice(None, half), slice(half, None))):
-        (parts / f"part-{number}.csv").write_text(
-            as_csv({name: column[rows] for name, column in table.items()}), newline=""
-        )
-    yield "folder", {"path": str(parts)}
+        yield f"polars {kind}", pl.from_arrow(arrow)
+    yield (
+        "polars enum",
+        pl.DataFrame(
+            {
+                name: pl.Series(column, dtype=pl.Enum(sorted(set(column))))
+                for name, column in table.items()
+            }
+        ),
+    )
     yield "pandas", pd.DataFrame(table)
+    yield "pandas objects", pd.DataFrame(table, dtype=object)
     yield "other order of columns", pa.table(dict(reversed(table.items())))
 
 
-def outcome(source: Any, columns: dict[str, Any]) -> tuple[str, Any]:
-    """Return what a source ends in: data, or an error without its place."""
+def _text_files(folder: Path, table: Texts, quote: bool) -> Iterator[tuple[str, dict[str, Any]]]:
+    text = as_csv(table, quote=quote)
+    texts = [each for column in table.values() for each in column]
+    (folder / "t.csv").write_text(text, newline="", encoding="utf-8")
+    yield "t.csv", {}
+    (folder / "bom.csv").write_text(text, newline="", encoding="utf-8-sig")
+    yield "bom.csv", {}
+    if quote or not any("\t" in each for each in texts):
+        (folder / "t.tsv").write_text(
+            as_csv(table, "\t", quote=quote), newline="", encoding="utf-8"
+        )
+        yield "t.tsv", {"delimiter": "\t"}
+    with gzip.open(folder / "t.csv.gz", "wb") as packed:
+        packed.write(text.encode())
+    yield "t.csv.gz", {}
+    for encoding in ("utf-16", "latin-1", "cp1252"):
+        try:
+            (folder / encoding).write_bytes(text.encode(encoding))
+        except UnicodeEncodeError:
+            continue
+        yield encoding, {"encoding": encoding}
+    if not any(mark in each for each in texts for mark in '"\r\n:'):
+        (folder / "t.txt").write_text(
+            as_csv(table, "::", quote=False), newline="", encoding="utf-8"
+        )
+        yield "t.txt", {"delimiter": "::"}
+    (folder / "bare.csv").write_text(text.partition("\n")[2], newline="", encoding="utf-8")
+    yield "bare.csv", {"columns": list(table)}
+    parts = folder / "parts.csv"
+    parts.mkdir(exist_ok=True)
+    half = len(next(iter(table.values()))) // 2
+    for number, rows in enumerate((slice(None, half), slice(half, None))):
+        (parts / f"part-{number}.csv").write_text(
+            as_csv({name: column[rows] for name, column in table.items()}, quote=quote),
+            newline="",
+            encoding="utf-8",
+        )
+    yield "parts.csv", {}
+
+
+def outcome(source: Any, columns: dict[str, Any], features: dict[str, Any] | None = None) -> Any:
+    """Return what a source ends in: data, or the class of an error.
+
+    Args:
+        source: Settings of a file, or a frame.
+        columns: What the columns mean.
+        features: Settings of a table of item features in the same file.
+    """
     try:
-        if isinstance(source, dict):
+        if not isinstance(source, dict):
+            data = UserItemData.from_frame(source, name="table", **columns)
+        elif features is None:
             data = load_table(TableSettings(**source, **columns))
         else:
-            data = UserItemData.from_frame(source, name="table", **columns)
+            form = dict(source)
+            if "columns" in form:
+                form["header"] = form.pop("columns")
+            described = FeatureTableSettings(**form, **features)
+            data = load_table(
+                TableSettings(**source, **columns, item_features=described), item_feature="both"
+            )
         made = data.to_interactions()
     except DataError as error:
         return "error", type(error).__name__
+    whole = data.assemble()
     return "data", (
         made.fingerprint,
         made.user_ids.tolist(),
         made.item_ids.tolist(),
+        made.item_feature_names,
         dict(data.left_out),
-        None if data.assemble().positive_times is None else data.assemble().positive_times.tolist(),
+        None if whole.positive_times is None else whole.positive_times.tolist(),
     )

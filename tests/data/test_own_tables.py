@@ -155,6 +155,38 @@ def test_ids_written_in_two_ways_are_refused(write, written):
         load(path, item_features=features, item_feature="metadata")
 
 
+def test_whole_floats_are_integers_in_every_format(write):
+    frame = pd.DataFrame({"user": [1.0, np.nan, 2.0, 10.0], "item": [7.0, 8.0, 8.5, 10.0]})
+    parquet = load(write("t.parquet", pa.Table.from_pandas(frame))).to_interactions()
+    text = load(write("t.csv", frame.to_csv(index=False))).to_interactions()
+    assert text.user_ids.tolist() == parquet.user_ids.tolist() == [1, 2, 10]
+    assert text.item_ids.tolist() == parquet.item_ids.tolist() == ["10", "7", "8.5"]
+    assert text.fingerprint == parquet.fingerprint
+    mixed = load(write("m.csv", "user,item\n1.0,v1.0\n2.0,v1\nx,v2.0\n"))
+    assert mixed.assemble().user_ids.tolist() == ["1.0", "2.0", "x"]
+    assert mixed.assemble().item_ids.tolist() == ["v1", "v1.0", "v2.0"]
+
+
+@pytest.mark.parametrize(("written", "same"), [("7.0", True), ("7", False), ("-0.0", True)])
+def test_floats_of_two_files_are_compared_as_written(write, written, same):
+    path = write("t.csv", "user,item\n1,7.0\n2,8.0\n3,0.0\n")
+    items = write("i.csv", f"id,genre\n{written},spy\n8.0,drama\n")
+    features = FeatureTableSettings(path=items, id="id")
+    if same:
+        data = load(path, item_features=features, item_feature="metadata")
+        assert data.to_interactions().item_feature_names == ("genre=drama", "genre=spy")
+    else:
+        with pytest.raises(DataError, match=r"'7.0' in .*t.csv, '7' in .*i.csv"):
+            load(path, item_features=features, item_feature="metadata")
+
+
+@pytest.mark.parametrize("event", [1, "1", "1.0"])
+def test_events_that_are_written_as_floats(write, event):
+    path = write("t.csv", "user,item,did\n1,7,1.0\n2,8,0.0\n")
+    data = load(path, event="did", positive_events=[event], negative_events=["0.0"])
+    assert (data.n_positives, data.n_negatives) == (1, 1)
+
+
 def test_each_member_of_a_list_is_a_feature(write):
     path = write("t.csv", "user,item\n1,7\n2,8\n")
     items = write("i.parquet", pa.table({"id": [7, 8], "genres": [["spy", "drama"], ["spy"]]}))

@@ -66,7 +66,7 @@ def test_every_split_parts_everything_once_whatever_the_order(rows, kind, seed, 
 
 def test_leave_one_out_takes_the_latest_and_then_the_one_before():
     data = build(early_and_late())
-    data._test.clear()
+    data._added.test.clear()
     parts = data.to_interactions(SplitSettings(kind="leave_one_out"))
     assert pairs_of(parts, "test") == {(u, 5) for u in range(10)}
     assert pairs_of(parts, "validation") == {(u, 4) for u in range(10)}
@@ -222,7 +222,7 @@ def test_candidates_are_in_the_record_and_the_fingerprint():
 
 def test_validation_lists_are_drawn_without_a_look_at_test():
     data = build(early_and_late())
-    data._test.clear()
+    data._added.test.clear()
     users = np.repeat(np.arange(10), 40)
     items = np.tile(np.arange(100, 140), 10)
     data.add_test_candidates(users, items)
@@ -331,5 +331,5 @@ def test_nothing_held_out_is_reported_before_training(caplog):
 
 def test_who_chose_everything_cannot_be_evaluated(caplog):
     build([(1, item, True, item) for item in range(20)]).to_interactions()
-    assert "none of the 1 users with an item in the test part has another candidate" in caplog.text
+    assert "the only user with an item in the test part has no other candidate" in caplog.text
     assert "only 1 user has an item in the validation part" in caplog.text

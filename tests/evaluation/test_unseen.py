@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from hbpr.baselines.popularity import Popularity
+from hbpr.baselines import Popularity
 from hbpr.data import load_data
 from hbpr.evaluation import evaluate_part
 from hbpr.inference.saving import pack, unpack

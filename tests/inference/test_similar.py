@@ -3,7 +3,8 @@ import pytest
 
 from hbpr.data.interactions import UserItems
 from hbpr.errors import ConfigError
-from hbpr.inference.similar import cosine_scorer, popularity_penalty
+from hbpr.inference.similar import popularity_penalty
+from hbpr.models.neighbours import cosine_scorer
 
 
 def _pairs(dense: np.ndarray) -> UserItems:

@@ -44,9 +44,9 @@ def test_the_regularisation_is_the_best_mean_over_the_splits() -> None:
     means = {
         each: np.mean(
             [
-                evaluate_part(Ease(split.train, regularisation=each), split, "val", (10,)).metrics[
-                    training.monitor
-                ]
+                evaluate_part(
+                    Ease.fit(split.train, regularisation=each), split, "val", (10,)
+                ).metrics[training.monitor]
                 for split in splits
             ]
         )

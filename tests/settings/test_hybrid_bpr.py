@@ -2,8 +2,10 @@
 
 import pytest
 
+from hbpr.cli.main import cli, run
 from hbpr.errors import ConfigError
 from hbpr.settings import Document, TrialSettings, load_trial, validate
+from tests.data.test_movielens import real
 from tune.settings import load_study
 
 STUDY = """\
@@ -41,6 +43,22 @@ def test_its_sweep_is_a_grid(path):
     study = load_study(path, ["training.n_iter=2"]).settings
     assert study.sweep.metric == study.training.monitor == "val/ndcg_at_20"
     assert len(study.sweep.space) == 2
+
+
+def test_it_is_checked_whole(path, capsys):
+    assert run(cli, ["config", "check", str(path)]) == 0
+    assert "a study of 9 trials over 2 settings on movielens ml-100k" in capsys.readouterr().out
+
+
+def test_it_trains_as_it_stands(path, capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("HBPR_DATA_HOME", str(real("ml-100k")))
+    monkeypatch.chdir(tmp_path)
+    assert run(cli, ["train", str(path), "--set", "training.n_iter=2"]) == 0
+    out = capsys.readouterr().out
+    assert "943 users" in out
+    assert "ndcg_at_20" in out
+    assert "recorded in experiment movielens-runs" in out
+    assert (tmp_path / "mlflow.db").is_file()
 
 
 @pytest.mark.parametrize(

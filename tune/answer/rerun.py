@@ -2,7 +2,7 @@
 
 import logging
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from tune.answer.lineage import Schedule
 from tune.settings import SweepSettings
 from tune.storage.repeat import Repeat
 from tune.trial.data import data_of
+from tune.trial.parts import sent
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +61,8 @@ def run_repeats(
 ) -> Repeats:
     """Repeat trials on Ray; what an earlier sitting finished is read, not run again.
 
+    A model without a seed is run once.
+
     Args:
         trials: The finalists.
         base: Settings that a trial's values are laid over; seeds count up from its seed.
@@ -78,13 +81,11 @@ def run_repeats(
     found: dict[tuple[int, int], Repeat] = {}
     failures: dict[tuple[int, int], str] = {}
     waiting = []
-    first = base.training.seed + 1
-    for seed in range(first, first + sweep.final.seeds):
-        for trial in trials:
-            try:
-                found[trial.number, seed] = Repeat.load(_path(folder, trial.number, seed))
-            except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
-                waiting.append((trial, seed))
+    for trial, seed in _wanted(trials, base, sweep.final.seeds):
+        try:
+            found[trial.number, seed] = Repeat.load(_path(folder, trial.number, seed))
+        except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
+            waiting.append((trial, seed))
     cpu = sweep.resources.cpu
     task: Any = ray.remote(
         num_cpus=cpu, num_gpus=sweep.resources.gpu, max_retries=sweep.faults.max_retries
@@ -96,7 +97,7 @@ def run_repeats(
                 trial, seed = waiting.pop(0)
                 settings = with_values(base, {**trial.values, "training.seed": seed})
                 schedule = schedules.get(trial.number)
-                reference = task.remote(settings, data_of(settings, data), cpu, schedule)
+                reference = task.remote(sent(settings), data_of(settings, data), cpu, schedule)
                 running[reference] = trial, seed
             on_progress(len(found), len(found) + len(running) + len(waiting))
             ready, _ = ray.wait(list(running), timeout=0.5)  # short, so that Ctrl-C is heard
@@ -121,6 +122,18 @@ def run_repeats(
         for trial in trials
     }
     return Repeats(by_trial, failures)
+
+
+def _wanted(
+    trials: Sequence[TrialRecord], base: TrialSettings, n_seeds: int
+) -> Iterator[tuple[TrialRecord, int]]:
+    """Yield trials with seeds, the first seed of all trials first; without a seed, it is all."""
+    seeded = {t.number: with_values(base, t.values).model.seeded for t in trials}
+    first = base.training.seed + 1
+    for seed in range(first, first + n_seeds):
+        for trial in trials:
+            if seed == first or seeded[trial.number]:
+                yield trial, seed
 
 
 def _failed(number: int, seed: int, reason: str) -> str:

@@ -136,12 +136,7 @@ def resume(
     from tune.storage.folder import read_settings
     from tune.storage.resume import with_overrides
 
-    settings, data = read_settings(folder)
-    if set(data) == {""}:
-        raise StudyFolderError(
-            f"{folder}: the data of this study were given in memory; go on with it from Python: "
-            "run_study(settings, data=..., resume=FOLDER)"
-        )
+    settings, _ = read_settings(folder)
     again = [*ctx.command_path.split(), str(folder)]
     for text in overrides:
         again += ["--set", text]

@@ -176,26 +176,20 @@ def run_and_show(
         cpus: CPUs of a private Ray.
         progress: Show progress.
         resume: Folder of a study to go on with.
-        **more: Further arguments of `tune.study.run_study`.
+        **more: Further arguments of `tune.api.study.run`.
     """
     from rich.console import Console
 
+    from tune.api.study import run
     from tune.report.terminal import show
-    from tune.study import StudyInterrupted, run_study
+    from tune.study import StudyInterrupted
 
     try:
-        result = run_study(
-            plan,
-            address=address,
-            cpus=cpus,
-            progress=progress,
-            resume=resume,
-            **more,
-        )
+        study = run(plan, address=address, cpus=cpus, progress=progress, resume=resume, **more)
     except StudyInterrupted as stop:
         words = again + (["--address", address] if address else [])
         words += ["--cpus", str(cpus)] if cpus else []
         words += ["--resume", str(stop.folder)] if resume_option else []
         click.echo(f"{stop}\nGo on with it:\n  {shlex.join(words)}", err=True)
         raise
-    show(result.record, Console())
+    show(study.record, Console())

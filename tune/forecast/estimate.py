@@ -19,6 +19,7 @@ from tune.settings import StudyPlan
 from tune.space import Space
 from tune.study.interrupt import orderly_stop
 from tune.trial.data import data_of, load_datasets, n_bytes, trial_slots
+from tune.trial.parts import sent
 from tune.warm_start.earlier import read_beginning
 
 #: Seconds after which the short trial ends, once it has been evaluated twice.
@@ -150,7 +151,7 @@ def estimate(plan: StudyPlan, *, address: str | None = None, cpus: int | None = 
         task = ray.remote(num_cpus=sweep.resources.cpu, num_gpus=sweep.resources.gpu)(_short_trial)
         try:
             measured = ray.get(
-                task.remote(trial, ray.put(data_of(trial, datasets)), sweep.resources.cpu)
+                task.remote(sent(trial), ray.put(data_of(trial, datasets)), sweep.resources.cpu)
             )
         except ray.exceptions.RayTaskError as error:
             raise error.as_instanceof_cause() from error
@@ -231,9 +232,10 @@ def _largest(space: Space, base: TrialSettings) -> dict[str, Any]:
     def size(values: dict[str, Any]) -> tuple[int, int]:
         trial = with_values(base, values)
         negatives = trial.training.negatives
-        if not isinstance(negatives, NegativeSettings):
-            return trial.model.n_latent, 0
-        return trial.model.n_latent, negatives.per_positive * negatives.hardest_of
+        n_latent = getattr(trial.model, "n_latent", 0)
+        if trial.model.solved or not isinstance(negatives, NegativeSettings):
+            return n_latent, 0
+        return n_latent, negatives.per_positive * negatives.hardest_of
 
     return max(samples or [{}], key=size)
 

@@ -58,7 +58,7 @@ class Progress(ray_tune.Callback):
         self._best: tuple[float, Mapping[str, Any]] | None = max(
             seen, key=itemgetter(0), default=None
         )
-        self._console = console or Console()
+        self._console = console or _stdout()
         self._live: Live | None = None
         self._bar = _bar(self._console)
         self._task = self._bar.add_task("", total=total)
@@ -179,7 +179,7 @@ class Count:
 
     def __init__(self, what: str, *, shown: bool = True, console: Console | None = None) -> None:
         self._what = what
-        self._console = (console or Console()) if shown else None
+        self._console = (console or _stdout()) if shown else None
         self._bar: Bar | None = None
         self._started = self._shown = time.monotonic()
         self._line = ""
@@ -225,4 +225,12 @@ def _bar(console: Console) -> Bar:
 
 def say(line: str) -> None:
     """Show a line on stdout, beside those of `Progress`."""
-    Console().print(line, highlight=False, soft_wrap=True, markup=False)
+    _stdout().print(line, highlight=False, soft_wrap=True, markup=False)
+
+
+def _stdout() -> Console:
+    """Return what writes lines of text, also in a notebook: rich would show a box for each."""
+    console = Console()
+    if not console.is_jupyter:
+        return console
+    return Console(force_jupyter=False, force_terminal=False)

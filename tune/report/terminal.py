@@ -73,7 +73,7 @@ def time_line(record: StudyRecord) -> str:
 def write_text(record: StudyRecord, path: Path) -> None:
     """Write what `show` prints to a file."""
     with path.open("w", encoding="utf-8") as file:
-        show(record, Console(file=file, width=100))
+        show(record, Console(file=file, width=100, force_jupyter=False))
 
 
 def _lines(console: Console, lines: Iterable[str]) -> None:

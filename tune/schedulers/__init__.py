@@ -23,7 +23,8 @@ __all__ = [
     "SchedulerSettings",
 ]
 
-#: The kinds of `SchedulerSettings`; another one is added by ``SCHEDULERS.add(ItsSettings)``.
+#: The kinds of `SchedulerSettings`; another one is added by ``SCHEDULERS.add(ItsSettings)``,
+#: or named by its dotted path.
 SCHEDULERS = Kinds(
     SchedulerSettings,
     AshaSettings,
@@ -31,4 +32,6 @@ SCHEDULERS = Kinds(
     HyperbandSettings,
     PbtSettings,
     NoneSettings,
+    adapt="tune.schedulers.own:as_scheduler",
+    group="schedulers",
 )

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 #: Key of a result that schedulers take for the time.
 CLOCK: Final = "epoch"
-#: Key of a Tune trial's settings: its number in the study.
+#: Keys of a Tune trial's settings: its number in the study, and its values by dotted setting.
 NUMBER: Final = "trial"
+VALUES: Final = "values"
 
 
 class Planned(Protocol):

@@ -29,12 +29,16 @@ class MedianSettings(SchedulerSettings):
 
     def make(self, context: SchedulerContext) -> "tuple[Any, TrialScheduler]":
         """Return the context's searcher, and the rule."""
+        from tune.schedulers.families import FamiliesApart
         from tune.schedulers.ray_median import MedianRule
         from tune.schedulers.replayed import EachReportOnce
 
-        rule = MedianRule.of(
-            metric=context.metric,
-            grace_period=min(self.grace_period, context.max_epochs),
-            min_samples_required=_MEDIAN_OF,
-        )
-        return context.searcher, EachReportOnce(rule, context.metric, context.before)
+        def rule() -> MedianRule:
+            return MedianRule.of(
+                metric=context.metric,
+                grace_period=min(self.grace_period, context.max_epochs),
+                min_samples_required=_MEDIAN_OF,
+            )
+
+        apart = FamiliesApart(rule)
+        return context.searcher, EachReportOnce(apart, context.metric, context.before)

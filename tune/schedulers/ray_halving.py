@@ -11,6 +11,7 @@ from typing import Any
 from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
 
 from tune.schedulers.base import CLOCK, NUMBER, SchedulerContext
+from tune.schedulers.families import FamiliesApart
 from tune.schedulers.halving import HalvingSettings
 from tune.schedulers.replayed import NO_RAY, EachReportOnce
 
@@ -18,7 +19,7 @@ from tune.schedulers.replayed import NO_RAY, EachReportOnce
 def halving(
     settings: HalvingSettings, context: SchedulerContext, *, needed: int, brackets: int
 ) -> EachReportOnce:
-    """Return the scheduler of a study.
+    """Return the scheduler of a study; each kind of model is halved for itself.
 
     Args:
         settings: Grace period and reduction factor; a grace period above the epochs of the longest
@@ -27,17 +28,20 @@ def halving(
         needed: See `Halving`.
         brackets: Number of grace periods; each is `reduction_factor` times the one before.
     """
-    rule = Halving(
-        needed=needed,
-        time_attr=CLOCK,
-        metric=context.metric,
-        mode="max",
-        max_t=context.max_epochs,
-        grace_period=min(settings.grace_period, context.max_epochs),
-        reduction_factor=settings.reduction_factor,
-        brackets=brackets,
-    )
-    return EachReportOnce(rule, context.metric, context.before)
+
+    def rule() -> Halving:
+        return Halving(
+            needed=needed,
+            time_attr=CLOCK,
+            metric=context.metric,
+            mode="max",
+            max_t=context.max_epochs,
+            grace_period=min(settings.grace_period, context.max_epochs),
+            reduction_factor=settings.reduction_factor,
+            brackets=brackets,
+        )
+
+    return EachReportOnce(FamiliesApart(rule), context.metric, context.before)
 
 
 class Halving(AsyncHyperBandScheduler):

@@ -1,12 +1,13 @@
 """A rule inside Ray Tune that hears of earlier sittings: every report of a study, each once."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
-from tune.schedulers.base import CLOCK, NUMBER
+from hbpr.settings.load import dotted
+from tune.schedulers.base import CLOCK, NUMBER, VALUES
 
 if TYPE_CHECKING:
     from hbpr.tracking.records import TrialRecord
@@ -63,7 +64,7 @@ class EachReportOnce(FIFOScheduler):
             self._replay(trial)
 
     def _replay(self, trial: "TrialRecord") -> None:
-        bare: Any = BareTrial(trial.number)
+        bare: Any = BareTrial(trial.number, _family(trial.values))
         self.on_trial_add(NO_RAY, bare)
         results: list[dict[str, Any]] = [
             {CLOCK: epoch, self._watched: value} for epoch, value in sorted(trial.reports.items())
@@ -106,9 +107,15 @@ class EachReportOnce(FIFOScheduler):
 
 @dataclass(frozen=True)
 class BareTrial:
-    """What schedulers need of a trial that no Ray runs."""
+    """What schedulers need of a trial that no Ray runs.
+
+    Attributes:
+        number: Its number in the study.
+        family: Its kind of model, where that is searched.
+    """
 
     number: int
+    family: str | None = None
 
     @property
     def trial_id(self) -> str:
@@ -122,4 +129,11 @@ class BareTrial:
 
 
 def _bare(trial: Any) -> Any:
-    return BareTrial(int(trial.config[NUMBER]))
+    if isinstance(trial, BareTrial):
+        return trial
+    return BareTrial(int(trial.config[NUMBER]), _family(trial.config.get(VALUES, {})))
+
+
+def _family(values: Mapping[str, Any]) -> str | None:
+    kind = dotted(values).get("model.kind")
+    return None if kind is None else str(kind)

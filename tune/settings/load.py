@@ -32,7 +32,12 @@ def load_study(path: str | Path, overrides: Sequence[str] = ()) -> StudyPlan:
     try:
         return make_plan(settings)
     except SpaceError as error:
-        raise SpaceError(f"{_place(document, overrides, str(error))}{error}") from None
+        raise with_place(error, document, overrides) from None
+
+
+def with_place(error: SpaceError, document: Document, overrides: Sequence[str] = ()) -> SpaceError:
+    """Return the error of a dimension with file and line, or the override, before it."""
+    return SpaceError(f"{_place(document, overrides, str(error))}{error}")
 
 
 def _place(document: Document, overrides: Sequence[str], message: str) -> str:

@@ -12,7 +12,7 @@ from tune.schedulers import SchedulerSettings
 from tune.settings.goals import Goals
 from tune.settings.schema import DEFAULT_TRIALS, StudySettings
 from tune.space import Space
-from tune.space.check import check_space, data_points, largest, resolved
+from tune.space.check import check_space, data_points, largest, most_epochs, resolved
 from tune.space.domains import Choice
 from tune.space.points import check_point, written_points
 
@@ -94,7 +94,7 @@ def _plan(settings: StudySettings, base: TrialSettings, space: Space) -> StudyPl
     n_trials = sweep.num_trials or DEFAULT_TRIALS
     if sweep.search.algorithm == "grid":
         n_trials = len(space.grid())
-    max_epochs = int(largest(space, "training.n_iter", base))
+    max_epochs = most_epochs(space, base)
     return StudyPlan(
         settings=settings,
         base=base,

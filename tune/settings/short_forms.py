@@ -5,8 +5,10 @@ as it is, and refused where it stands.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
+from hbpr.contracts.metric import use_metrics
 from hbpr.errors import ConfigError
 from hbpr.names import check_validation_metric, recommended_in
 from hbpr.settings import hybrid_bpr
@@ -59,6 +61,8 @@ def with_one_metric(study: Mapping[str, Any], default: str) -> Mapping[str, Any]
     sweep, training = study.get("sweep"), study.get("training", {})
     if not isinstance(sweep, Mapping) or not isinstance(training, Mapping):
         return study
+    with suppress(ConfigError, TypeError):  # refused where they stand
+        use_metrics(training.get("metrics", ()))
     metric = (
         sweep.get("metric") or _first_objective(sweep) or hybrid_bpr.monitor(training) or default
     )

@@ -5,7 +5,7 @@ the data that trials will need are listed.
 """
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -13,7 +13,7 @@ from hbpr.errors import ConfigError, SpaceError
 from hbpr.formats import in_words
 from hbpr.settings.kinds import kinds_in
 from hbpr.settings.load import with_values
-from hbpr.settings.models import DataSettings, TrialSettings
+from hbpr.settings.models import MODELS, DataSettings, TrialSettings, read_by_solved
 from tune.space.dimensions import Dimension, setting_of
 from tune.space.domains import IntRange, same
 from tune.space.exam import check_exam
@@ -45,6 +45,7 @@ def check_space(space: Space, base: TrialSettings) -> Space:
     space = resolved(space, base)
     for dimension in space.dimensions:
         _check_kinds(space, base, dimension)
+        _check_read(space, base, dimension)
         first, *inner = dimension.domain.probes()
         for value in (first, *reversed(inner)):
             _try_value(space, base, dimension, value)
@@ -123,7 +124,8 @@ def data_settings(space: Space, base: TrialSettings) -> list[DataSettings]:
 
 def largest(space: Space, key: str, base: TrialSettings) -> Any:
     """Return the largest value that a trial can have for a number such as training.n_iter."""
-    values = [setting_of(base, key)]
+    own = setting_of(base, key)
+    values = [] if own is None else [own]
     for dimension in space.dimensions:
         probes = dimension.domain.probes()
         own = [named[key] for value in probes if key in (named := dimension.named(value))]
@@ -242,10 +244,7 @@ def _check_kinds(space: Space, base: TrialSettings, dimension: Dimension) -> Non
         key = f"{section}.kind"
         if place != section or not having or name == "kind":
             continue
-        possible = [setting_of(base, key)]
-        if key in space.keys:
-            searched = next(d for d in space.dimensions if d.key == key)
-            possible = space.conditions(dimension.key).get(key, searched.domain.probes())
+        possible = _possible_kinds(space, base, section, dimension)
         lacking = [
             kind for kind in possible if kind not in having and kinds.class_of({"kind": kind})
         ]
@@ -261,6 +260,77 @@ def _check_kinds(space: Space, base: TrialSettings, dimension: Dimension) -> Non
                 f"kind {' and '.join(lacking)} has no such setting, and a trial of it would get "
                 f"one. {advice}.",
             )
+
+
+def _possible_kinds(
+    space: Space, base: TrialSettings, section: str, dimension: Dimension | None = None
+) -> list[Any]:
+    """Return the kinds of a section that trials can have: all, or those that have a dimension."""
+    key = f"{section}.kind"
+    own = setting_of(base, key)
+    for searched in space.dimensions:
+        if searched.key not in (key, section):
+            continue
+        values, needed = searched.domain.probes(), space.conditions(searched.key)
+        given = {} if dimension is None else space.conditions(dimension.key)
+        values = given.get(searched.key, values)
+        shared = {above: needed[above] for above in needed.keys() & given.keys()}
+        found = [searched.named(value).get(key, own) for value in values]
+        if any(_apart(given[above], wanted) for above, wanted in shared.items()):
+            found = [own]  # where the dimension is drawn, the kind is not
+        elif searched.key not in given and any(
+            above not in given or not _within(given[above], wanted)
+            for above, wanted in needed.items()
+        ):
+            found.append(own)
+        return list(dict.fromkeys(found))
+    return [own]
+
+
+def _apart(one: Sequence[Any], other: Sequence[Any]) -> bool:
+    return not any(same(a, b) for a in one for b in other)
+
+
+def _within(some: Sequence[Any], others: Sequence[Any]) -> bool:
+    return all(any(same(a, b) for b in others) for a in some)
+
+
+def _check_read(space: Space, base: TrialSettings, dimension: Dimension) -> None:
+    """Refuse a setting that would be drawn for models that do not look at it."""
+    unread = [name for name in dimension.settings if not read_by_solved(name)]
+    if not unread:
+        return
+    possible = _possible_kinds(space, base, "model", dimension)
+    solved = [kind for kind in possible if _is_solved(kind)]
+    if not solved:
+        return
+    others = [kind for kind in _possible_kinds(space, base, "model") if not _is_solved(kind)]
+    wanted = others[0] if len(others) == 1 else f"[{', '.join(others)}]"
+    advice = f"Add when: {{model.kind: {wanted}}}" if others else "Leave it out"
+    raise refuse(
+        dimension.key,
+        f"model.kind {' and '.join(solved)} is solved for and does not look at it, so a search "
+        f"would learn from chance. {advice}.",
+    )
+
+
+def _is_solved(kind: Any) -> bool:
+    found = MODELS.class_of({"kind": kind})
+    return found is not None and found.solved
+
+
+def most_epochs(space: Space, base: TrialSettings) -> int:
+    """Return the most epochs that a trial can train."""
+    n_iter = int(largest(space, "training.n_iter", base))
+    searched: dict[str, Any] = {}
+    if "model.iterations" in space.settings:
+        searched = {"iterations": largest(space, "model.iterations", base)}
+    epochs = []
+    for kind in _possible_kinds(space, base, "model"):
+        found = MODELS.class_of({"kind": kind}) or type(base.model)
+        own = base.model.model_dump() if type(base.model) is found else {}
+        epochs.append(found.epochs({**own, **searched}, n_iter))
+    return max(epochs)
 
 
 def _check_number_kind(base: TrialSettings, dimension: Dimension, parents: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 <storage>/<experiment>/<study id>/
     settings.json   the resolved settings and a fingerprint of each dataset
+    data/           data that were given in memory; else the settings say where they come from
     journal.log     every trial, its values and its steps: what a resumed study goes by
     outbox/         records that the tracking server has not taken yet
     spent.json      seconds that count for the budget
@@ -48,6 +49,11 @@ class StudyFolder:
     def settings(self) -> Path:
         """The resolved settings."""
         return self.path / names.SETTINGS
+
+    @property
+    def data(self) -> Path:
+        """Data that were given in memory."""
+        return self.path / names.DATA
 
     @property
     def journal(self) -> Path:

@@ -7,6 +7,7 @@ this: it repeats two of the names.)
 from typing import Final
 
 SETTINGS: Final = "settings.json"
+DATA: Final = "data"
 JOURNAL: Final = "journal.log"
 SPENT: Final = "spent.json"
 CHECKPOINTS: Final = "checkpoints"

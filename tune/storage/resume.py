@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from hbpr.errors import ConfigError, StudyFolderError
-from hbpr.settings.load import apply_overrides, dotted
+from hbpr.settings.load import apply_overrides, dotted, with_values
 from hbpr.settings.problems import describe
 from tune.settings import DEFAULT_TRIALS, StudySettings
 from tune.storage import names
@@ -111,6 +111,20 @@ def with_overrides(settings: StudySettings, overrides: Sequence[str]) -> StudySe
     except ValidationError as error:
         problems = describe(error, StudySettings, lambda key: f"--set {key}")
         raise ConfigError(problems) from None
+
+
+def with_sweep(settings: StudySettings, sweep: Mapping[str, Any]) -> StudySettings:
+    """Return the settings of a study with keys of its ``sweep`` section replaced.
+
+    Args:
+        settings: The study's.
+        sweep: Such as ``{"num_trials": 64, "budget": {"wall_s": 60}}``; what a mapping leaves out
+            stays.
+
+    Raises:
+        ConfigError: A key is unknown, or a value breaks its rule.
+    """
+    return with_values(settings, {f"sweep.{key}": value for key, value in sweep.items()})
 
 
 def reopen(path: Path, settings: StudySettings, fingerprints: Mapping[str, str]) -> StudyFolder:

@@ -16,11 +16,13 @@ class StudyInterrupted(KeyboardInterrupt):
 
     Attributes:
         folder: The study's folder, to resume it.
+        ended_from_outside: Whether the process itself was asked to end (SIGTERM), not the study.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, ended_from_outside: bool = False) -> None:
         super().__init__(f"the study was stopped; its trials so far are kept in {folder}")
         self.folder = folder
+        self.ended_from_outside = ended_from_outside
 
 
 class StopRequest(Stopper):
@@ -28,6 +30,7 @@ class StopRequest(Stopper):
 
     def __init__(self) -> None:
         self.requested = False
+        self.signum: int | None = None
         self._is_polled = False
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
@@ -49,6 +52,7 @@ class StopRequest(Stopper):
 
     def request(self, signum: int, frame: FrameType | None) -> None:
         """Note a signal; the second one, or one that nobody would ask for, raises."""
+        self.signum = signum
         if self.requested or not self._is_polled:
             self.requested = True
             raise KeyboardInterrupt

@@ -35,6 +35,7 @@ from tune.study.disk import DiskGuard, disk_problem
 from tune.study.hangs import HangGuard
 from tune.study.housekeeping import ForgetEnded, Housekeeping
 from tune.study.interrupt import StopRequest
+from tune.study.listen import Listener, Tell
 from tune.study.metrics import ExportMetrics
 from tune.study.room import Room
 from tune.study.task_names import NameTasks
@@ -79,12 +80,14 @@ class Watchers:
         budget: Whether it has spent enough.
         recorder: Records the trials.
         housekeeping: Notes what happens beside.
+        callbacks: Called with every report and every end of a trial.
     """
 
     stop: StopRequest
     budget: Budget
     recorder: MlflowRecorder
     housekeeping: Housekeeping
+    callbacks: Sequence[Listener] = ()
 
 
 def run_trials(plan: StudyPlan, sitting: Sitting, watchers: Watchers, *, progress: bool) -> None:
@@ -121,6 +124,7 @@ def run_trials(plan: StudyPlan, sitting: Sitting, watchers: Watchers, *, progres
         watchers.housekeeping,
         watchers.budget,
         shown,
+        Tell(watchers.callbacks, plan.goals, stop) if watchers.callbacks else None,
         ForgetEnded(),
     ]
     try:
@@ -149,6 +153,7 @@ def run_trials(plan: StudyPlan, sitting: Sitting, watchers: Watchers, *, progres
                 trial_dirname_creator=_trial_name,
                 stop=CombinedStopper(stop, watchers.budget, disk),
                 raise_on_failed_trial=False,
+                progress_reporter=ray_tune.CLIReporter(),  # a notebook's clears the cell's output
                 verbose=0,
             )
     finally:
@@ -168,6 +173,7 @@ def _trial_context(plan: StudyPlan, sitting: Sitting) -> TrialContext:
         pause_every=plan.scheduler.pause_every,
         costs=plan.goals.costs,
         evaluate_at=plan.scheduler.evaluate_at(plan.max_epochs),
+        searched=(plan.settings.sweep.space,),
     )
 
 

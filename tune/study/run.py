@@ -7,21 +7,26 @@ Ray Tune run over the trials that the journal does not know as ended; see
 
 import logging
 import shlex
+import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from cluster.connect.capacity import count_slots
 from cluster.connect.ray import Runtime, ray_runtime
 from hbpr.data.interactions import Interactions
+from hbpr.data.parts import check_ranked
 from hbpr.errors import StudyError
+from hbpr.tracking import tags as tag
 from hbpr.tracking.records import TrialRecord
 from hbpr.tracking.store import check_store, open_client
 from tune.answer.result import StudyResult
 from tune.report.progress import say
 from tune.settings import StudyPlan, StudySettings, make_plan
 from tune.storage import folder as folders
+from tune.storage import given
 from tune.storage import resume as resuming
 from tune.storage.beginning import Beginning
 from tune.storage.folder import StudyFolder
@@ -32,6 +37,7 @@ from tune.study.conclude import Conclusion
 from tune.study.disk import check_writable, disk_problem
 from tune.study.housekeeping import Housekeeping
 from tune.study.interrupt import StopRequest, StudyInterrupted, orderly_stop
+from tune.study.listen import Listener
 from tune.study.ray_run import Sitting, Watchers, run_trials
 from tune.study.room import Room
 from tune.tracking.recorder import MlflowRecorder
@@ -43,7 +49,7 @@ _log = logging.getLogger(__name__)
 __all__ = ["StudyInterrupted", "StudyResult", "TrialRecord", "run_study"]
 
 
-def run_study(
+def run_study(  # noqa: PLR0913 - a public function
     study: StudySettings | StudyPlan,
     *,
     data: Interactions | None = None,
@@ -53,6 +59,7 @@ def run_study(
     progress: bool = True,
     resume: str | Path | None = None,
     study_id: str | None = None,
+    callbacks: Sequence[Listener] = (),
 ) -> StudyResult:
     """Run a study to its result.
 
@@ -61,13 +68,16 @@ def run_study(
 
     Args:
         study: What to search, and how; settings are planned here.
-        data: Data already in memory; None reads what ``data`` in the settings names.
+        data: Data already in memory; None reads what ``data`` in the settings names, or what the
+            folder of a resumed study keeps of data that were in memory. A new study keeps them.
         address: Ray cluster to join, see `cluster.connect.ray.ray_runtime`.
         cpus: CPUs of a private Ray; None: all of the machine.
         dashboard: Start a private Ray's dashboard too.
         progress: Show progress on stdout.
         resume: Folder of an unfinished study to go on with.
         study_id: Id of a new study; None: the time, and a few letters.
+        callbacks: Each is called with every report and every end of a trial, see
+            `tune.study.listen`; what it raises ends the study, which can be resumed.
 
     Returns:
         The trials, the winner, and the winner refitted, scored and saved.
@@ -89,7 +99,11 @@ def run_study(
     settings = plan.settings
     beginning = None if resume else read_beginning(plan)
     check_store(settings.mlflow.tracking_uri)
+    if resume is not None and data is None:
+        data = given.read(Path(resume))
     datasets = load_datasets(plan, data)
+    for interactions in datasets.values():
+        check_ranked(interactions, "validation", "test")
     fingerprints = {key: interactions.fingerprint for key, interactions in datasets.items()}
     folder = None
     experiment = folders.experiment_folder(settings)
@@ -113,8 +127,11 @@ def run_study(
     ):
         room = _room(settings, ray)
         open_client(settings.mlflow.tracking_uri)  # makes its file, now that trials will run
-        folder = folder or folders.create(settings, fingerprints, study_id)
-        return _Study(plan, datasets, folder, stop, beginning).run(
+        if folder is None:
+            folder = folders.create(settings, fingerprints, study_id)
+            if data is not None:
+                given.keep(folder, data, data_bytes)
+        return _Study(plan, datasets, folder, stop, beginning, callbacks).run(
             ray, room, progress=progress, started=started
         )
 
@@ -140,6 +157,7 @@ class _Study:
         folder: StudyFolder,
         stop: StopRequest,
         beginning: Beginning | None = None,
+        callbacks: Sequence[Listener] = (),
     ) -> None:
         self._plan = plan
         self._settings = settings = plan.settings
@@ -149,6 +167,7 @@ class _Study:
         self._folder = folder
         self._stop = stop
         self._beginning = beginning
+        self._callbacks = callbacks
         self._housekeeping = Housekeeping(folder)
         self._busy_cpu_s = 0.0
         self._recorder = MlflowRecorder(
@@ -162,7 +181,7 @@ class _Study:
         )
 
     def run(self, ray: Runtime, room: Room, *, progress: bool, started: float) -> StudyResult:
-        self._recorder.open()
+        self._recorder.open({tag.LEFT_OUT: self._left_out()})
         try:
             self._recorder.catch_up(self._journal())
             ended = self._search(room, progress=progress)
@@ -180,7 +199,8 @@ class _Study:
             ).reach(ended)
         except KeyboardInterrupt as error:
             self._recorder.finish("KILLED")
-            raise StudyInterrupted(self._folder.path) from error
+            outside = self._stop.signum == signal.SIGTERM
+            raise StudyInterrupted(self._folder.path, ended_from_outside=outside) from error
         except BaseException as error:
             problem = disk_problem(error)
             self._recorder.finish("KILLED" if problem else "FAILED")
@@ -191,6 +211,11 @@ class _Study:
                 "is kept. Free some space, then go on with: hbpr study resume "
                 f"{shlex.quote(str(self._folder.path))}"
             ) from error
+
+    def _left_out(self) -> Mapping[str, Any]:
+        """Rows that became no pair of their own, by reason; of several datasets each by itself."""
+        left_out = {key: dict(data.left_out) for key, data in self._datasets.items()}
+        return next(iter(left_out.values())) if len(left_out) == 1 else left_out
 
     def _journal(self) -> list[TrialRecord]:
         return read_journal(self._folder.path, self._space)
@@ -206,7 +231,9 @@ class _Study:
         )
         left = sitting.n_left(self._plan)
         if left > 0 and budget.reached is None:
-            watchers = Watchers(self._stop, budget, self._recorder, self._housekeeping)
+            watchers = Watchers(
+                self._stop, budget, self._recorder, self._housekeeping, self._callbacks
+            )
             run_trials(self._plan, sitting, watchers, progress=progress)
             budget.save()
             self._busy_cpu_s = self._settings.sweep.resources.cpu * budget.sitting_train_s

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from hbpr.names import best_name
 from hbpr.tracking import tags as tag
 from hbpr.tracking.records import Parent
-from hbpr.tracking.run_log import as_text
+from hbpr.tracking.run_log import MAX_TAG, as_text
 from hbpr.tracking.store import mask_uri
 from tune.storage.names import OUTBOX
 from tune.tracking.delivery import Delivery
@@ -89,8 +89,11 @@ class MlflowRecorder:
         self._running: set[int] = set()
         self._away_s = 0.0
 
-    def open(self) -> None:
+    def open(self, tags: Mapping[str, Any] | None = None) -> None:
         """Take the outbox, read what earlier runs of the study recorded, and start sending.
+
+        Args:
+            tags: More tags of the study's run.
 
         Raises:
             StudyError: Another process runs this study.
@@ -100,16 +103,16 @@ class MlflowRecorder:
         self._outbox = Outbox(self.folder / OUTBOX)
         for event in self._outbox.events():
             self._history.note(event)
-        self._append(
-            study_start(
-                self.study_id,
-                name=self.study_name,
-                experiment_name=self.experiment_name,
-                tracking_uri=self.tracking_uri,
-                settings=self.settings,
-                metrics=(self.monitor, *self.others),
-            )
+        event = study_start(
+            self.study_id,
+            name=self.study_name,
+            experiment_name=self.experiment_name,
+            tracking_uri=self.tracking_uri,
+            settings=self.settings,
+            metrics=(self.monitor, *self.others),
         )
+        event["tags"] |= {key: as_text(value, MAX_TAG) for key, value in (tags or {}).items()}
+        self._append(event)
         self._sender = Sender(self._outbox, self._delivery, mask_uri(self.tracking_uri))
 
     def catch_up(self, trials: "Sequence[TrialRecord]") -> None:

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from cluster.connect.ray import Runtime
 from hbpr.data import load_data
-from hbpr.data.interactions import Features, Interactions, UserItems
+from hbpr.data.interactions import Features, Interactions, Judged, UserItems
 from hbpr.errors import ClusterError, ConfigError, DataError
 from hbpr.evaluation.recommended import check_described
 from hbpr.settings.load import dotted
@@ -95,6 +95,9 @@ def n_bytes(data: Interactions) -> int:
     """Return the size of all arrays of some data."""
     total = 0
     for value in vars(data).values():
+        if isinstance(value, Judged):
+            total += value.liked.nbytes
+            value = value.pairs
         if isinstance(value, UserItems | Features):
             total += sum(getattr(array, "nbytes", 0) for array in vars(value).values())
         else:

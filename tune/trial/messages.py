@@ -31,7 +31,7 @@ DONE: Final = "done"
 
 #: Keys of the settings of a Tune trial: its number, its values, where a copy comes from.
 NUMBER: Final = base.NUMBER
-VALUES: Final = "values"
+VALUES: Final = base.VALUES
 PARENT: Final = "parent"
 
 

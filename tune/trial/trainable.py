@@ -27,6 +27,7 @@ from tune.storage.checkpoints import checkpoint_at, newest_checkpoint, trial_fol
 from tune.trial.costs import measure_costs
 from tune.trial.data import data_key, data_of
 from tune.trial.messages import NUMBER, PARENT, VALUES, Result, evaluated, failed
+from tune.trial.parts import Travelling
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +48,7 @@ class TrialContext:
         pause_every: Epochs, a multiple of the evaluation period, after which every trial has a
             checkpoint, since a scheduler may pause or copy it there; 0: never.
         evaluate_at: Further epochs to evaluate, at which a scheduler decides.
+        searched: Values that a trial's settings may have.
     """
 
     base: TrialSettings
@@ -56,6 +58,11 @@ class TrialContext:
     costs: tuple[str, ...] = ()
     pause_every: int = 0
     evaluate_at: tuple[int, ...] = ()
+    searched: tuple[Any, ...] = ()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Let the parts that settings name travel with them; Tune packs what it has unpacked."""
+        return {**vars(self), "base": Travelling(self.base, self.searched)}
 
 
 class HbprTrainable(ray_tune.Trainable):

@@ -14,7 +14,10 @@ SOURCES: Final[Table[Source]] = Table(
         "coat": "hbpr.data.sources.coat:COAT",
         "table": "hbpr.data.sources.table:TABLE",
         "synthetic": "hbpr.data.sources.synthetic:SYNTHETIC",
-    }
+        "memory": "hbpr.data.sources.memory:MEMORY",
+    },
+    adapt="hbpr.contracts.source:as_source",
+    group="sources",
 )
 
 

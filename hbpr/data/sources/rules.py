@@ -2,10 +2,16 @@
 
 from typing import Any, Final, Protocol
 
-from hbpr.data.sources import SOURCES
+from hbpr.data.sources import SOURCES, Source
+from hbpr.errors import ConfigError
+from hbpr.parts import path_of
 
 #: Values of ``data.item_feature`` that every source has.
 _FEATURES: Final = ("indicator", "metadata", "both")
+
+#: Splits and candidates under which it is known how probable a held-out pair was.
+JUDGED_SPLITS: Final = ("random", "temporal", "fixed")
+JUDGED_CANDIDATES: Final = ("all", "unseen")
 
 
 class Split(Protocol):
@@ -50,10 +56,14 @@ class Checked(Protocol):
 
 def with_defaults(values: Any) -> Any:
     """Return a ``data`` section with what its source means by keys that are left out."""
-    if isinstance(values, dict) and isinstance(name := values.get("source"), str):
-        source = SOURCES.get(name)  # None: refused where it stands
-        return {**source.defaults, **values} if source else values
-    return values
+    if not isinstance(values, dict) or values.get("source") is None:
+        return values
+    try:
+        name = values["source"]
+        name = path_of(name) if callable(name) or isinstance(name, Source) else name
+        return {**SOURCES[name].defaults, **values, "source": name}
+    except (ConfigError, KeyError, TypeError):  # refused where it stands
+        return values
 
 
 def check(settings: Checked) -> None:

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Final
 
+from hbpr.data.sources.rules import JUDGED_CANDIDATES, JUDGED_SPLITS
 from hbpr.data.sources.source import Source
 
 if TYPE_CHECKING:
@@ -23,8 +24,21 @@ def _load(settings: "DataSettings") -> "UserItemData":
     )
 
 
+def _check(settings: "DataSettings") -> None:
+    table = settings.table
+    if table is None or table.propensity is None:
+        return
+    if settings.split.kind not in JUDGED_SPLITS or settings.candidates not in JUDGED_CANDIDATES:
+        raise ValueError(
+            f"table.propensity goes with split.kind {', '.join(JUDGED_SPLITS)} and candidates "
+            f"{' or '.join(JUDGED_CANDIDATES)}, got {settings.split.kind} and {settings.candidates}"
+        )
+
+
 def _has_times(settings: "DataSettings") -> bool:
     return settings.table is not None and settings.table.time is not None
 
 
-TABLE: Final = Source(_load, defaults={"name": "table"}, has_times=_has_times, reads_table=True)
+TABLE: Final = Source(
+    _load, defaults={"name": "table"}, has_times=_has_times, reads_table=True, check=_check
+)

@@ -15,5 +15,7 @@ LOSSES: Final[Table["LossKind"]] = Table(
         "hinge_loss": "hbpr.training.losses.hinge:HINGE",
         "warp_loss": "hbpr.training.losses.warp:WARP",
         "softmax_loss": "hbpr.training.losses.softmax:SOFTMAX",
-    }
+    },
+    adapt="hbpr.contracts.loss:as_loss",
+    group="losses",
 )

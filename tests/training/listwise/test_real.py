@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hbpr.baselines.ease import Ease
-from hbpr.baselines.popularity import Popularity
+from hbpr.baselines import Ease, Popularity
 from hbpr.data import load_data
 from hbpr.evaluation import evaluate_part
 from hbpr.settings.load import with_values
@@ -34,7 +33,7 @@ def test_it_ranks_above_popularity_and_ease(data):
     list(trainer)
     ease, popularity = (
         evaluate_part(baseline, data, "val", (10,)).metrics[METRIC]
-        for baseline in (Ease(data.train, regularisation=300.0), Popularity(data.train))
+        for baseline in (Ease.fit(data.train, regularisation=300.0), Popularity(data.train))
     )
     assert popularity < ease
     assert trainer.best_value is not None

@@ -103,7 +103,11 @@ def test_a_warning_needs_enough_trials():
 def test_epochs_are_the_rungs_of_the_scheduler(grace, factor, last):
     settings = HyperbandSettings(grace_period=grace, reduction_factor=float(factor))
     _, scheduler = settings.make(SchedulerContext(metric="v", max_epochs=last, n_trials=30))
-    rungs = {math.ceil(rung[0]) for bracket in scheduler.rule._brackets for rung in bracket._rungs}
+    rungs = {
+        math.ceil(rung[0])
+        for bracket in scheduler.rule.rules[None]._brackets
+        for rung in bracket._rungs
+    }
     assert set(settings.decision_epochs(last)) == {rung for rung in rungs if rung < last}
 
 

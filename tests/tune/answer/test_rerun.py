@@ -3,12 +3,14 @@ from pathlib import Path
 
 import pytest
 
+from hbpr.settings.models import TrialSettings
+from hbpr.tracking.records import TrialRecord
 from tune.answer.finalists import repeat_trial
+from tune.answer.rerun import _wanted
 from tune.study import run_study
 
-pytestmark = pytest.mark.ray
 
-
+@pytest.mark.ray
 @pytest.mark.usefixtures("shared_ray", "tracking_uri")
 def test_a_seed_that_fails_costs_its_trial_the_comparison_and_nothing_else(
     small_study, monkeypatch, runs, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -35,3 +37,12 @@ def test_a_seed_that_fails_costs_its_trial_the_comparison_and_nothing_else(
     assert note == f"trial {failed} failed with seed 2 and is no finalist: ValueError: no luck"
     assert note in (result.folder / "summary.txt").read_text()
     assert "finalists: 4 of 4 done; " in capsys.readouterr().out
+
+
+def test_a_trial_without_a_seed_is_repeated_once():
+    trials = [
+        TrialRecord(number=n, values={"model.kind": kind}, state="COMPLETE", value=0.1)
+        for n, kind in enumerate(("ease", "ials"))
+    ]
+    wanted = [(trial.number, seed) for trial, seed in _wanted(trials, TrialSettings(), 3)]
+    assert wanted == [(0, 1), (1, 1), (1, 2), (1, 3)]

@@ -74,7 +74,8 @@ def test_what_cannot_be_resumed_is_told(folder: StudyFolder, capsys, tmp_path: P
     assert "--set sweep.num_trals" in wrong
     content = json.loads(folder.settings.read_text())
     folder.settings.write_text(json.dumps(content | {"data": {"": "f"}}))
-    assert "were given in memory" in said(capsys, "resume", str(folder.path), code=2)
+    told = said(capsys, "resume", str(folder.path), code=2)
+    assert "given in memory and are not in its folder; give them again from Python" in told
 
 
 def test_sync_without_records_is_told(folder: StudyFolder, capsys) -> None:

@@ -149,7 +149,7 @@ class TestFakeClock:
         rule = HyperbandSettings(grace_period=1, reduction_factor=factor)
         context = SchedulerContext(metric=METRIC, max_epochs=max_epochs, n_trials=400)
         _, scheduler = rule.make(context)
-        last = len(scheduler.rule._brackets) - 1
+        last = len(scheduler.rule.rules[None]._brackets) - 1
         number = next(n for n in range(400) if bracket_of(n, last + 1, factor) == last)
         trial = FakeTrial(number)
         scheduler.on_trial_add(None, trial)
@@ -219,7 +219,7 @@ class Driver:
     def rungs(self):
         return [
             [(milestone, dict(sorted(told.items()))) for milestone, told in bracket._rungs]
-            for bracket in self.scheduler.rule._brackets
+            for bracket in self.scheduler.rule.rules[None]._brackets
         ]
 
 
@@ -260,13 +260,15 @@ class TestResumed:
         for _ in range(3):
             driver.tick()
         known = {
-            t.number: [r["epoch"] for r in rs] for t, rs in driver.scheduler.rule._results.items()
+            t.number: [r["epoch"] for r in rs]
+            for t, rs in driver.scheduler.rule.rules[None]._results.items()
         }
         driver.start({number: max(0, at - 10) for number, at in driver.at.items()})
         driver.tick()
         driver.tick()
         again = {
-            t.number: [r["epoch"] for r in rs] for t, rs in driver.scheduler.rule._results.items()
+            t.number: [r["epoch"] for r in rs]
+            for t, rs in driver.scheduler.rule.rules[None]._results.items()
         }
         assert again == known
 
@@ -276,7 +278,7 @@ class TestResumed:
         for epoch, value in ((5, 0.5), (10, 0.6), (5, 0.5), (10, 0.6)):
             scheduler.on_trial_add(None, trial)  # Ray adds a trial again after a crash
             scheduler.on_trial_result(None, trial, {"epoch": epoch, METRIC: value})
-        (bracket,) = scheduler.rule._brackets
+        (bracket,) = scheduler.rule.rules[None]._brackets
         assert [told for _, told in bracket._rungs] == [{}, {}, {"journal-0": 0.5}]
 
 

@@ -18,7 +18,7 @@ MONITOR = "val/ndcg_at_10"
 
 def test_a_study_becomes_flat_runs_with_true_statuses(recording, tmp_path: Path) -> None:
     recorder = recording.recorder()
-    recorder.open()
+    recorder.open({"hbpr.left_out": {"repeated": 3}})
     recording.play(recorder, 0, [0.1, 0.3, 0.2], finished=True)
     recording.play(recorder, 1, [0.05], finished=False)
     (tmp_path / "error.txt").write_text("Traceback ...\n  File x\nDivergedError: the loss is nan\n")
@@ -58,6 +58,7 @@ def test_a_study_becomes_flat_runs_with_true_statuses(recording, tmp_path: Path)
     assert recording.steps(best, "best/ndcg_at_10") == [5, 10]
     assert runs["trial-002"].data.tags["hbpr.error"] == "DivergedError: the loss is nan"
     study = runs["study s1"]
+    assert json.loads(study.data.tags["hbpr.left_out"]) == {"repeated": 3}
     assert study.data.metrics == {
         "test/ndcg_at_10": 0.25,
         "baseline/ndcg_at_10": 0.1,

@@ -28,7 +28,7 @@ def test_each_column_is_a_ridge_regression_on_the_other_items(seed: int, l2: flo
         stacked = np.vstack([x[:, others], np.sqrt(l2) * np.eye(len(others))])
         target = np.concatenate([x[:, j], np.zeros(len(others))])
         expected[others, j] = np.linalg.lstsq(stacked, target, rcond=None)[0]
-    ease = Ease(_pairs(x), regularisation=l2)
+    ease = Ease.fit(_pairs(x), regularisation=l2)
     np.testing.assert_allclose(ease.weights, expected, atol=1e-4)
     users = rng.integers(0, len(x), 5)
     scores = ease.block_scorer()(users)
@@ -39,7 +39,7 @@ def test_each_column_is_a_ridge_regression_on_the_other_items(seed: int, l2: flo
 
 def test_two_items_by_hand() -> None:
     """Three users with items (0, 1), one with 0 alone: w[0, 1] = 3 / (4 + 1), w[1, 0] = 3 / 4."""
-    ease = Ease(_pairs(np.array([[1, 1], [1, 1], [1, 1], [1, 0]])), regularisation=1.0)
+    ease = Ease.fit(_pairs(np.array([[1, 1], [1, 1], [1, 1], [1, 0]])), regularisation=1.0)
     np.testing.assert_allclose(ease.weights, [[0.0, 0.6], [0.75, 0.0]], atol=1e-6)
 
 
@@ -50,7 +50,7 @@ def test_finds_the_missing_item_of_each_camp() -> None:
     held_out = np.zeros_like(x)
     held_out[np.arange(40), missing] = True
     result = evaluate(
-        Ease(_pairs(x), regularisation=10.0), _pairs(held_out), exclude=_pairs(x), top_k=[1],
+        Ease.fit(_pairs(x), regularisation=10.0), _pairs(held_out), exclude=_pairs(x), top_k=[1],
         part="test",
     )  # fmt: skip
     assert result.metrics["test/hr_at_1"] == 1.0
@@ -58,7 +58,7 @@ def test_finds_the_missing_item_of_each_camp() -> None:
 
 def test_a_user_and_an_item_without_interactions_score_zero() -> None:
     x = np.array([[1, 1, 0, 0], [1, 0, 1, 0], [0, 0, 0, 0]])
-    scores = Ease(_pairs(x), regularisation=1.0).block_scorer()(np.arange(3))
+    scores = Ease.fit(_pairs(x), regularisation=1.0).block_scorer()(np.arange(3))
     assert not scores[2].any()
     assert not scores[:, 3].any()
 
@@ -67,6 +67,6 @@ def test_says_what_it_cannot_do() -> None:
     with pytest.raises(ConfigError, match="regularisation must be above 0, got 0"):
         Ease(UserItems.empty(2, 2), regularisation=0.0)
     with pytest.raises(ConfigError, match="1e-300 is too small"):
-        Ease(_pairs(np.array([[1, 1]])), regularisation=1e-300)
-    with pytest.raises(DataError, match=r"1000000 items need 14901.2 GiB, allowed are 16.0"):
+        Ease.fit(_pairs(np.array([[1, 1]])), regularisation=1e-300)
+    with pytest.raises(DataError, match="needs 15,258,789 MiB for 1,000,000 items"):
         Ease(UserItems.empty(2, 1_000_000))
