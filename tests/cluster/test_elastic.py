@@ -119,6 +119,11 @@ def test_a_node_that_joins_in_the_middle_is_given_trials_and_may_go_again(
 
 
 def _trials_on(node: str, address: str, env: dict[str, str]) -> list:
+    """The actors of trials that have run on a node."""
+    return [each for each in _actors(address, env) if each[1] == node and each[2] > 0]
+
+
+def _actors(address: str, env: dict[str, str]) -> list:
     listed = subprocess.run(
         [sys.executable, "-c", STATE, address],
         env=env,
@@ -127,4 +132,26 @@ def _trials_on(node: str, address: str, env: dict[str, str]) -> list:
         timeout=120,
         check=True,
     )
-    return [each for each in json.loads(listed.stdout) if each[1] == node and each[2] > 0]
+    return json.loads(listed.stdout)
+
+
+def test_a_cluster_without_workers_is_given_them_by_trials_that_wait(
+    autoscaling_head, tmp_path: Path
+) -> None:
+    study = _study(
+        autoscaling_head.address,
+        autoscaling_head.env | {"OMP_NUM_THREADS": "1"},
+        tmp_path,
+        "sweep.num_trials=6",
+        "training.n_iter=60",
+    )
+    said, _ = study.communicate(timeout=600)
+    assert study.returncode == 0, said
+    nodes = {
+        node
+        for _, node, started in _actors(autoscaling_head.address, autoscaling_head.env)
+        if started > 0
+    }
+    assert len(nodes) == 2
+    (summary,) = tmp_path.glob("studies/quickstart/*/summary.json")
+    assert len(json.loads(summary.read_text())["trials"]) == 6

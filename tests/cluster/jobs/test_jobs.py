@@ -50,6 +50,7 @@ def test_a_job_is_stopped_in_order_and_goes_on(token_head, tmp_path: Path) -> No
     until = time.monotonic() + 300
     while not folder.is_dir() and time.monotonic() < until:
         time.sleep(1)
+    assert folder.is_dir(), _hbpr(token_head, "jobs", "logs", job).stdout
     time.sleep(5)
     stopped = _hbpr(token_head, "jobs", "stop", job)
     assert stopped.returncode == 0, stopped.stderr
