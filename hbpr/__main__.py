@@ -1,4 +1,4 @@
-"""``python -m hbpr``: the `hbpr` command, wherever the package is found."""
+"""`python -m hbpr`: the `hbpr` command, also where its program is not on the PATH."""
 
 from hbpr.cli.main import main
 

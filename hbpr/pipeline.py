@@ -10,6 +10,7 @@ from hbpr.data import Interactions, load_data
 from hbpr.data.given import as_interactions
 from hbpr.data.parts import can_be_ranked, check_ranked
 from hbpr.errors import ConfigError
+from hbpr.hidden import check_not_hidden
 from hbpr.inference.system import RecommendationSystem
 from hbpr.settings.changed_kind import without_leftovers
 from hbpr.settings.load import resolve_paths, validate
@@ -182,6 +183,7 @@ class TrainingPipeline:
         Raises:
             SpaceError: A key is unknown or a value breaks its rule.
         """
+        check_not_hidden("tune")
         from tune.api.search import search
 
         if not param_grid:

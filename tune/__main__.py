@@ -1,11 +1,10 @@
 """``python -m tune CONFIG`` does what ``hbpr tune CONFIG`` does; handy as a job on a cluster."""
 
 import logging
-import sys
 
-from hbpr.cli.main import run
+from hbpr.cli.main import leave, run
 from tune.commands.tune import tune
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    sys.exit(run(tune, prog_name="python -m tune"))
+    leave(run(tune, prog_name="python -m tune"))

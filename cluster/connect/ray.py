@@ -14,7 +14,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,6 +62,7 @@ class Runtime:
         nodes: (CPUs, GPUs) of each live node.
         private: Whether this process started it, for itself.
         dashboard: How to open its dashboard, in a line; empty where none was asked for.
+        release: Says that it is not needed any more: a private Ray then ends beside what follows.
     """
 
     cpus: float
@@ -69,6 +70,7 @@ class Runtime:
     nodes: tuple[tuple[float, float], ...]
     private: bool
     dashboard: str = ""
+    release: Callable[[], None] = field(default=lambda: None, compare=False, repr=False)
 
     def slots(self, cpu: float, gpu: float) -> int:
         """Return how many trials run at a time; one trial lies on one node.
@@ -189,15 +191,39 @@ def _private(wanted: _Wanted) -> Iterator[Runtime]:
             _reread_environment()
             import ray
 
+            ending = _Ending()
             try:
                 _start(folder, wanted)
                 sweep_orphans(base, _PREFIX)
-                yield replace(_describe(private=True), dashboard=_link(wanted))
+                yield replace(
+                    _describe(private=True), dashboard=_link(wanted), release=ending.begin
+                )
             finally:
+                ending.wait()
                 ray.shutdown()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         lock.release()
+
+
+class _Ending:
+    """The end of a private Ray, which takes a second or two, in a thread of its own."""
+
+    def __init__(self) -> None:
+        self._thread: threading.Thread | None = None
+
+    def begin(self) -> None:
+        """End Ray, and do not wait for that."""
+        import ray
+
+        if self._thread is None:
+            self._thread = threading.Thread(target=ray.shutdown, name="hbpr-ray-end", daemon=True)
+            self._thread.start()
+
+    def wait(self) -> None:
+        """Wait for an end that was begun."""
+        if self._thread is not None:
+            self._thread.join()
 
 
 def _sweep(base: str) -> None:

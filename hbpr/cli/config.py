@@ -9,9 +9,16 @@ from typing import Any
 import click
 
 from hbpr.cli.options import config_argument, set_option
+from hbpr.hidden import check_not_hidden
 
 
-@click.group()
+@click.group(
+    epilog="""\b
+Examples:
+  hbpr config check configs/ml-100k.yaml
+  hbpr config schema -o hbpr.schema.json
+"""
+)
 def config() -> None:
     """Check a settings file, or print the schema that editors read."""
 
@@ -40,6 +47,7 @@ def check(config: Path, overrides: tuple[str, ...], with_data: bool) -> None:
     )
     if is_study:
         # The search is a layer above: it is looked up by name, when it is there to be checked.
+        check_not_hidden("tune")
         plan = importlib.import_module("tune.settings").load_study(config, overrides)
         settings = plan.settings
         what = f"a study of {plan.n_trials} trials over {len(plan.space.dimensions)} settings"
@@ -86,6 +94,7 @@ def _json_schema() -> dict[str, Any]:
 
     model: type[Settings] = TrialSettings
     if importlib.util.find_spec("tune"):
+        check_not_hidden("tune")
         model = importlib.import_module("tune.settings").StudySettings
     document = model.model_json_schema()
     document.pop("required", None)

@@ -3,15 +3,19 @@
 ``hbpr --help`` answers without torch, Ray, MLflow or pandas.
 """
 
+import atexit
+import contextlib
 import importlib
 import logging
+import os
 import sys
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, NoReturn
 
 import click
 
 from hbpr.errors import HbprError
+from hbpr.hidden import check_not_hidden
 
 
 class _Entry(NamedTuple):
@@ -23,6 +27,7 @@ class _Entry(NamedTuple):
 
 
 COMMANDS: Final = {
+    "init": _Entry("hbpr.cli.init", "init", "Write a study file to begin with."),
     "train": _Entry("hbpr.cli.train", "train", "Train one model with the settings of a file."),
     "tune": _Entry("tune.commands.tune", "tune", "Search for the best settings: run a study."),
     "submit": _Entry("tune.commands.submit", "submit", "Run a study as a job of a cluster."),
@@ -36,7 +41,13 @@ COMMANDS: Final = {
         "hbpr.cli.reproduce", "reproduce", "Measure published results again, beside the published."
     ),
     "data": _Entry("hbpr.cli.data", "data", "Describe the data of a settings file."),
+    "explain": _Entry("hbpr.cli.explain", "explain", "Say what a setting does."),
     "config": _Entry("hbpr.cli.config", "config", "Check a settings file, or print its schema."),
+    "doctor": _Entry("hbpr.cli.doctor", "doctor", "Say what is installed and what runs here."),
+    "warmup": _Entry("hbpr.cli.warmup", "warmup", "Compile once, before anything trains."),
+    "completion": _Entry(
+        "hbpr.cli.completion", "completion", "Complete commands and settings in your shell."
+    ),
     "plot": _Entry("dashboards.commands", "plot", "Plot the runs of an experiment."),
     "cluster": _Entry(
         "cluster.manifests.command", "cluster", "Write manifests: Kubernetes, cloud, Slurm, Docker."
@@ -71,17 +82,19 @@ class LazyGroup(click.Group):
         """Import a command; None if there is none of that name.
 
         Raises:
+            ConfigError: Another module hides its package.
             HbprError: Its module, or a package that it needs, is not installed.
         """
         entry = COMMANDS.get(cmd_name)
         if entry is None:
             return None
+        check_not_hidden(entry.module.partition(".")[0])
         try:
             module = importlib.import_module(entry.module)
         except ModuleNotFoundError as error:
             raise HbprError(
-                f"hbpr {cmd_name}: module {error.name} is not installed. Install hbpr completely: "
-                "python -m pip install -c constraints.txt -e ."
+                f"hbpr {cmd_name}: module {error.name} is not installed. Install hbpr again, with "
+                "what it requires: python -m pip install --upgrade hbpr, or in a checkout make demo"
             ) from error
         command: click.Command = getattr(module, entry.attribute)
         return command
@@ -135,4 +148,20 @@ def run(command: click.Command, args: Sequence[str] | None = None, prog_name: st
 
 def main() -> None:
     """Run the `hbpr` command and leave the process with its exit code."""
-    sys.exit(run(cli))
+    leave(run(cli))
+
+
+def leave(code: int) -> NoReturn:
+    """End the process at once, after what was registered for its end.
+
+    Taking torch, Ray and MLflow apart, module by module, takes longer than a second.
+    """
+    atexit._run_exitfuncs()
+    with contextlib.suppress(OSError):  # nobody reads any more
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    main()

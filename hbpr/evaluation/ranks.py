@@ -196,7 +196,18 @@ def _rank_rows(  # type: ignore[no-untyped-def]  # noqa: PLR0913 - a compiled ke
 
 def _place_ties(keys, ranks):  # type: ignore[no-untyped-def]
     """Fill one user's ranks from ``higher << 32 | equal`` of each held-out item; sorts `keys`."""
-    keys.sort()
+    # Shell's sort with Knuth's gaps: a fraction of what NumPy's takes to compile.
+    gap = 1
+    while gap < len(keys) // 3:
+        gap = 3 * gap + 1
+    while gap > 0:
+        for i in range(gap, len(keys)):
+            key, at = keys[i], i
+            while at >= gap and keys[at - gap] > key:
+                keys[at] = keys[at - gap]
+                at -= gap
+            keys[at] = key
+        gap //= 3
     j = 0
     while j < len(keys):
         end = j + 1

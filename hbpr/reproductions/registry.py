@@ -8,6 +8,7 @@ from hbpr.errors import ConfigError
 from hbpr.reproductions.row import Row
 from hbpr.settings.load import load_trial
 from hbpr.settings.models import TrialSettings
+from hbpr.settings.shipped import FOLDER
 from hbpr.words import did_you_mean
 
 #: Module of each row, in the order of the report.
@@ -21,7 +22,7 @@ ROWS: Final = {
     "online-retail": "hbpr.reproductions.online_retail",
 }
 
-_SETTINGS: Final = Path(__file__).parents[2] / "configs" / "reproductions"
+_SETTINGS: Final = FOLDER / "reproductions"
 
 
 def load_row(name: str) -> Row:
@@ -38,7 +39,7 @@ def load_row(name: str) -> Row:
 
 
 def settings_path(name: str) -> Path:
-    """Path of a row's settings file, in the checkout."""
+    """Path of a row's settings file, which comes with hbpr."""
     return _SETTINGS / f"{name}.yaml"
 
 
@@ -46,12 +47,6 @@ def load_settings(name: str) -> TrialSettings:
     """Read the settings that were chosen for a row.
 
     Raises:
-        ConfigError: The file is wrong, or hbpr does not run from a checkout.
+        ConfigError: The file is wrong.
     """
-    path = settings_path(name)
-    if not path.is_file():
-        raise ConfigError(
-            f"reproduce {name}: {path} is not there; the settings of rows come with the "
-            "repository: install hbpr from a checkout (python -m pip install -e .)"
-        )
-    return load_trial(path)
+    return load_trial(settings_path(name))

@@ -12,6 +12,7 @@ from typing import Any, Final
 import yaml
 
 from hbpr.errors import ConfigError
+from hbpr.settings.shipped import find_shipped, shipped_names
 from hbpr.words import did_you_mean
 
 _MERGE: Final = "tag:yaml.org,2002:merge"
@@ -57,11 +58,17 @@ _Loader.add_implicit_resolver("tag:yaml.org,2002:float", _EXPONENT_FLOAT, list("
 def load_yaml(path: str | Path) -> Document:
     """Read a file whose top level is a mapping.
 
+    Args:
+        path: The file; where there is none, the name of one that comes with hbpr, such as
+            ``quickstart``.
+
     Raises:
         ConfigError: The file cannot be read, is not YAML, is empty, holds something else than one
             mapping, repeats a key or has a key that is not text. The message names file and line.
     """
     path = Path(path)
+    if not path.exists():
+        path = find_shipped(path) or path
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
@@ -188,8 +195,12 @@ def _plain(error: yaml.MarkedYAMLError) -> str:
 
 
 def _similar_file(path: Path) -> str:
-    """Name a YAML file in the same folder with a similar name, if there is one."""
-    if not path.parent.is_dir():
-        return ""
-    names = [p.name for p in path.parent.iterdir() if p.suffix in {".yaml", ".yml"}]
-    return did_you_mean(path.name, names, shown=lambda name: path.parent / name)
+    """Name what was meant: a YAML file in the same folder, or one that comes with hbpr."""
+    beside = path.parent.iterdir() if path.parent.is_dir() else ()
+    names = [p.name for p in beside if p.suffix in {".yaml", ".yml"}]
+    hint = did_you_mean(path.name, names, shown=lambda name: path.parent / name)
+    if hint or path.is_absolute():
+        return hint
+    shipped = shipped_names()
+    listed = f" With hbpr come {', '.join(shipped)}; begin a file of your own with: hbpr init"
+    return did_you_mean(path.stem, shipped, listed)

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from hbpr.errors import DataError, TrackingError
 from hbpr.tracking import tags as tag
+from hbpr.tracking.own_wheel import write_wheel
 from hbpr.tracking.store import default_tracking_uri, first_line, mask_uri, open_client
+from hbpr.version import __version__
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 CHAMPION: Final = "champion"
 _LOADER: Final = "hbpr.mlflow_log"
 _SYSTEM_FOLDER: Final = "system"
+_WHEELS_FOLDER: Final = "wheels"
 _DEFAULT_K: Final = 10
 
 
@@ -40,7 +43,8 @@ def log_system(
     """Log a trained system as the model of a run.
 
     The model holds the folder that `RecommendationSystem.save` writes (npz and JSON, no pickle);
-    `mlflow.pyfunc.load_model` reads it wherever hbpr is installed.
+    `mlflow.pyfunc.load_model` reads it wherever hbpr is installed. The model's requirements name a
+    wheel of the running hbpr that lies beside it, so that no index needs to have it.
 
     Args:
         client: From `open_client`.
@@ -51,8 +55,6 @@ def log_system(
     Returns:
         The model's URI, ``models:/m-…``, for `load_system` and `mlflow.pyfunc.load_model`.
     """
-    from importlib.metadata import version
-
     import mlflow.pyfunc
     from mlflow.entities import LoggedModelOutput
     from mlflow.models import Model
@@ -67,7 +69,9 @@ def log_system(
         logged = client.create_logged_model(
             experiment_id, name=name, source_run_id=run_id, model_type="recommender"
         )
-        folder = Path(temporary) / "model"
+        folder, wheels = Path(temporary) / "model", Path(temporary) / _WHEELS_FOLDER
+        wheels.mkdir()
+        wheel = write_wheel(wheels)
         mlflow.pyfunc.save_model(
             str(folder),
             loader_module=_LOADER,
@@ -79,8 +83,11 @@ def log_system(
                 model_id=logged.model_id,
                 signature=_signature(saved),
             ),
-            pip_requirements=[f"hbpr=={version('hbpr')}"],
+            pip_requirements=[
+                f"{_WHEELS_FOLDER}/{wheel.name}" if wheel else f"hbpr=={__version__}"
+            ],
         )
+        wheels.rename(folder / _WHEELS_FOLDER)
         client.log_model_artifacts(logged.model_id, str(folder))
     client.finalize_logged_model(logged.model_id, "READY")
     client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])

@@ -2,30 +2,73 @@
 
 import contextlib
 import glob
+import logging
+import os
+import shutil
 import sqlite3
+from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import quote
 
-from hbpr.files import PARTIAL, fresh_file
+from hbpr.files import PARTIAL, Lock, fresh_file
+
+_log = logging.getLogger(__name__)
 
 
 def build(path: Path) -> None:
-    """Build an empty database beside, and move it into place.
+    """Build an empty database beside, from the template where there is one, and move it into place.
 
     MLflow goes through dozens of migrations, each a transaction of its own, and cannot go on with
     a file where it was killed between two of them.
     """
+    _drop_partial(path)
+    ready = template()
+    with fresh_file(path) as partial:
+        if ready is None:
+            _make_tables(partial)
+        else:
+            shutil.copyfile(ready, partial)
+
+
+def template() -> Path | None:
+    """Return an empty database of the installed MLflow, made on first use and kept for the user.
+
+    MLflow's migrations take seconds, and come to the same file each time. None: it cannot be kept.
+    """
+    kept = _cache() / f"mlflow-{version('mlflow')}.db"
+    try:
+        if not kept.is_file():
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            with Lock(kept.with_suffix(".lock")):
+                if not kept.is_file():
+                    _drop_partial(kept)
+                    with fresh_file(kept) as partial:
+                        _make_tables(partial)
+    except OSError:
+        _log.debug("no template of MLflow's database in %s", kept, exc_info=True)
+        return None
+    return kept
+
+
+def _drop_partial(path: Path) -> None:
+    """Remove what a process left that was killed while it made this file, with its logs."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}-*{PARTIAL}*"):
+        left.unlink(missing_ok=True)
+
+
+def _cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hbpr"
+
+
+def _make_tables(path: Path) -> None:
     from mlflow.store.db import utils
 
-    for left in path.parent.glob(f".{glob.escape(path.name)}-*{PARTIAL}*"):
-        left.unlink(missing_ok=True)  # of a process that was killed here, with its logs
-    with fresh_file(path) as partial:
-        switch_to_wal(partial)
-        engine = utils.create_sqlalchemy_engine(f"sqlite:///{quote(str(partial))}")
-        try:
-            utils._initialize_tables(engine)
-        finally:
-            engine.dispose()  # the last to close it moves the log into the file
+    switch_to_wal(path)
+    engine = utils.create_sqlalchemy_engine(f"sqlite:///{quote(str(path))}")
+    try:
+        utils._initialize_tables(engine)
+    finally:
+        engine.dispose()  # the last to close it moves the log into the file
 
 
 def tables_without_experiment(path: Path) -> int:

@@ -19,7 +19,7 @@ from urllib.request import getproxies, proxy_bypass
 from hbpr.errors import ConfigError, TrackingError
 from hbpr.files import Lock
 from hbpr.names import folder_name
-from hbpr.tracking.sqlite import build, switch_to_wal, tables_without_experiment
+from hbpr.tracking.sqlite import build, switch_to_wal, tables_without_experiment, template
 from hbpr.words import did_you_mean
 
 if TYPE_CHECKING:
@@ -69,6 +69,17 @@ def open_client(tracking_uri: str, *, create: bool = True) -> "MlflowClient":
         f"{mask_uri(tracking_uri)!r}. MLflow no longer records into plain folders: "
         "use sqlite:///mlflow.db"
     )
+
+
+def prepare(tracking_uri: str) -> None:
+    """Import MLflow and, for a SQLite file that is not there yet, make its tables beside.
+
+    Nothing is left where the file will be. It takes seconds that a caller may have to spare.
+    """
+    _import_client()
+    path = sqlite_path(tracking_uri)
+    if path is not None and not path.exists():
+        template()
 
 
 def check_store(tracking_uri: str) -> None:

@@ -1,6 +1,10 @@
 """The command's frame: help, names, exit codes."""
 
+import os
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import click
 import pytest
@@ -24,8 +28,34 @@ def test_each_command_has_help_with_examples(name: str, capsys: pytest.CaptureFi
     out = capsys.readouterr().out
     assert f"Usage: hbpr {name}" in out
     assert not re.findall(r"^(?!Usage: ).*\.\.\.$", out, re.MULTILINE), "nothing is cut"
-    if name != "config":
-        assert "Examples:" in out
+    assert "Examples:" in out
+    command = cli.get_command(click.Context(cli), name)
+    if isinstance(command, click.Group):
+        for below in command.commands:
+            assert run(cli, [name, below, "--help"]) == 0
+            assert re.search(rf"^ *hbpr {name} {below}", capsys.readouterr().out, re.MULTILINE)
+
+
+HIDING = {"tune": "tune", "cluster": "serve", "dashboards": "plot"}
+
+
+@pytest.mark.parametrize("package", HIDING)
+@pytest.mark.parametrize("is_folder", [False, True])
+def test_a_module_that_hides_a_package_is_named_and_not_run(
+    package: str, is_folder: bool, tmp_path: Path
+) -> None:
+    hiding = tmp_path / package if is_folder else tmp_path / f"{package}.py"
+    if is_folder:
+        hiding.mkdir()
+    (hiding / "__init__.py" if is_folder else hiding).write_text("print('mine')\n")
+    command = [sys.executable, "-m", "hbpr", HIDING[package], "--help"]
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"error: {hiding} hides the package {package} of hbpr, which is ")
+    assert done.stderr.count("\n") == 1
 
 
 def test_examples_in_help_name_commands_that_exist() -> None:

@@ -49,7 +49,7 @@ def test_missing_data_are_told_as_everywhere(
     assert "nowhere.csv" in err
     settings.unlink()
     assert run(cli, ["reproduce", "ml-100k-75-25"]) == 2
-    assert "install hbpr from a checkout" in capsys.readouterr().err
+    assert "no such file" in capsys.readouterr().err
 
 
 def test_a_row_prints_ours_beside_the_published_and_writes_its_section(

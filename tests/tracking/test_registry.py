@@ -50,6 +50,9 @@ def test_a_model_comes_back_without_pickle(tracking_uri: str, tmp_path: Path) ->
     names = {path.name for path in (tmp_path / "mlruns").rglob("*") if path.is_file()}
     assert "arrays.npz" in names
     assert not {name for name in names if name.endswith((".pkl", ".pickle", ".pt"))}
+    (requirements,) = (tmp_path / "mlruns").rglob("requirements.txt")
+    wheel = requirements.parent / requirements.read_text().split()[-1]
+    assert wheel.is_file(), "an environment for the model needs no index that has hbpr"
     system.save(tmp_path / "saved")
     again = log_system(run.client, run.run_id, tmp_path / "saved")
     assert load_system(again, tracking_uri).recommend(["u1"], k=1).item[0] == expected.item[0]

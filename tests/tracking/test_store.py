@@ -116,7 +116,11 @@ def test_processes_may_create_one_database_at_once(tmp_path: Path) -> None:
     assert results == [(b"1\n", b"")] * 2, "quiet, and one experiment"
 
 
-def test_a_process_killed_while_it_makes_a_database_leaves_none_by_half(tmp_path: Path) -> None:
+def test_a_process_killed_while_it_makes_a_database_leaves_none_by_half(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = tmp_path / "cache"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))  # where the tables are made, to be copied
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     program = """
 import os, signal, sys
@@ -134,9 +138,9 @@ open_client(sys.argv[1])
     child = subprocess.run([sys.executable, "-c", program, uri], capture_output=True)
     assert child.returncode == -signal.SIGKILL, child
     assert not (tmp_path / "mlflow.db").exists()
-    assert list(tmp_path.iterdir())
+    assert list(cache.rglob("*.partial*"))
     open_client(uri).create_experiment("films")
-    assert not list(tmp_path.glob("*.partial*"))
+    assert not list(tmp_path.rglob("*.partial*"))
 
 
 def test_an_experiment_is_made_once_with_the_view_of_training_runs(tracking_uri: str) -> None:

@@ -176,20 +176,25 @@ def run_and_show(
         cpus: CPUs of a private Ray.
         progress: Show progress.
         resume: Folder of a study to go on with.
-        **more: Further arguments of `tune.api.study.run`.
+        **more: Further arguments of `tune.study.run_study`.
     """
     from rich.console import Console
 
-    from tune.api.study import run
-    from tune.report.terminal import show
-    from tune.study import StudyInterrupted
+    from tune.study import (
+        StudyInterrupted,
+        run_study,
+    )  # what `tune.api` brings waits for Ray's start
 
     try:
-        study = run(plan, address=address, cpus=cpus, progress=progress, resume=resume, **more)
+        result = run_study(
+            plan, address=address, cpus=cpus, progress=progress, resume=resume, **more
+        )
     except StudyInterrupted as stop:
         words = again + (["--address", address] if address else [])
         words += ["--cpus", str(cpus)] if cpus else []
         words += ["--resume", str(stop.folder)] if resume_option else []
         click.echo(f"{stop}\nGo on with it:\n  {shlex.join(words)}", err=True)
         raise
-    show(study.record, Console())
+    from tune.report.terminal import show
+
+    show(result.record, Console())

@@ -16,6 +16,7 @@ from rich.text import Text
 from dashboards.words import STATES
 from hbpr.formats import as_words, duration
 from hbpr.tracking.records import TrialRecord
+from tune.report.say import stdout
 from tune.settings.goals import Goals
 from tune.trial.messages import VALUES, Result, best_of, failure_of, is_finished
 
@@ -58,7 +59,7 @@ class Progress(ray_tune.Callback):
         self._best: tuple[float, Mapping[str, Any]] | None = max(
             seen, key=itemgetter(0), default=None
         )
-        self._console = console or _stdout()
+        self._console = console or stdout()
         self._live: Live | None = None
         self._bar = _bar(self._console)
         self._task = self._bar.add_task("", total=total)
@@ -179,7 +180,7 @@ class Count:
 
     def __init__(self, what: str, *, shown: bool = True, console: Console | None = None) -> None:
         self._what = what
-        self._console = (console or _stdout()) if shown else None
+        self._console = (console or stdout()) if shown else None
         self._bar: Bar | None = None
         self._started = self._shown = time.monotonic()
         self._line = ""
@@ -221,16 +222,3 @@ def _bar(console: Console) -> Bar:
     """Return a bar with words behind it, which goes away when it is stopped."""
     columns = BarColumn(bar_width=24), TextColumn("{task.description}", markup=False)
     return Bar(*columns, console=console, auto_refresh=False, transient=True)
-
-
-def say(line: str) -> None:
-    """Show a line on stdout, beside those of `Progress`."""
-    _stdout().print(line, highlight=False, soft_wrap=True, markup=False)
-
-
-def _stdout() -> Console:
-    """Return what writes lines of text, also in a notebook: rich would show a box for each."""
-    console = Console()
-    if not console.is_jupyter:
-        return console
-    return Console(force_jupyter=False, force_terminal=False)

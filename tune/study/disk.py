@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ray import tune as ray_tune
-
 from hbpr.errors import ConfigError
 
 #: Free space below which no study starts, and one that runs ends in order.
@@ -19,8 +17,8 @@ _LOOK_EVERY_S = 1.0
 _DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG}
 
 
-class DiskGuard(ray_tune.Stopper):
-    """Stops the search before the disk of the study's folder is full.
+class DiskGuard:
+    """Stops the search before the disk of the study's folder is full; Tune asks it, as any stopper.
 
     Attributes:
         problem: What is wrong, in words; None while nothing is.

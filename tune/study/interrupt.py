@@ -8,8 +8,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from ray.tune import Stopper
-
 
 class StudyInterrupted(KeyboardInterrupt):
     """A study was stopped from outside; nothing of it is lost.
@@ -25,8 +23,11 @@ class StudyInterrupted(KeyboardInterrupt):
         self.ended_from_outside = ended_from_outside
 
 
-class StopRequest(Stopper):
-    """Whether someone asked the study to stop; Tune asks it after every step."""
+class StopRequest:
+    """Whether someone asked the study to stop; Tune asks it after every step, as any stopper.
+
+    It derives from none of Tune's classes, so that it is there before Ray is imported.
+    """
 
     def __init__(self) -> None:
         self.requested = False

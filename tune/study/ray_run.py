@@ -110,6 +110,7 @@ def run_trials(plan: StudyPlan, sitting: Sitting, watchers: Watchers, *, progres
     if progress:
         shown = Progress(plan.n_trials + plan.most_copies, plan.goals, before=sitting.before)
     # The guard says why before others read it; what they read is forgotten after them.
+    asked: tuple[Any, ...] = (stop, watchers.budget, disk)  # two have Tune's methods, not its class
     callbacks = [
         NameTasks(folder.study_id),
         sitting.room,
@@ -151,7 +152,7 @@ def run_trials(plan: StudyPlan, sitting: Sitting, watchers: Watchers, *, progres
                 callbacks=[callback for callback in callbacks if callback is not None],
                 trial_name_creator=_trial_name,
                 trial_dirname_creator=_trial_name,
-                stop=CombinedStopper(stop, watchers.budget, disk),
+                stop=CombinedStopper(*asked),
                 raise_on_failed_trial=False,
                 progress_reporter=ray_tune.CLIReporter(),  # a notebook's clears the cell's output
                 verbose=0,

@@ -3,6 +3,9 @@
 The journal in the study's folder is the one source of truth. Every sitting of a study is a fresh
 Ray Tune run over the trials that the journal does not know as ended; see
 ``docs/decisions/0006-warm-actors-and-steps.md``.
+
+What imports torch, Tune or MLflow is imported within functions: while Ray starts, see
+`tune.study.early` and ``docs/decisions/0032-a-fast-start.md``.
 """
 
 import logging
@@ -12,7 +15,7 @@ import time
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cluster.connect.capacity import count_slots
 from cluster.connect.ray import Runtime, ray_runtime
@@ -22,31 +25,25 @@ from hbpr.errors import StudyError
 from hbpr.tracking import tags as tag
 from hbpr.tracking.records import TrialRecord
 from hbpr.tracking.store import check_store, open_client
-from tune.answer.result import StudyResult
-from tune.report.progress import say
+from tune.report.say import say
 from tune.settings import StudyPlan, StudySettings, make_plan
 from tune.storage import folder as folders
-from tune.storage import given
 from tune.storage import resume as resuming
 from tune.storage.beginning import Beginning
 from tune.storage.folder import StudyFolder
-from tune.storage.journal import prune_running
-from tune.storage.trials import read_journal
-from tune.study.budget import Budget
-from tune.study.conclude import Conclusion
 from tune.study.disk import check_writable, disk_problem
-from tune.study.housekeeping import Housekeeping
+from tune.study.early import compiled, imports, warm_workers
 from tune.study.interrupt import StopRequest, StudyInterrupted, orderly_stop
-from tune.study.listen import Listener
-from tune.study.ray_run import Sitting, Watchers, run_trials
-from tune.study.room import Room
-from tune.tracking.recorder import MlflowRecorder
 from tune.trial.data import load_datasets, n_bytes, trial_slots
-from tune.warm_start.earlier import read_beginning
+
+if TYPE_CHECKING:
+    from tune.answer.result import StudyResult
+    from tune.study.listen import Listener
+    from tune.study.room import Room
 
 _log = logging.getLogger(__name__)
 
-__all__ = ["StudyInterrupted", "StudyResult", "TrialRecord", "run_study"]
+__all__ = ["StudyInterrupted", "TrialRecord", "run_study"]
 
 
 def run_study(  # noqa: PLR0913 - a public function
@@ -59,7 +56,7 @@ def run_study(  # noqa: PLR0913 - a public function
     progress: bool = True,
     resume: str | Path | None = None,
     study_id: str | None = None,
-    callbacks: Sequence[Listener] = (),
+    callbacks: "Sequence[Listener]" = (),
 ) -> StudyResult:
     """Run a study to its result.
 
@@ -92,6 +89,8 @@ def run_study(  # noqa: PLR0913 - a public function
         StudyError: Another process runs it, no trial came to its end, or the disk is full.
         StudyInterrupted: Ctrl-C; the study can be resumed.
     """
+    from tune.warm_start.earlier import read_beginning  # Optuna
+
     started = time.monotonic()
     if resume is not None:
         resuming.check_is_study(Path(resume))
@@ -100,6 +99,8 @@ def run_study(  # noqa: PLR0913 - a public function
     beginning = None if resume else read_beginning(plan)
     check_store(settings.mlflow.tracking_uri)
     if resume is not None and data is None:
+        from tune.storage import given
+
         data = given.read(Path(resume))
     datasets = load_datasets(plan, data)
     for interactions in datasets.values():
@@ -116,6 +117,7 @@ def run_study(  # noqa: PLR0913 - a public function
     with (
         folders.removed_if_empty(experiment),
         orderly_stop() as stop,
+        imports(settings.mlflow.tracking_uri) as wait,  # torch, Tune and MLflow, while Ray starts
         ray_runtime(
             address,
             cpus=cpus,
@@ -125,24 +127,31 @@ def run_study(  # noqa: PLR0913 - a public function
             announce=announce,
         ) as ray,
     ):
-        room = _room(settings, ray)
+        slots = trial_slots(settings, ray)
+        warm_workers(ray, slots, settings.sweep.resources)
+        wait()
+        if not compiled(plan.base):
+            announce(
+                "compiling once for this machine, half a minute at most; hbpr warmup does it ahead"
+            )
+        room = _room(settings, ray, slots)
         open_client(settings.mlflow.tracking_uri)  # makes its file, now that trials will run
         if folder is None:
             folder = folders.create(settings, fingerprints, study_id)
             if data is not None:
+                from tune.storage import given
+
                 given.keep(folder, data, data_bytes)
         return _Study(plan, datasets, folder, stop, beginning, callbacks).run(
             ray, room, progress=progress, started=started
         )
 
 
-def _room(settings: StudySettings, ray: Runtime) -> Room:
-    """Return how many trials run at a time: on a cluster that follows its nodes.
+def _room(settings: StudySettings, ray: Runtime, slots: int) -> "Room":
+    """Return how many trials run at a time: on a cluster that follows its nodes."""
+    from tune.study.room import Room
 
-    Raises:
-        ClusterError: The cluster cannot run a trial.
-    """
-    slots, wanted = trial_slots(settings, ray), settings.sweep.resources
+    wanted = settings.sweep.resources
     count = None if ray.private else partial(count_slots, wanted.cpu, wanted.gpu)
     return Room(count, at_first=slots, most=settings.sweep.max_concurrent)
 
@@ -157,8 +166,11 @@ class _Study:
         folder: StudyFolder,
         stop: StopRequest,
         beginning: Beginning | None = None,
-        callbacks: Sequence[Listener] = (),
+        callbacks: "Sequence[Listener]" = (),
     ) -> None:
+        from tune.study.housekeeping import Housekeeping
+        from tune.tracking.recorder import MlflowRecorder
+
         self._plan = plan
         self._settings = settings = plan.settings
         self._goals = plan.goals
@@ -180,7 +192,9 @@ class _Study:
             others=self._goals.metrics[1:],
         )
 
-    def run(self, ray: Runtime, room: Room, *, progress: bool, started: float) -> StudyResult:
+    def run(self, ray: Runtime, room: "Room", *, progress: bool, started: float) -> "StudyResult":
+        from tune.study.conclude import Conclusion
+
         self._recorder.open({tag.LEFT_OUT: self._left_out()})
         try:
             self._recorder.catch_up(self._journal())
@@ -196,6 +210,7 @@ class _Study:
                 slots=room.now(),
                 progress=progress,
                 started=started,
+                release=ray.release,
             ).reach(ended)
         except KeyboardInterrupt as error:
             self._recorder.finish("KILLED")
@@ -218,10 +233,16 @@ class _Study:
         return next(iter(left_out.values())) if len(left_out) == 1 else left_out
 
     def _journal(self) -> list[TrialRecord]:
+        from tune.storage.trials import read_journal
+
         return read_journal(self._folder.path, self._space)
 
-    def _search(self, room: Room, *, progress: bool) -> str | None:
+    def _search(self, room: "Room", *, progress: bool) -> str | None:
         """Run the trials that have not ended; return what ended the search before that, if so."""
+        from tune.storage.journal import prune_running
+        from tune.study.budget import Budget
+        from tune.study.ray_run import Sitting, Watchers, run_trials
+
         before = self._journal()
         budget = Budget(
             self._settings.sweep.budget, self._folder.spent, before=before, goals=self._goals

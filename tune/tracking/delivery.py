@@ -122,6 +122,8 @@ class Delivery:
 
     def _connect(self) -> "MlflowClient":
         client = open_client(self.tracking_uri)
+        import mlflow.pyfunc  # noqa: F401 - what the end of a study needs, while trials run
+
         self.experiment_id = ensure_experiment(client, self.experiment_name, self.tracking_uri)
         runs, statuses = {}, {}
         for run in find_runs(
