@@ -57,7 +57,7 @@ def run_study(  # noqa: PLR0913 - a public function
     resume: str | Path | None = None,
     study_id: str | None = None,
     callbacks: "Sequence[Listener]" = (),
-) -> StudyResult:
+) -> "StudyResult":
     """Run a study to its result.
 
     All that can be checked is checked before Ray starts and before anything is recorded. A trial
