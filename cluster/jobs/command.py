@@ -13,11 +13,11 @@ def address_option(function: F) -> F:
     """Add the option --address of a cluster's dashboard."""
     return click.option(
         "--address",
-        metavar="http://HEAD:8265",
+        metavar="URL",
         required=True,
         envvar="RAY_API_SERVER_ADDRESS",
         show_envvar=True,
-        help="Dashboard of the cluster's head.",
+        help="Dashboard of the cluster's head, such as http://10.0.0.5:8265.",
     )(function)
 
 
@@ -36,7 +36,7 @@ def jobs() -> None:
     """List, follow, stop and resume studies that run as jobs on a cluster."""
 
 
-@jobs.command("list")
+@jobs.command("list", epilog="\b\nExample:\n  hbpr jobs list --address http://10.0.0.5:8265\n")
 @address_option
 def list_(address: str) -> None:
     """List the jobs that hbpr submit made, oldest first."""
@@ -60,7 +60,7 @@ def list_(address: str) -> None:
     Console().print(table, highlight=False)
 
 
-@jobs.command()
+@jobs.command(epilog="\b\nExample:\n  hbpr jobs logs JOB --follow\n")
 @click.argument("job")
 @address_option
 @click.option(
@@ -78,7 +78,7 @@ def logs(job: str, address: str, follows: bool) -> int:
     return 0
 
 
-@jobs.command()
+@jobs.command(epilog="\b\nExample:\n  hbpr jobs stop JOB\n")
 @click.argument("job")
 @address_option
 def stop(job: str, address: str) -> None:
@@ -94,7 +94,7 @@ def stop(job: str, address: str) -> None:
     click.echo(f"job {job} is stopped. Go on with it: hbpr jobs resume {job} --address {address}")
 
 
-@jobs.command()
+@jobs.command(epilog="\b\nExample:\n  hbpr jobs resume JOB --follow\n")
 @click.argument("job")
 @address_option
 @click.option("--follow", "follows", is_flag=True, help="Follow its log until it ends.")
