@@ -98,7 +98,7 @@ def test_a_node_that_joins_in_the_middle_is_given_trials_and_may_go_again(
 
         try:
             address = cluster.stdout.readline().split()[-1]
-            study = _study(address, env, tmp_path, "sweep.num_trials=14", "training.n_iter=400")
+            study = _study(address, env, tmp_path, "sweep.num_trials=14", "training.n_iter=100")
             _wait_for(lambda: "intermediate" in _journal(tmp_path), study)
             _, node, _ = say("add")
             actors = _wait_for(lambda: _trials_on(node, address, env), study)
@@ -143,7 +143,7 @@ def test_a_cluster_without_workers_is_given_them_by_trials_that_wait(
         autoscaling_head.env | {"OMP_NUM_THREADS": "1"},
         tmp_path,
         "sweep.num_trials=6",
-        "training.n_iter=60",
+        "training.n_iter=20",
     )
     said, _ = study.communicate(timeout=600)
     assert study.returncode == 0, said

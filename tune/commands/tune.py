@@ -107,15 +107,13 @@ def tune(  # noqa: PLR0913  # click's options
         return
     if resume and resume_or_start:
         raise click.UsageError("--resume and --resume-or-start exclude each other")
-    folder = name = None
+    folder, name = None, None
     if resume_or_start is not None:
-        folder, name = _wanted(plan, resume_or_start)
-        if folder is not None and folder.finished:
-            click.echo(
-                f"study {folder.study_id} has come to its result:\n{folder.text.read_text()}"
-            )
+        study, name = _wanted(plan, resume_or_start)
+        if study is not None and study.finished:
+            click.echo(f"study {study.study_id} has come to its result:\n{study.text.read_text()}")
             return
-        folder = folder and folder.path
+        folder = study.path if study else None
     elif resume is not None:
         folder = newest_unfinished(plan.settings).path if resume == _NEWEST else Path(resume)
     again = [*ctx.command_path.split(), str(config)]

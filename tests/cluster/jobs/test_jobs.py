@@ -40,7 +40,7 @@ def _sets(folder: Path, *sets: str) -> list[str]:
 
 
 def test_a_job_is_stopped_in_order_and_goes_on(token_head, tmp_path: Path) -> None:
-    sets = _sets(tmp_path, "training.n_iter=400")
+    sets = _sets(tmp_path, "training.n_iter=100")
     submitted = _hbpr(token_head, "submit", CONFIG, *sets)
     assert submitted.returncode == 0, submitted.stderr
     found = re.search(r"job (quickstart-(\d{8}-\d{6}-[0-9a-f]{4})) is submitted", submitted.stdout)
@@ -51,7 +51,6 @@ def test_a_job_is_stopped_in_order_and_goes_on(token_head, tmp_path: Path) -> No
     while not folder.is_dir() and time.monotonic() < until:
         time.sleep(1)
     assert folder.is_dir(), _hbpr(token_head, "jobs", "logs", job).stdout
-    time.sleep(5)
     stopped = _hbpr(token_head, "jobs", "stop", job)
     assert stopped.returncode == 0, stopped.stderr
     assert "hbpr jobs resume" in stopped.stdout

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import subprocess
+from functools import cache
 from pathlib import Path
 
 import jsonschema
@@ -57,21 +58,29 @@ def _strict(schema: object) -> object:
     return strict
 
 
+@cache
+def _definition(file: str) -> tuple[dict, object]:
+    """A custom resource definition, and the strict schema of its version v1."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # megabytes of YAML
+    definition = yaml.load(_schema(file).read_text(), Loader=loader)
+    (schema,) = [
+        version["schema"]["openAPIV3Schema"]
+        for version in definition["spec"]["versions"]
+        if version["name"] == "v1"
+    ]
+    return definition, _strict(schema)
+
+
 @pytest.mark.parametrize("names", [Names(), MINE], ids=["defaults", "mine"])
 @pytest.mark.parametrize(
     ("kind", "file"),
     [("raycluster", "kuberay-rayclusters.yaml"), ("rayjob", "kuberay-rayjobs.yaml")],
 )
 def test_kuberay(kind: str, file: str, names: Names) -> None:
-    definition = yaml.safe_load(_schema(file).read_text())
-    (schema,) = [
-        version["schema"]["openAPIV3Schema"]
-        for version in definition["spec"]["versions"]
-        if version["name"] == "v1"
-    ]
+    definition, schema = _definition(file)
     content = yaml.safe_load(render(kind, names))
     metadata = content.pop("metadata")
-    jsonschema.validate(content, _strict(schema))
+    jsonschema.Draft202012Validator(schema).validate(content)
     assert metadata["name"] == names.name
     assert content["kind"] == definition["spec"]["names"]["kind"]
     assert content["apiVersion"] == f"{definition['spec']['group']}/v1"
