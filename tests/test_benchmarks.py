@@ -15,7 +15,7 @@ from hbpr.settings.models import TrialSettings
 HERE = Path(__file__).parent / "benchmarks"
 PROGRAMS = (
     "environments", "train_speed", "evaluation_speed", "quality", "time_to_ease",
-    "quality_vs_cost", "scaling", "report",
+    "quality_vs_cost", "scaling", "report", "serve_load", "batch_speed", "new_users",
 )  # fmt: skip
 
 Load = Callable[[str], ModuleType]

@@ -44,7 +44,7 @@ ROOMS = (
 )
 #: What has its own files of such names: the trained system, and who serves a study's winner but may
 #: not import `tune`.
-FILES_OF_OTHERS = {"cluster/serving/command.py"}
+FILES_OF_OTHERS = {"hbpr/inference/locate.py"}
 #: Fields of `Parent` and of events, columns of tables, and summaries of an earlier version.
 KEYS_OF_OTHERS = {
     "tune/trial/trainable.py": {"epoch"},

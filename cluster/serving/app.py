@@ -1,178 +1,312 @@
-"""Recommendations over HTTP: one FastAPI application, the same wherever it runs."""
+"""Recommendations over HTTP: one application, the same wherever it runs."""
 
-from collections.abc import Sequence
-from typing import Annotated, Any
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Annotated, Any, Final
 
 import numpy as np
-from fastapi import FastAPI, HTTPException, Path, Query
-from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import Depends, FastAPI, HTTPException, Path, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException as StarletteHTTPException
 
-from hbpr.data.interactions import UserItems
-from hbpr.inference.similar import itself, popularity_penalty, with_penalty
-from hbpr.inference.system import RecommendationSystem
-from hbpr.inference.top_k import top_k_of
-from hbpr.models.recommender import BlockScorer
+from cluster.serving import metrics, schemas
+from cluster.serving.answers import plain
+from cluster.serving.gate import AccessLog, App, Gate
+from cluster.serving.holder import Holder, Serving
+from cluster.serving.many import recommend_many
+from cluster.serving.pages import add_pages
+from cluster.serving.shortcut import Checked, Shortcut
+from hbpr.errors import HbprError
+from hbpr.inference.loaded import LoadedModel
+from hbpr.inference.text_ids import TextIds
+from hbpr.version import __version__
 
-#: Longest list, and most users in one request.
-MAX_K = 1000
-MAX_USERS = 1000
+#: Names of features that /info shows of a side.
+_MOST_NAMES: Final = 100
+_SUMMARY: Final = "Recommendations from a trained hbpr model."
+_DESCRIPTION: Final = (
+    'Ids are matched by their text: `42` finds the user 42 as well as the user "42". Query '
+    "parameters and fields that are not described are refused. A score orders one user's items and "
+    "means nothing else."
+)
 
-Id = int | float | str
-ListLength = Annotated[int, Query(ge=1, le=MAX_K, description="Items wanted.")]
-_SEEN = "Leave out what the user has in the training data, liked or not."
-
-
-class ListedItem(BaseModel):
-    """One item of a list."""
-
-    item: Id
-    score: float
-    rank: int = Field(description="From 1.")
-
-
-class UserList(BaseModel):
-    """A user's list, best item first; shorter than k where there are fewer candidates."""
-
-    user: Id
-    items: list[ListedItem]
+Problems = dict[int | str, dict[str, Any]]
 
 
-class SimilarList(BaseModel):
-    """The items most similar to one, best first."""
-
-    item: Id
-    items: list[ListedItem]
-
-
-class BatchRequest(BaseModel):
-    """Lists for several users at once."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    users: list[Id] = Field(min_length=1, max_length=MAX_USERS)
-    k: int = Field(10, ge=1, le=MAX_K, description="Items wanted for each.")
-    exclude_seen: bool = Field(True, description=_SEEN)
+def _problems(*statuses: int) -> Problems:
+    told = {
+        400: "The body is no JSON.",
+        401: "The token is missing or wrong.",
+        403: "Not allowed.",
+        404: "An id or a feature is not known.",
+        409: "There is no new model that can be read; the old one stays.",
+        413: "The body is too large.",
+        422: "A parameter or field is not as described.",
+        503: "There is no model yet.",
+    }
+    return {each: {"model": schemas.Problem, "description": told[each]} for each in statuses}
 
 
-class Health(BaseModel):
-    """The answer of a service that can work."""
+def create_app(
+    model: "LoadedModel | Holder",
+    *,
+    token: str | None = None,
+    max_body: int = 2**20,
+    access_log: AccessLog = "off",
+) -> App:
+    """Return the ASGI application that answers from a model.
 
-    status: str
-
-
-class Info(BaseModel):
-    """What is served."""
-
-    dataset: str
-    n_users: int
-    n_items: int
-    metrics: dict[str, float]
-    settings: dict[str, Any] = Field(description="What it was trained with.")
-
-
-class _Ids:
-    """The ids of one kind, found by their text: that is what a URL can hold."""
-
-    def __init__(self, kind: str, ids: NDArray[Any]) -> None:
-        self.values = ids.tolist()
-        self._kind = kind
-        self._rows = {str(value): row for row, value in enumerate(self.values)}
-
-    def rows(self, given: Sequence[Id]) -> NDArray[np.int64]:
-        """Return the index of each id, or answer 404 with those that are not known."""
-        texts = [str(value) for value in given]
-        unknown = [text for text in texts if text not in self._rows]
-        if unknown:
-            named = ", ".join(map(repr, unknown[:5])) + (", ..." if len(unknown) > 5 else "")
-            raise HTTPException(
-                404,
-                f"unknown {self._kind} {named}: not among the {len(self.values)} {self._kind}s of "
-                "the training data",
-            )
-        return np.array([self._rows[text] for text in texts], np.int64)
-
-
-def create_app(system: RecommendationSystem) -> FastAPI:
-    """Return the application that answers from a trained system.
-
-    Ids in URLs and requests are matched by their text: ``/recommend/42`` finds the user 42 as well
-    as the user "42". Vectors are computed here, once; later changes of the model are not seen.
+    Args:
+        model: The model, or what holds one that may be reloaded.
+        token: What clients must send as ``Authorization: Bearer``; None: nothing.
+        max_body: Most bytes of a body.
+        access_log: ``off``, ``routes`` (without ids) or ``paths``.
     """
-    app = FastAPI(title="hbpr", summary="Recommendations from a trained hbpr model.")
-    data = system.data
-    users, items = _Ids("user", data.user_ids), _Ids("item", data.item_ids)
-    score_users = system.model.block_scorer()
-    score_items = system.model.neighbour_scorer()
-    seen = system.met
-    penalty = popularity_penalty(system.seen, discount=1.0)
-    same_item = itself(data.n_items)
+    holder = Holder(serving=Serving(model)) if isinstance(model, LoadedModel) else model
+    checked = Checked()
+    app = Shortcut(create_api(holder, checked, has_token=token is not None), holder, checked)
+    return Gate(app, token=token, max_body=max_body, access_log=access_log)
 
-    def best(
-        scorer: BlockScorer, rows: NDArray[np.int64], k: int, exclude: UserItems | None
-    ) -> list[list[ListedItem]]:
-        lists, found, scores, ranks = top_k_of(scorer, rows, data.n_items, k, exclude=exclude)
-        answer: list[list[ListedItem]] = [[] for _ in rows]
-        for place, item, score, rank in zip(
-            lists.tolist(), found.tolist(), scores.tolist(), ranks.tolist(), strict=True
-        ):
-            answer[place].append(ListedItem(item=items.values[item], score=score, rank=rank))
-        return answer
 
-    @app.get("/health")
-    def health() -> Health:
-        """Say that the service can work."""
-        return Health(status="ok")
+def create_api(holder: Holder, checked: Checked, *, has_token: bool) -> FastAPI:
+    """Return the FastAPI application within the gate."""
 
-    @app.get("/info")
-    def info() -> Info:
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        watching = asyncio.create_task(holder.watch())
+        yield
+        watching.cancel()
+        with suppress(asyncio.CancelledError):
+            await watching
+
+    api = FastAPI(
+        title="hbpr",
+        version=__version__,
+        summary=_SUMMARY,
+        description=_DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+        responses=_problems(401),
+    )
+    api.add_exception_handler(RequestValidationError, _invalid)
+    api.add_exception_handler(StarletteHTTPException, _refused)
+    api.add_exception_handler(Exception, _broken)
+
+    def serving() -> Serving:
+        if holder.now is None:
+            raise HTTPException(503, "no model is loaded yet; ask again in a moment")
+        return holder.now
+
+    _add_answers(api, serving, checked)
+    _add_states(api, holder, has_token)
+    add_pages(api)
+    if has_token:
+        _describe_token(api)
+    return api
+
+
+def _add_answers(api: FastAPI, serving: Callable[[], Serving], checked: Checked) -> None:
+    """Add the routes that ask the model."""
+
+    @api.get(
+        "/recommend/{user:path}",
+        response_model=schemas.UserList,
+        responses=_problems(404, 422, 503),
+    )
+    async def recommend(
+        user: Annotated[str, Path(description="Id of a user.")],
+        query: Annotated[schemas.ListQuery, Query()],
+        request: Request,
+    ) -> Response:
+        """Return a user's best items."""
+        now = serving()
+        row, options = _row(now.model.users, user), query.options()
+        checked.remember(request.scope["query_string"], options)
+        if options.is_plain:
+            found = await now.batcher.list_for(row, options)
+        else:
+            found = await asyncio.to_thread(now.model.lists, np.array([row]), options)
+        metrics.count_lists("known")
+        return _json(now.answers.user(now.model.users.values[row], found))
+
+    @api.post(
+        "/recommend",
+        response_model=list[schemas.UserList],
+        responses=_problems(400, 404, 413, 422, 503),
+        dependencies=[Depends(_no_query)],
+    )
+    async def recommend_several(request: schemas.RecommendRequest) -> Response:
+        """Return the best items of several users, known or new, in the order asked.
+
+        A user who is not known gets an error in place of items; if nobody is known, the whole
+        request is answered with 404.
+        """
+        return _json(await recommend_many(serving(), request))
+
+    @api.get(
+        "/similar/{item:path}",
+        response_model=schemas.SimilarList,
+        responses=_problems(404, 422, 503),
+    )
+    async def similar(
+        item: Annotated[str, Path(description="Id of an item.")],
+        query: Annotated[schemas.SimilarQuery, Query()],
+    ) -> Response:
+        """Return the items most similar to one."""
+        now = serving()
+        row = _row(now.model.items, item)
+        found = await asyncio.to_thread(
+            now.model.similar_item_lists, np.array([row]), query.k, query.popularity_discount
+        )
+        return _json(now.answers.similar(row, found))
+
+    @api.get(
+        "/history/{user:path}",
+        response_model=schemas.History,
+        responses=_problems(404, 422, 503),
+    )
+    async def history(
+        user: Annotated[str, Path(description="Id of a user.")],
+        query: Annotated[schemas.LengthQuery, Query()],
+    ) -> Response:
+        """Return what a user chose in the training data, what the model expects most first."""
+        now = serving()
+        row = _row(now.model.users, user)
+        chosen = await asyncio.to_thread(now.model.history, row)
+        items = now.answers.known(chosen[: query.k].tolist())
+        told = plain(now.model.users.values[row])
+        return _json(f'{{"user":{told},"n_items":{len(chosen)},"items":[{items}]}}')
+
+    @api.get("/items", response_model=schemas.ItemsFound, responses=_problems(422, 503))
+    async def items(query: Annotated[schemas.SearchQuery, Query()]) -> Response:
+        """Return items whose name or id holds a text."""
+        now = serving()
+        rows = await asyncio.to_thread(now.answers.search, query.text, query.k)
+        return _json(f'{{"items":[{now.answers.known(rows)}]}}')
+
+    @api.get(
+        "/info",
+        responses=_problems(422, 503),
+        dependencies=[Depends(_no_query)],
+    )
+    async def info() -> schemas.Info:
         """Describe the model."""
-        return Info(
-            dataset=data.name,
-            n_users=data.n_users,
-            n_items=data.n_items,
-            metrics=system.metrics,
-            settings=system.settings.model_dump(mode="json", exclude={"mlflow"}),
+        model = serving().model
+        return schemas.Info(
+            dataset=model.name,
+            model=model.version,
+            n_users=model.n_users,
+            n_items=model.n_items,
+            user_features=list(model.user_feature_names[:_MOST_NAMES]),
+            item_features=list(model.item_feature_names[:_MOST_NAMES]),
+            metrics=dict(model.metrics),
+            settings=model.settings.model_dump(mode="json", exclude={"mlflow"}),
         )
 
-    @app.get("/recommend/{user:path}")
-    def recommend(
-        user: Annotated[str, Path(description="Id of a user.")],
-        k: ListLength = 10,
-        exclude_seen: Annotated[bool, Query(description=_SEEN)] = True,
-    ) -> UserList:
-        """Return a user's best items."""
-        rows = users.rows([user])
-        (found,) = best(score_users, rows, k, seen if exclude_seen else None)
-        return UserList(user=users.values[rows[0]], items=found)
 
-    @app.post("/recommend")
-    def recommend_batch(request: BatchRequest) -> list[UserList]:
-        """Return the best items of several users, in the order asked."""
-        rows = users.rows(request.users)
-        found = best(score_users, rows, request.k, seen if request.exclude_seen else None)
-        return [
-            UserList(user=users.values[row], items=each)
-            for row, each in zip(rows, found, strict=True)
-        ]
+def _add_states(api: FastAPI, holder: Holder, has_token: bool) -> None:
+    """Add the routes of operators."""
+    bare = [Depends(_no_query)]
 
-    @app.get("/similar/{item:path}")
-    def similar(
-        item: Annotated[str, Path(description="Id of an item.")],
-        k: ListLength = 10,
-        popularity_discount: Annotated[
-            float, Query(ge=0, le=2, description="What the most popular item loses in score.")
-        ] = 0.0,
-    ) -> SimilarList:
-        """Return the other items whose vectors point the same way.
+    @api.get("/health", responses=_problems(422), dependencies=bare)
+    async def health() -> schemas.State:
+        """Say that the process answers."""
+        return schemas.State(status="ok", model=holder.now and holder.now.model.version)
 
-        The score is their cosine, less the discount of popular items.
+    @api.get("/ready", responses=_problems(422, 503), dependencies=bare)
+    async def ready() -> schemas.State:
+        """Say that there is a model to answer with."""
+        if holder.now is None:
+            raise HTTPException(503, "no model is loaded yet; ask again in a moment")
+        return schemas.State(status="ready", model=holder.now.model.version)
+
+    @api.get(
+        "/metrics",
+        response_class=Response,
+        responses={
+            200: {"content": {"text/plain": {"schema": {"type": "string"}}}},
+            **_problems(422),
+        },
+        dependencies=bare,
+    )
+    def figures() -> Response:
+        """Return requests, times and lists over all processes, for Prometheus."""
+        return Response(metrics.render(), media_type=metrics.CONTENT_TYPE)
+
+    @api.post("/reload", responses=_problems(403, 409, 413, 422), dependencies=bare)
+    async def reload() -> schemas.State:
+        """Look the model up again; all processes go over to it, no request is dropped.
+
+        Only a server with a token can be asked.
         """
-        rows = items.rows([item])
-        scorer = score_items
-        if popularity_discount:
-            scorer = with_penalty(score_items, np.float32(popularity_discount) * penalty)
-        (found,) = best(scorer, rows, k, same_item)
-        return SimilarList(item=items.values[rows[0]], items=found)
+        if not has_token:
+            raise HTTPException(403, "start the server with --token-file to reload by a request")
+        try:
+            now = await holder.reload()
+        except HbprError as error:
+            raise HTTPException(409, str(error)) from error
+        return schemas.State(status="ready", model=now.model.version)
 
-    return app
+
+def _row(ids: TextIds, given: str) -> int:
+    row = ids.row(given)
+    if row is None:
+        if ids.side == "user":
+            metrics.count_unknown()
+        raise HTTPException(404, ids.unknown([given]))
+    return row
+
+
+def _json(text: str) -> Response:
+    return Response(text, media_type="application/json")
+
+
+def _no_query(request: Request) -> None:
+    if request.url.query:
+        unknown = next(iter(request.query_params), request.url.query)
+        raise HTTPException(422, f"query: {unknown[:80]!r} is no parameter here; there are none")
+
+
+async def _refused(_: Request, error: Exception) -> Response:
+    assert isinstance(error, StarletteHTTPException)
+    body = plain({"detail": str(error.detail)})
+    return Response(body, error.status_code, error.headers, "application/json")
+
+
+async def _invalid(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    told = "; ".join(_told(each) for each in list(error.errors())[:5])
+    return Response(plain({"detail": told}), 422, media_type="application/json")
+
+
+async def _broken(_: Request, error: Exception) -> Response:
+    body = plain({"detail": f"the server failed: {type(error).__name__}; its log has more"})
+    return Response(body, 500, media_type="application/json")
+
+
+def _told(problem: dict[str, Any]) -> str:
+    place = ".".join(str(each) for each in problem["loc"])
+    given = repr(problem.get("input"))
+    shown = given if len(given) <= 80 else f"{given[:80]}..."
+    return f"{place}: {problem['msg']}" + ("" if problem["type"] == "missing" else f", got {shown}")
+
+
+def _describe_token(api: FastAPI) -> None:
+    """Say in the description that a token is asked for."""
+    original = api.openapi
+
+    def described() -> dict[str, Any]:
+        if api.openapi_schema is None:
+            schema = original()
+            schema["components"]["securitySchemes"] = {
+                "token": {"type": "http", "scheme": "bearer"}
+            }
+            schema["security"] = [{"token": []}]
+            for path in ("/health", "/ready"):
+                schema["paths"][path]["get"]["security"] = []
+        assert api.openapi_schema is not None
+        return api.openapi_schema
+
+    api.openapi = described  # type: ignore[method-assign]

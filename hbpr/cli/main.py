@@ -52,6 +52,10 @@ COMMANDS: Final = {
     "cluster": _Entry(
         "cluster.manifests.command", "cluster", "Write manifests: Kubernetes, cloud, Slurm, Docker."
     ),
+    "recommend": _Entry(
+        "cluster.batch.command", "recommend", "Write the best items of many users into a file."
+    ),
+    "similar": _Entry("hbpr.cli.similar", "similar", "Show items like an item, users like a user."),
     "serve": _Entry("cluster.serving.command", "serve", "Answer recommendations over HTTP."),
 }
 

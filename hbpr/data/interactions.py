@@ -9,17 +9,17 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from hbpr.data.pairs import UserItems
 
-__all__ = ["Exposures", "Features", "Interactions", "Judged", "UserItems"]
+if TYPE_CHECKING:
+    import scipy.sparse as sp
 
-from hbpr.data.described import described
+__all__ = ["Exposures", "Features", "Interactions", "Judged", "UserItems"]
 
 
 def _add(digest: "hashlib._Hash", part: UserItems) -> None:
@@ -100,8 +100,10 @@ class Features:
         )
 
     @classmethod
-    def from_csr(cls, matrix: sp.spmatrix | sp.sparray) -> Self:
+    def from_csr(cls, matrix: "sp.spmatrix | sp.sparray") -> Self:
         """Copy a scipy matrix of shape (rows, features)."""
+        import scipy.sparse as sp
+
         csr = sp.csr_matrix(matrix, dtype=np.float32, copy=True)
         csr.sum_duplicates()
         return cls(
@@ -125,8 +127,10 @@ class Features:
             and bool((self.values == 1.0).all())
         )
 
-    def to_csr(self) -> sp.csr_matrix:
+    def to_csr(self) -> "sp.csr_matrix":
         """(rows, n_features) float32 scipy matrix; shares the arrays."""
+        import scipy.sparse as sp
+
         return sp.csr_matrix(
             (self.values, self.indices, self.indptr), shape=(self.n_rows, self.n_features)
         )
@@ -154,6 +158,7 @@ class Interactions:
         item_ids: (I,) id of each item, in index order.
         user_feature_names: (P,) names, for reading; may be empty.
         item_feature_names: (Q,) names, for reading; may be empty.
+        item_names: (I,) what people call each item, such as its title; empty if not known.
         split: The split in words, such as ``random 0.8/0.1/0.1, seed 0``; it names the candidates
             too, unless they are the whole catalogue.
         validation_candidates: Items that `validation` is ranked among, beside the held-out ones
@@ -192,6 +197,7 @@ class Interactions:
     validation_judged: Judged | None = None
     test_judged: Judged | None = None
     left_out: Mapping[str, int] = field(default_factory=dict)
+    item_names: Sequence[str] = ()
 
     @property
     def n_users(self) -> int:
@@ -246,13 +252,15 @@ class Interactions:
         return digest.hexdigest()
 
     @cached_property
-    def described_items(self) -> sp.csr_matrix | None:
+    def described_items(self) -> "sp.csr_matrix | None":
         """(I, Q) float64 item features without each item's own, rows of length 1 or empty.
 
         None where only the item itself describes it.
         """
         if self.item_features.is_identity:
             return None
+        from hbpr.data.described import described
+
         return described(self.item_features.to_csr(), self.item_feature_names, self.item_ids)
 
     def seen(self) -> UserItems:

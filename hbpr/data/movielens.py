@@ -153,6 +153,7 @@ def _to_data(
     add_movielens_features(
         data, users=(user_feature, users, tables.users), items=(item_feature, items, tables.items)
     )
+    data.add_item_names(tables.items["item"].to_numpy(), tables.items["title"])
     return data
 
 

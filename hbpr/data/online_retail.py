@@ -40,6 +40,7 @@ _TYPES: Final[dict[str, Any]] = {
     "UnitPrice": np.float64,
     "CustomerID": np.float64,
     "Country": "str",
+    "Description": "str",
 }
 #: Price bands, each with as many products as another.
 _N_BANDS: Final = 10
@@ -99,6 +100,10 @@ def load_online_retail(
         (data.add_negative_interactions, pairs[~positive]),
     ):
         add(part["user"].to_numpy(), part["item"].to_numpy(object), times=part["time"].to_numpy())
+    if "Description" in rows:
+        told = rows.groupby(["item", rows["Description"].str.strip()]).size().reset_index(name="n")
+        told = told.sort_values("n", kind="stable").drop_duplicates("item", keep="last")
+        data.add_item_names(told["item"], told["Description"])
     prices = rows.groupby("item")["UnitPrice"].median()
     bands = (prices.rank(pct=True) * _N_BANDS).clip(upper=_N_BANDS - 1).astype(int)
     labels = {
@@ -120,6 +125,8 @@ def _read(path: Path) -> pd.DataFrame:
         renamed = {old: new for old, new in _RENAMED.items() if old in names}
         written = {new: old for old, new in renamed.items()}
         types = {written.get(name, name): kind for name, kind in _TYPES.items()}
+        if "Description" not in names:  # of use to readers alone
+            del types["Description"]
         table = pd.read_csv(path, usecols=list(types), dtype=types, encoding="utf-8")
         table = table.rename(columns=renamed)
         table["time"] = pd.to_datetime(table["InvoiceDate"], format="ISO8601")

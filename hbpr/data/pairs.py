@@ -6,11 +6,13 @@ they themselves do, and a time that grows with their number.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
+
+if TYPE_CHECKING:
+    import scipy.sparse as sp
 
 #: Rows that are sorted at a time.
 _ROWS: Final = 1 << 22
@@ -163,8 +165,10 @@ class UserItems:
         keys += self.items[self.indptr[first] : self.indptr[last]]
         return keys
 
-    def to_csr(self) -> sp.csr_matrix:
+    def to_csr(self) -> "sp.csr_matrix":
         """(U, I) float32 scipy matrix with the weights, or ones; shares the index arrays."""
+        import scipy.sparse as sp  # half of the time that it takes to load a model to serve
+
         return sp.csr_matrix(
             (_weights(self, 0, self.n_users), self.items, self.indptr),
             shape=(self.n_users, self.n_items),

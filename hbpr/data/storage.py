@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -22,13 +23,14 @@ class Stored(NamedTuple):
     """A dataset: its name, what was added, and what was chosen for it.
 
     `weighing` are the arguments of `UserItemData.transform_weights`; `whole` holds the weights as
-    they were added.
+    they were added. `item_names` are what people call items, by id.
     """
 
     name: str
     whole: Assembled
     split: SplitSettings | None
     weighing: tuple[WeightTransform, float | None]
+    item_names: Mapping[Any, str]
 
 
 def write(path: Path, stored: Stored) -> None:
@@ -37,7 +39,7 @@ def write(path: Path, stored: Stored) -> None:
     Raises:
         DataError: Ids or feature labels are not integers, strings or floats.
     """
-    name, whole, split, weighing = stored
+    name, whole, split, weighing, item_names = stored
     named = _names(whole)
     for what, array in named.items():
         if array.dtype.kind == "O":
@@ -52,6 +54,9 @@ def write(path: Path, stored: Stored) -> None:
         "weights": weighing,
         "n_user_labels": len(whole.user_labels),
         "n_item_labels": len(whole.item_labels),
+        "item_names": [item_names.get(item, "") for item in whole.item_ids.tolist()]
+        if item_names
+        else [],
     }
     text = np.frombuffer(json.dumps(about).encode(), np.uint8)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -145,6 +150,13 @@ def read(path: Path) -> Stored:
                 whole,
                 None if split is None else SplitSettings.model_validate(split),
                 (how, cap),
+                {
+                    item: str(called)
+                    for item, called in zip(
+                        items.tolist(), about.get("item_names") or [""] * len(items), strict=True
+                    )
+                    if called
+                },
             )
     except (ValueError, KeyError, TypeError, OSError, EOFError, zipfile.BadZipFile) as error:
         if isinstance(error, DataError):

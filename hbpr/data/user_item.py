@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+import numpy as np
 from numpy.typing import ArrayLike
 from pydantic import ValidationError
 
@@ -61,6 +62,7 @@ class UserItemData:
         self.split: SplitSettings | None = None
         self._weighing: tuple[WeightTransform, float | None] = ("none", None)
         self._added = Added(name)
+        self._item_names: dict[Any, str] = {}
         self._assembled: Assembled | None = None
         self._left_out: dict[str, int] = {}
         self._n_rows: int | None = None
@@ -240,6 +242,16 @@ class UserItemData:
         self._added.add_features("item", place, ids, features, weights)
         self._assembled = None
 
+    def add_item_names(self, ids: Iterable[Any], names: Iterable[str]) -> None:
+        """Say what people call items, such as titles: shown beside ids, never learnt from.
+
+        Args:
+            ids: (n,) ids; those that are in nothing else are passed over.
+            names: (n,) names; a later one replaces an earlier one.
+        """
+        plain = ids.tolist() if isinstance(ids, np.ndarray) else list(ids)
+        self._item_names |= dict(zip(plain, map(str, names), strict=True))
+
     def split_train_test(
         self, train_ratio: float = 0.8, validation_ratio: float | None = None, seed: int = 0
     ) -> None:
@@ -309,7 +321,10 @@ class UserItemData:
         negatives = transformed(whole.negatives, *self._weighing)
         whole = dataclasses.replace(whole, positives=positives, negatives=negatives)
         data = to_interactions(self.name, whole, split or self.split or SplitSettings(), candidates)
-        return dataclasses.replace(data, left_out=self.left_out)
+        names: tuple[str, ...] = ()
+        if self._item_names:
+            names = tuple(self._item_names.get(each, "") for each in whole.item_ids.tolist())
+        return dataclasses.replace(data, left_out=self.left_out, item_names=names)
 
     @property
     def n_users(self) -> int:
@@ -390,9 +405,9 @@ class UserItemData:
         Raises:
             DataError: Ids or feature labels are not integers, strings or floats.
         """
-        storage.write(
-            Path(path), storage.Stored(self.name, self.assemble(), self.split, self._weighing)
-        )
+        whole, names = self.assemble(), self._item_names
+        stored = storage.Stored(self.name, whole, self.split, self._weighing, names)
+        storage.write(Path(path), stored)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -402,8 +417,8 @@ class UserItemData:
             DatasetMissingError: There is no such file.
             DataError: The file was not written by `save`, or is broken.
         """
-        name, whole, split, weighing = storage.read(Path(path))
+        name, whole, split, weighing, item_names = storage.read(Path(path))
         data = cls(name)
-        data.split, data._weighing = split, weighing
+        data.split, data._weighing, data._item_names = split, weighing, dict(item_names)
         restore(data._added, whole)
         return data

@@ -3,22 +3,14 @@
 Shapes: h items of the user, n drawn negatives, p size of a user's vector.
 """
 
-import math
-from typing import Final
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import softplus
 
+from hbpr.inference.fit_vector import LEAST_REGULARISATION, Fitter, others_of
 from hbpr.models import FeatureRecommender, MatrixFactorization
-
-#: Negatives that stand for all items the user does not have, and pairs compared at a time.
-_NEGATIVES: Final = 2048
-_PAIRS: Final = 2**21
-#: A history that one vector can put in perfect order has no best vector without any L2.
-_LEAST_REGULARISATION: Final = 1e-3
 
 
 def fold_in(
@@ -57,33 +49,30 @@ def fold_in(
     Returns:
         (p,) float32 final vector, for `Recommender.vector_scorer`.
     """
+    if type(model) is MatrixFactorization:  # one derived from it may score in its own way
+        return fitter_of(model, regularisation=regularisation, pool=pool, seed=seed).fit(
+            items, prior
+        )
     device = next(model.parameters()).device
     h = len(items)
-    others = np.setdiff1d(np.arange(model.n_items) if pool is None else pool, items)
-    n_others = max(1, min(_NEGATIVES, _PAIRS // h))
-    spread = max(1.0, len(others) / n_others)  # items that each of the others stands for
-    if len(others) > n_others:
-        others = np.random.default_rng(seed).choice(others, n_others, replace=False)
+    others, _ = others_of(items, model.n_items, pool, seed)
     rows = torch.from_numpy(np.concatenate([items, others]).astype(np.int64)).to(device)
     with torch.no_grad():
         size = model.embed_users(torch.zeros(1, dtype=torch.int64, device=device)).shape[-1]
         vectors, biases = model.embed_items(rows)
     before = np.zeros(size, np.float32) if prior is None else prior
     center = torch.from_numpy(before.copy()).to(device)
-    cosine = isinstance(model, MatrixFactorization) and model.similarity == "cosine"
-    start = vectors[:h].mean(0) if cosine and prior is None else center
     if len(others) == 0:
         with torch.no_grad():
-            return np.array(model.final_users(start).cpu().numpy(), np.float32)
-    user = start.clone().requires_grad_()
-    strength = 0.5 * h * max(regularisation, _LEAST_REGULARISATION)
+            return np.array(model.final_users(center).cpu().numpy(), np.float32)
+    user = center.clone().requires_grad_()
+    strength = 0.5 * h * max(regularisation, LEAST_REGULARISATION)
     solver = torch.optim.LBFGS([user], max_iter=30, line_search_fn="strong_wolfe")
 
     def closure() -> Tensor:
         final = model.final_users(user)
         scores = model.score(final.unsqueeze(0), vectors, biases)
-        lost = _listwise(scores, h, spread) if cosine else _pairwise(scores, h)
-        loss = lost + strength * (final - center).square().sum()
+        loss = _pairwise(scores, h) + strength * (final - center).square().sum()
         (user.grad,) = torch.autograd.grad(loss, user)  # of the model's weights there is none
         return loss.detach()
 
@@ -98,14 +87,26 @@ def fold_in(
     return np.asarray(final.cpu().numpy())
 
 
+def fitter_of(
+    model: MatrixFactorization,
+    *,
+    regularisation: float,
+    pool: NDArray[np.integer] | None = None,
+    seed: int = 0,
+) -> Fitter:
+    """Return what fits users to histories of a factorization, which needs no torch."""
+    return Fitter(
+        model.item_vectors(),
+        model.item_biases() if model.item_bias else None,
+        regularisation,
+        model.similarity == "cosine",
+        1.0 if model.temperature is None else float(model.temperature),
+        pool,
+        seed,
+    )
+
+
 def _pairwise(scores: Tensor, h: int) -> Tensor:
     """Sum over the first h scores of the mean loss against each of the others."""
     gaps_hn = scores[:h, None] - scores[None, h:]
     return softplus(-gaps_hn).mean(1).sum()
-
-
-def _listwise(scores: Tensor, h: int, spread: float) -> Tensor:
-    """Sum over the first h scores of the loss among all, each of the others as so many items."""
-    weights = torch.zeros_like(scores)
-    weights[h:] = math.log(spread)
-    return h * torch.logsumexp(scores + weights, 0) - scores[:h].sum()

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from hbpr.data.interactions import UserItems
 from hbpr.errors import ConfigError
-from hbpr.models.recommender import BlockScorer
+from hbpr.inference.top_k import BlockScorer
 
 
 def itself(n_items: int) -> UserItems:

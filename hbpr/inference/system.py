@@ -15,7 +15,8 @@ from hbpr.errors import ConfigError, DataError
 from hbpr.evaluation import evaluate_part
 from hbpr.evaluation.page_shares import page_shares
 from hbpr.inference import saving
-from hbpr.inference.cold_start import Labels, features_of, with_items
+from hbpr.inference.cold_start import with_items
+from hbpr.inference.described import Labels, features_of
 from hbpr.inference.fold_in import fold_in
 from hbpr.inference.similar import itself, popularity_penalty, with_penalty
 from hbpr.inference.top_k import top_k_of

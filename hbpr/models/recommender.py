@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hbpr.data.interactions import Features
-from hbpr.models.neighbours import cosine_scorer
+from hbpr.neighbours import cosine_scorer
 
 #: (B,) user indices to (B, I) float32 scores; the caller may overwrite the result.
 BlockScorer = Callable[[NDArray[np.integer]], NDArray[np.float32]]

@@ -17,7 +17,9 @@ from hbpr.version import __version__
 
 _PACKAGES: Final = ("hbpr", "tune", "cluster", "dashboards")
 _ROOT: Final = Path(__file__).parents[2]
-_KEPT: Final = frozenset({".py", ".yaml", ".yml", ".html", ".json", ".typed", ".css", ".js", ".sh"})
+_KEPT: Final = frozenset(
+    {".py", ".yaml", ".yml", ".html", ".json", ".typed", ".css", ".js", ".sh", ".gz", ".LICENSE"}
+)
 _WHEEL: Final = "Wheel-Version: 1.0\nGenerator: hbpr\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 #: The earliest time that a zip can hold: the same files give the same bytes.
 _TIME: Final = (1980, 1, 1, 0, 0, 0)

@@ -1,7 +1,7 @@
 """Trained systems as MLflow models: logged, registered and read back.
 
-Every logged model names `hbpr.mlflow_log`, which hands on `_load_pyfunc`: MLflow calls it to load
-the model, so neither can be renamed.
+Every logged model names `hbpr.mlflow_log`, which has `_load_pyfunc`: MLflow calls it to load the
+model, so neither can be renamed.
 """
 
 import contextlib
@@ -10,27 +10,22 @@ import re
 import tempfile
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from hbpr.errors import DataError, TrackingError
 from hbpr.tracking import tags as tag
+from hbpr.tracking.fetch import LOADER, fetch_model
 from hbpr.tracking.own_wheel import write_wheel
-from hbpr.tracking.store import default_tracking_uri, first_line, mask_uri, open_client
 from hbpr.version import __version__
 
 if TYPE_CHECKING:
-    import pandas as pd
     from mlflow import MlflowClient
-    from mlflow.models import ModelSignature
 
     from hbpr.inference.system import RecommendationSystem
 
 #: Alias of the best version of a registered model.
 CHAMPION: Final = "champion"
-_LOADER: Final = "hbpr.mlflow_log"
 _SYSTEM_FOLDER: Final = "system"
 _WHEELS_FOLDER: Final = "wheels"
-_DEFAULT_K: Final = 10
 
 
 def log_system(
@@ -42,7 +37,7 @@ def log_system(
 ) -> str:
     """Log a trained system as the model of a run.
 
-    The model holds the folder that `RecommendationSystem.save` writes (npz and JSON, no pickle);
+    The model holds the folder that `RecommendationSystem.save` writes (nothing pickled);
     `mlflow.pyfunc.load_model` reads it wherever hbpr is installed. The model's requirements name a
     wheel of the running hbpr that lies beside it, so that no index needs to have it.
 
@@ -59,6 +54,8 @@ def log_system(
     from mlflow.entities import LoggedModelOutput
     from mlflow.models import Model
 
+    from hbpr.tracking.pyfunc_model import signature_of
+
     experiment_id = client.get_run(run_id).info.experiment_id
     with tempfile.TemporaryDirectory(prefix="hbpr-model-") as temporary:
         saved = Path(temporary) / _SYSTEM_FOLDER
@@ -74,14 +71,14 @@ def log_system(
         wheel = write_wheel(wheels)
         mlflow.pyfunc.save_model(
             str(folder),
-            loader_module=_LOADER,
+            loader_module=LOADER,
             data_path=str(saved),
             mlflow_model=Model(
                 artifact_path=logged.artifact_location,
                 run_id=run_id,
                 model_uuid=logged.model_id,
                 model_id=logged.model_id,
-                signature=_signature(saved),
+                signature=signature_of(saved),
             ),
             pip_requirements=[
                 f"{_WHEELS_FOLDER}/{wheel.name}" if wheel else f"hbpr=={__version__}"
@@ -92,26 +89,6 @@ def log_system(
     client.finalize_logged_model(logged.model_id, "READY")
     client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
     return f"models:/{logged.model_id}"
-
-
-def _signature(saved: Path) -> "ModelSignature | None":
-    """Return what the model takes and answers; None for ids of a kind that MLflow has no name for.
-
-    It also is what lets MLflow hand on `params`.
-    """
-    from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
-
-    from hbpr.inference.saving import user_id_type  # brings torch, which runs alone can do without
-
-    kinds = {"i": "long", "u": "long", "f": "double", "U": "string"}
-    user = kinds.get(user_id_type(saved).kind)
-    if user is None:
-        return None
-    return ModelSignature(
-        inputs=Schema([ColSpec(user, "user"), ColSpec("long", "k", required=False)]),
-        params=ParamSchema([ParamSpec("k", "long", _DEFAULT_K)]),
-    )
 
 
 def load_system(
@@ -128,57 +105,11 @@ def load_system(
     Raises:
         TrackingError: There is no such model, or the store does not answer.
     """
-    uri = default_tracking_uri() if tracking_uri is None else tracking_uri
-    client = open_client(uri, create=False)
-    import mlflow.artifacts
-    import yaml
-    from mlflow.exceptions import MlflowException
-
     from hbpr.inference.system import RecommendationSystem
 
     with tempfile.TemporaryDirectory(prefix="hbpr-model-") as temporary:
-        try:
-            folder = Path(
-                mlflow.artifacts.download_artifacts(
-                    artifact_uri=_model_location(client, model_uri),
-                    dst_path=temporary,
-                    tracking_uri=uri,
-                )
-            )
-            described = yaml.safe_load((folder / "MLmodel").read_text())
-            flavor = described["flavors"]["python_function"]
-        except (MlflowException, OSError, KeyError) as error:
-            raise TrackingError(
-                f"no model {model_uri} in MLflow at {mask_uri(uri)}: {first_line(error)}"
-            ) from error
-        if flavor["loader_module"] != _LOADER:
-            raise TrackingError(f"model {model_uri} was not logged by hbpr")
-        return RecommendationSystem.load(folder / flavor["data"], allow=allow)
-
-
-def _model_location(client: "MlflowClient", model_uri: str) -> str:
-    """Return where a model's files are; a registered version names another URI as its source.
-
-    MLflow's own resolving of ``models:/`` looks in the process-wide tracking store, whatever
-    tracking URI it is given.
-    """
-    scheme, _, rest = model_uri.partition(":/")
-    if scheme == "models":
-        if "@" in rest:
-            version = client.get_model_version_by_alias(*rest.split("@", 1))
-            return _model_location(client, str(version.source))
-        if "/" in rest:
-            version = client.get_model_version(*rest.split("/", 1))
-            return _model_location(client, str(version.source))
-        return str(client.get_logged_model(rest).artifact_location)
-    if scheme == "runs":
-        run_id, _, name = rest.partition("/")
-        outputs = client.get_run(run_id).outputs
-        for output in outputs.model_outputs if outputs else []:
-            model = client.get_logged_model(output.model_id)
-            if model.name == name:
-                return str(model.artifact_location)
-    return model_uri
+        folder, _ = fetch_model(model_uri, Path(temporary), tracking_uri)
+        return RecommendationSystem.load(folder, allow=allow)
 
 
 class Registered(NamedTuple):
@@ -267,45 +198,3 @@ def content_key(folder: Path) -> str:
     for path in sorted(each for each in folder.rglob("*") if each.is_file()):
         digest.update(path.relative_to(folder).as_posix().encode() + path.read_bytes())
     return digest.hexdigest()[:16]
-
-
-class SystemModel:
-    """What `mlflow.pyfunc.load_model` calls."""
-
-    def __init__(self, system: "RecommendationSystem") -> None:
-        self.system = system
-
-    def predict(
-        self,
-        model_input: "pd.DataFrame",
-        params: Mapping[str, Any] | None = None,
-    ) -> "pd.DataFrame":
-        """Return the best items for each user.
-
-        Args:
-            model_input: A table with a column `user` of ids, and optionally a column `k` (its
-                first value holds for all).
-            params: `k` may also be given here; a column `k` wins. Default: 10.
-
-        Returns:
-            Columns user, item, score and rank (from 1).
-
-        Raises:
-            DataError: The input is no such table, or an id is unknown.
-        """
-        columns = getattr(model_input, "columns", None)
-        if columns is None or "user" not in columns:
-            got = type(model_input).__name__ if columns is None else f"columns {list(columns)}"
-            raise DataError(
-                "model input: expected a data frame with a column 'user' of ids, such as "
-                f"pandas.DataFrame({{'user': [42, 43]}}), got {got}"
-            )
-        k = model_input["k"].iloc[0] if "k" in columns else (params or {}).get("k", _DEFAULT_K)
-        return self.system.recommend(model_input["user"].to_numpy(), k=int(k))
-
-
-def _load_pyfunc(path: str) -> SystemModel:
-    """Load a model's data folder: the function that MLflow looks for by name."""
-    from hbpr.inference.system import RecommendationSystem
-
-    return SystemModel(RecommendationSystem.load(Path(path)))

@@ -10,7 +10,7 @@ from hbpr.data import UserItemData, UserItems, generate
 from hbpr.data.leakage import check_leakage
 from hbpr.data.parts import draw_outside
 from hbpr.errors import DataError
-from hbpr.inference.saving import pack, unpack
+from hbpr.inference.packing import pack, unpack
 from hbpr.settings.models import SplitSettings
 
 KINDS = ("random", "leave_one_out", "temporal", "cold_items", "cold_users", "fixed")

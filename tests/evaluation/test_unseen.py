@@ -5,7 +5,7 @@ import numpy as np
 from hbpr.baselines import Popularity
 from hbpr.data import load_data
 from hbpr.evaluation import evaluate_part
-from hbpr.inference.saving import pack, unpack
+from hbpr.inference.packing import pack, unpack
 from hbpr.settings.models import DataSettings, SyntheticSettings
 
 

@@ -17,6 +17,7 @@ from hbpr.contracts.metric import forget_metric, metrics_in_use
 from hbpr.data import load_data
 from hbpr.data.sources import SOURCES
 from hbpr.errors import ConfigError, DataError
+from hbpr.inference import load
 from hbpr.inference.system import RecommendationSystem
 from hbpr.names import METRICS
 from hbpr.settings.models import MODELS, TrialSettings
@@ -180,6 +181,13 @@ def test_a_saved_model_is_loaded_where_its_parts_are_allowed(folder: Path) -> No
         )
     loaded = RecommendationSystem.load(folder / "saved", allow=["my_parts"])
     assert loaded.recommend([1]).equals(system.recommend([1]))
+    with pytest.raises(DataError, match="Where you trust it, allow it by name"):
+        load(folder / "saved")
+    served = load(folder / "saved", allow=["my_parts"])
+    assert served.recommend([1])["item"].tolist() == system.recommend([1])["item"].tolist()
+    history = system.data.item_ids[:3].tolist()
+    expected = system.recommend_for_history(history)["item"].tolist()
+    assert served.recommend_for_history(history)["item"].tolist() == expected
 
 
 def test_objects_in_python(folder: Path) -> None:

@@ -81,7 +81,7 @@ def test_large_catalogues_are_sampled_and_give_nearly_the_same(
     )
     items = np.argsort(-model.item_vectors()[:, 1])[:20]
     sampled = fold_in(model, items, regularisation=REG)
-    monkeypatch.setattr("hbpr.inference.fold_in._NEGATIVES", 10**6)
+    monkeypatch.setattr("hbpr.inference.fit_vector.NEGATIVES", 10**6)
     whole = fold_in(model, items, regularisation=REG)
     assert not np.array_equal(sampled, whole)
     assert sampled @ whole / np.linalg.norm(sampled) / np.linalg.norm(whole) > 0.99

@@ -4,7 +4,7 @@ import pytest
 from hbpr.data.interactions import UserItems
 from hbpr.errors import ConfigError
 from hbpr.inference.similar import popularity_penalty
-from hbpr.models.neighbours import cosine_scorer
+from hbpr.neighbours import cosine_scorer
 
 
 def _pairs(dense: np.ndarray) -> UserItems:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from hbpr.errors import DataError, FormatError
+from hbpr.inference.folder import read_about, write_about
 from hbpr.inference.system import RecommendationSystem
 from hbpr.settings.models import (
     MfSettings,
@@ -78,7 +79,6 @@ class TestSavedModels:
     def test_a_model_of_a_newer_hbpr_is_refused(self, tmp_path):
         folder = tmp_path / "newer"
         RecommendationSystem.load(BEFORE / "mf").save(folder)
-        about = json.loads((folder / "system.json").read_text())
-        (folder / "system.json").write_text(json.dumps(about | {FORMAT_KEY: FORMAT + 1}))
+        write_about(folder, read_about(folder) | {FORMAT_KEY: FORMAT + 1})
         with pytest.raises(DataError, match=rf"newer: the settings are of format {FORMAT + 1}"):
             RecommendationSystem.load(folder)

@@ -11,8 +11,10 @@ from hbpr.tracking import findings, records
 from hbpr.tracking.findings import (
     BaselineRecord,
     Comparison,
+    Effect,
     Finalist,
     Findings,
+    Importance,
     RankCorrelation,
     Stage,
     Winner,
@@ -60,7 +62,7 @@ RECORD = StudyRecord(
     findings=Findings(
         (Finalist(0, (0.4, 0.41), 0.405, 0.01, 4, {AUC: 0.405}),),
         (Comparison("EASE", 0.1, 0.05, 0.15, 0.01, 80),),
-        {AUC: {"optimizer.lr": 1.0}},
+        (Importance(AUC, 24, 9, (Effect("optimizer.lr", 0.02, 0.01, 0.03),)),),
         (RankCorrelation(2, 0.75, 9),),
         (0,),
     ),

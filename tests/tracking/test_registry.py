@@ -11,13 +11,15 @@ from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore
 
 from hbpr.data import UserItemData
 from hbpr.errors import DataError, TrackingError
+from hbpr.inference import load
+from hbpr.inference.loaded import LoadedModel
+from hbpr.inference.locate import version_of
 from hbpr.inference.system import RecommendationSystem
 from hbpr.models import build_model
 from hbpr.settings.models import TrialSettings
+from hbpr.tracking.pyfunc_model import SystemModel, signature_of
 from hbpr.tracking.registry import (
     Registered,
-    SystemModel,
-    _signature,
     load_system,
     log_system,
     register_model,
@@ -47,8 +49,11 @@ def test_a_model_comes_back_without_pickle(tracking_uri: str, tmp_path: Path) ->
         pd.testing.assert_frame_equal(
             load_system(name, tracking_uri).recommend(["u1", "u2"], k=3), expected
         )
+    for name in (uri, f"runs:/{run.run_id}/recommender", f"runs:/{run.run_id}", run.run_id):
+        found = load(name, tracking_uri=tracking_uri).recommend(["u1", "u2"], k=3)
+        assert found["item"].tolist() == expected["item"].tolist()
     names = {path.name for path in (tmp_path / "mlruns").rglob("*") if path.is_file()}
-    assert "arrays.npz" in names
+    assert "arrays.safetensors" in names
     assert not {name for name in names if name.endswith((".pkl", ".pickle", ".pt"))}
     (requirements,) = (tmp_path / "mlruns").rglob("requirements.txt")
     wheel = requirements.parent / requirements.read_text().split()[-1]
@@ -78,15 +83,15 @@ def test_mlflow_itself_loads_the_model_in_a_fresh_process(tracking_uri: str) -> 
     )
     first, signature, refused = done.stdout.splitlines()[-3:]
     rows = json.loads(first)
-    assert signature == "['user': string (required), 'k': long (optional)]"
-    assert "Model is missing inputs ['user']" in refused
+    assert signature.startswith("['user': Any (optional), 'history': Any (optional)")
+    assert "expected a data frame with a column 'user'" in refused
     assert [row["item"] for row in rows] == system.recommend(["u1"], k=2).item.tolist()
 
 
 @pytest.mark.parametrize("given", [["u1"], np.array(["u1"]), pd.DataFrame({"users": ["u1"]})])
-def test_other_input_than_a_column_of_users_is_told(given: object) -> None:
+def test_other_input_than_a_column_of_users_is_told(given: object, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"expected a data frame with a column .user. .*, got"):
-        SystemModel(small_system()).predict(given)
+        SystemModel(loaded(small_system(), tmp_path)).predict(given)
 
 
 @pytest.mark.parametrize(("users", "name"), [([1, 2], "long"), ([1.5, 2.5], "double")])
@@ -96,7 +101,34 @@ def test_the_signature_has_the_type_of_the_ids(tmp_path: Path, users: list, name
     settings, interactions = TrialSettings(), data.to_interactions()
     model = build_model(settings.model, interactions, seed=1)
     RecommendationSystem(model, interactions, settings).save(tmp_path / "saved")
-    assert _signature(tmp_path / "saved").inputs.input_types()[0].name == name
+    signature = signature_of(tmp_path / "saved")
+    assert signature.outputs.input_types()[1].name == name
+    assert [each.name for each in signature.inputs] == ["user", "history", "features", "k"]
+
+
+def test_a_table_may_hold_users_known_and_new(tmp_path: Path) -> None:
+    system = small_system()
+    model = SystemModel(loaded(system, tmp_path))
+    history = system.data.item_ids[:4].tolist()
+    table = model.predict(
+        pd.DataFrame(
+            {"user": ["u1", None, "nobody", "u2"], "history": [None, history, None, None], "k": 3}
+        )
+    )
+    assert table["row"].tolist() == [0] * 3 + [1] * 3 + [2] + [3] * 3
+    by_row = dict(iter(table.groupby("row")))
+    assert by_row[0]["item"].tolist() == system.recommend(["u1"], k=3)["item"].tolist()
+    assert by_row[3]["item"].tolist() == system.recommend(["u2"], k=3)["item"].tolist()
+    expected = system.recommend_for_history(history, k=3)["item"].tolist()
+    assert by_row[1]["item"].tolist() == expected
+    assert "unknown user 'nobody'" in by_row[2]["error"].item()
+    with pytest.raises(DataError, match="unknown user 'nobody'"):
+        model.predict(pd.DataFrame({"user": ["nobody"]}))
+
+
+def loaded(system: RecommendationSystem, folder: Path) -> LoadedModel:
+    system.save(folder / "loaded")
+    return LoadedModel.read(folder / "loaded")
 
 
 def test_the_best_version_of_its_kind_is_the_champion(tracking_uri: str) -> None:
@@ -123,7 +155,12 @@ def test_the_best_version_of_its_kind_is_the_champion(tracking_uri: str) -> None
     found = register_model(client, name, best, run_id=run_id, tags=tags)
     assert found == ("films-2- é%", "5", "5", ""), "it was asked for all the same"
     assert "hbpr.better" not in client.get_model_version(found.name, "5").tags
-    loaded = load_system("models:/films-2- é%@champion", tracking_uri)
+    champion = "models:/films-2- é%@champion"
+    before = version_of(champion, tracking_uri)
+    assert before == version_of("models:/films-2- é%/5", tracking_uri)
+    assert before != version_of("models:/films-2- é%/4", tracking_uri)
+    assert load(champion, tracking_uri=tracking_uri).n_users == system.data.n_users
+    loaded = load_system(champion, tracking_uri)
     assert loaded.recommend(["u1"], k=2).equals(system.recommend(["u1"], k=2))
 
 
@@ -144,3 +181,7 @@ def test_registering_does_not_wait(tracking_uri: str, monkeypatch: pytest.Monkey
 def test_a_model_that_is_not_there_is_told_plainly(tracking_uri: str, uri: str) -> None:
     with pytest.raises(TrackingError, match=f"no model {uri}"):
         load_system(uri, tracking_uri)
+    with pytest.raises(TrackingError, match=f"no model {uri}"):
+        load(uri, tracking_uri=tracking_uri)
+    with pytest.raises(TrackingError, match=f"no model {uri}"):
+        version_of(uri, tracking_uri)

@@ -6,7 +6,8 @@ from typing import Final
 
 from hbpr.data.interactions import Interactions
 from hbpr.errors import DataError, StudyFolderError
-from hbpr.inference.saving import pack, read_folder, unpack, write_folder
+from hbpr.inference.folder import read_folder, write_folder
+from hbpr.inference.packing import pack, unpack
 from tune.storage.folder import StudyFolder, stored_settings
 
 logger = logging.getLogger(__name__)
@@ -66,7 +67,7 @@ def read(path: Path) -> Interactions | None:
     try:
         arrays, about = read_folder(folder.data)
         return unpack(arrays, about["data"])
-    except (DataError, KeyError) as error:
+    except (DataError, KeyError, ValueError) as error:
         raise StudyFolderError(
             f"{path}: the data of this study were given in memory, and what its folder keeps of "
             f"them cannot be read ({error}); {how}"

@@ -8,8 +8,9 @@ from hbpr.inference.system import RecommendationSystem
 from hbpr.settings.models import TrialSettings
 from hbpr.training import Trainer
 
+from .conftest import asking, load_system
+
 pd = pytest.importorskip("pandas", reason="pyfunc takes data frames")
-testclient = pytest.importorskip("fastapi.testclient", reason="needs httpx")
 
 
 @pytest.fixture(scope="module", params=["ease", "ials"], name="system")
@@ -24,21 +25,22 @@ def _system(request):
     return RecommendationSystem(trainer.best_model(), trainer.data, settings)
 
 
-def test_lists_and_neighbours_are_the_systems(system):
+def test_lists_and_neighbours_are_the_systems(system, tmp_path):
     user, item = system.data.user_ids[3].item(), system.data.item_ids[5].item()
-    client = testclient.TestClient(create_app(system))
-    listed = client.get(f"/recommend/{user}?k=4").json()["items"]
+    ask = asking(create_app(load_system(system, tmp_path / "system")))
+    listed = ask(f"/recommend/{user}?k=4")[1]["items"]
     assert [each["item"] for each in listed] == system.recommend([user], k=4)["item"].tolist()
-    near = client.get(f"/similar/{item}?k=4&popularity_discount=0.1").json()["items"]
+    near = ask(f"/similar/{item}?k=4&popularity_discount=0.1")[1]["items"]
     wanted = system.similar_items([item], k=4, popularity_discount=0.1)
     assert [each["item"] for each in near] == wanted["similar_item"].tolist()
-    assert client.get("/info").json()["settings"]["model"]["kind"] == system.settings.model.kind
+    assert ask("/info")[1]["settings"]["model"]["kind"] == system.settings.model.kind
 
 
 def test_mlflow_loads_what_was_saved(system, tmp_path):
-    from hbpr.tracking.registry import _load_pyfunc
+    from hbpr.mlflow_log import _load_pyfunc
 
     system.save(tmp_path / "system")
     users = system.data.user_ids[:2]
     found = _load_pyfunc(str(tmp_path / "system")).predict(pd.DataFrame({"user": users, "k": 3}))
-    pd.testing.assert_frame_equal(found, system.recommend(users, k=3))
+    expected = system.recommend(users, k=3)
+    pd.testing.assert_frame_equal(found.drop(columns="row"), expected, rtol=1e-4)

@@ -1,0 +1,1 @@
+"""Lists for many users, here or on a cluster."""

@@ -1,0 +1,133 @@
+"""The model that a process answers with, and its successor: swapped between two requests."""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Collection
+from pathlib import Path
+from typing import Final, NamedTuple, Protocol
+
+import numpy as np
+
+from cluster.serving.answers import Answers
+from cluster.serving.batching import Batcher
+from hbpr.errors import HbprError
+from hbpr.inference.loaded import LoadedModel
+from hbpr.inference.options import ListOptions
+
+_log = logging.getLogger(__name__)
+
+#: Seconds between two looks for a successor.
+_LOOK_EVERY_S: Final = 0.25
+#: A list that takes longer is made in a thread, so that others are not kept waiting.
+_LONG_S: Final = 0.004
+
+
+class Published(NamedTuple):
+    """The model to answer with.
+
+    Attributes:
+        generation: Rises with each reload.
+        folder: Where it is.
+        version: As of `hbpr.inference.locate.Located`.
+    """
+
+    generation: int
+    folder: Path
+    version: str
+
+
+class Publisher(Protocol):
+    """Says which model to answer with; one for all processes of a server."""
+
+    def current(self) -> Published:
+        """Return the model of now, at no cost."""
+
+    async def ask(self) -> Published:
+        """Ask for the model that its name means now, and wait for it.
+
+        Raises:
+            HbprError: There is none, or it cannot be read; the old one stays.
+        """
+
+
+class Serving:
+    """A model and all that is made of it once.
+
+    Args:
+        model: The model.
+        generation: Of what was published.
+    """
+
+    def __init__(self, model: LoadedModel, generation: int = 0) -> None:
+        self.model, self.generation = model, generation
+        self.answers = Answers(model)
+        first, times = np.zeros(1, np.int64), []
+        for _ in range(3):
+            begin = time.perf_counter()
+            model.lists(first, ListOptions())
+            times.append(time.perf_counter() - begin)
+        self.is_slow = min(times) > _LONG_S
+        self.batcher = Batcher(model, in_thread=self.is_slow)
+
+
+class Holder:
+    """Holds the model of this process.
+
+    Args:
+        publisher: Says which; None: `serving` for good.
+        serving: The model to begin with; None: the published one, read by `load`.
+        allow: Modules that classes of models may be imported from.
+    """
+
+    def __init__(
+        self,
+        publisher: Publisher | None = None,
+        serving: Serving | None = None,
+        allow: Collection[str] = (),
+    ) -> None:
+        self._publisher, self._allow = publisher, allow
+        self.now = serving
+        self.reloads = 0
+
+    def load(self) -> Serving:
+        """Read the published model and answer with it from now on.
+
+        Raises:
+            HbprError: It cannot be read; the old one stays.
+        """
+        assert self._publisher is not None
+        published = self._publisher.current()
+        if self.now is None or published.generation != self.now.generation:
+            model = LoadedModel.read(published.folder, allow=self._allow)
+            self.reloads += self.now is not None
+            self.now = Serving(model, published.generation)
+        return self.now
+
+    async def watch(self) -> None:
+        """Follow what is published, for ever."""
+        failed = -1
+        while self._publisher is not None:
+            await asyncio.sleep(_LOOK_EVERY_S)
+            with contextlib.suppress(OSError):
+                generation = self._publisher.current().generation
+                if self.now is not None and generation in (self.now.generation, failed):
+                    continue
+                try:
+                    serving = await asyncio.to_thread(self.load)
+                    _log.info("answering with model %s", serving.model.version)
+                except HbprError as error:
+                    failed = generation
+                    _log.error("the new model cannot be read, the old one stays: %s", error)
+
+    async def reload(self) -> Serving:
+        """Ask for the newest model and answer with it.
+
+        Raises:
+            HbprError: There is none, or it cannot be read; the old one stays.
+        """
+        if self._publisher is None:
+            raise HbprError("this server was started with a model that has no name to look up")
+        await self._publisher.ask()
+        return await asyncio.to_thread(self.load)
