@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 
 def check_cluster(
-    *, cpu: float, gpu: float, storage: Path, timeout_s: float = 30.0
+    *, cpu: float, gpu: float, storage: Path, may_come: bool = False, timeout_s: float = 30.0
 ) -> list[dict[str, Any]]:
     """Check that the connected cluster can run a study; `ray.init` has been called.
 
@@ -29,6 +29,7 @@ def check_cluster(
         cpu: CPUs of one trial.
         gpu: GPUs of one trial.
         storage: Absolute folder of the studies; it is created here if it is missing.
+        may_come: A trial that no node fits may wait for one that an autoscaler brings.
         timeout_s: Seconds that the nodes have to answer, all together.
 
     Returns:
@@ -49,7 +50,7 @@ def check_cluster(
             storage,
         )
     nodes = [node for node in ray.nodes() if node["Alive"]]
-    _check_resources(nodes, {"CPU": cpu, "GPU": gpu})
+    _check_resources(nodes, {"CPU": cpu, "GPU": gpu}, may_come=may_come)
     with _marker(storage) as marker:
         answers = _ask_nodes(nodes, marker, timeout_s)
     ours = _question().versions()
@@ -119,7 +120,9 @@ def _table(
     ]
 
 
-def _check_resources(nodes: list[dict[str, Any]], trial: Mapping[str, float]) -> None:
+def _check_resources(
+    nodes: list[dict[str, Any]], trial: Mapping[str, float], *, may_come: bool
+) -> None:
     """One node must hold a whole trial, unless an autoscaler may bring such a node."""
     wanted = {name: amount for name, amount in trial.items() if amount > 0}
     if any(
@@ -130,8 +133,10 @@ def _check_resources(nodes: list[dict[str, Any]], trial: Mapping[str, float]) ->
     import ray._private.state
 
     coming = ray._private.state.state.get_max_resources_from_cluster_config() or {}
-    if wanted and all(coming.get(name, 0) >= amount for name, amount in wanted.items()):
-        logger.info("no node fits a trial yet; the autoscaler may start one")
+    if may_come or (
+        wanted and all(coming.get(name, 0) >= amount for name, amount in wanted.items())
+    ):
+        logger.warning("no node fits a trial yet; trials wait for one that an autoscaler brings")
         return
     have = "; ".join(
         f"{node['NodeManagerHostname']}: "
@@ -141,7 +146,8 @@ def _check_resources(nodes: list[dict[str, Any]], trial: Mapping[str, float]) ->
     need = ", ".join(f"{name} {amount:g}" for name, amount in wanted.items())
     raise ClusterError(
         f"sweep.resources: one trial needs {need} on one node, the cluster has {have or 'no node'}."
-        " Lower sweep.resources, or add a node."
+        " Lower sweep.resources, or add a node. If an autoscaler brings nodes, say how many trials "
+        "may wait for them: --set sweep.max_concurrent=N."
     )
 
 

@@ -105,15 +105,36 @@ def token_head(ray_folder: Path, ray_env: dict[str, str]) -> Iterator[TokenHead]
 def autoscaling_head(ray_folder: Path, ray_env: dict[str, str]) -> Iterator[TokenHead]:
     """A head without a CPU, whose autoscaler may bring two nodes of one CPU each.
 
-    Ray's `AutoscalingCluster` makes the settings; its `start` would end every Ray of this machine.
+    As Ray's `AutoscalingCluster`, whose `start` would end every Ray of this machine.
     """
-    from ray.cluster_utils import AutoscalingCluster
-
-    worker = {"resources": {"CPU": 1}, "node_config": {}, "min_workers": 0, "max_workers": 2}
+    kinds = {
+        "head": {"resources": {"CPU": 0}, "node_config": {}, "max_workers": 0},
+        "worker": {"resources": {"CPU": 1}, "node_config": {}, "min_workers": 0, "max_workers": 2},
+    }
+    settings = {
+        "cluster_name": "fake",
+        "max_workers": 2,
+        "provider": {"type": "fake_multinode"},
+        "available_node_types": kinds,
+        "head_node_type": "head",
+        "idle_timeout_minutes": 5,
+        "upscaling_speed": 1.0,
+        "auth": {},
+        "docker": {},
+        "initialization_commands": [],
+        "setup_commands": [],
+        "head_setup_commands": [],
+        "worker_setup_commands": [],
+        "head_start_ray_commands": [],
+        "worker_start_ray_commands": [],
+        "file_mounts": {},
+        "cluster_synced_files": [],
+        "file_mounts_sync_continuously": False,
+        "rsync_exclude": [],
+        "rsync_filter": [],
+    }
     config = ray_folder / "autoscaling.json"
-    config.write_text(
-        json.dumps(AutoscalingCluster({"CPU": 0}, {"worker": worker}, max_workers=2)._config)
-    )
+    config.write_text(json.dumps(settings))
     env = ray_env | {"RAY_FAKE_CLUSTER": "1", "AUTOSCALER_UPDATE_INTERVAL_S": "1"}
     options = ["--num-cpus=0", f"--autoscaling-config={config}"]
     with _head(ray_folder, env, "auto", *options) as head:

@@ -143,6 +143,7 @@ def test_a_cluster_without_workers_is_given_them_by_trials_that_wait(
         autoscaling_head.env | {"OMP_NUM_THREADS": "1"},
         tmp_path,
         "sweep.num_trials=6",
+        "sweep.max_concurrent=2",
         "training.n_iter=20",
     )
     said, _ = study.communicate(timeout=600)

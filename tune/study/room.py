@@ -19,13 +19,13 @@ COUNT_EVERY_S: Final = 2.0
 class Room(ray_tune.Callback):
     """Follows the cluster: a node that joins is given trials, one that goes is counted out.
 
-    Where an autoscaler may bring nodes, as many trials wait as these would hold: waiting trials are
-    what it goes by.
+    Where an autoscaler may bring nodes, trials wait for them: waiting trials are what it goes by.
+    How many, the settings say, or the cluster where it tells what it may bring.
 
     Args:
         count: Counts the places for trials in the cluster; None: they stay as they are.
         at_first: Trials at a time before anything was counted.
-        most: Most trials at a time, whatever the cluster has; None: no limit.
+        most: Trials that run or wait, whatever the cluster has; None: as many as it holds.
     """
 
     def __init__(
@@ -58,8 +58,8 @@ class Room(ray_tune.Callback):
             return
         self._counted_at = time.monotonic()
         capacity = self._count()
-        most = self._most or capacity.most
-        now, wanted = (max(min(each, most), 1) for each in capacity)
+        wanted = max(self._most or capacity.most, 1)
+        now = max(min(capacity.now, wanted), 1)
         if now != self._now:
             logger.info("%d trials at a time, %d before", now, self._now)
         self._now, self._wanted = now, wanted

@@ -34,6 +34,8 @@ def test_trials_wait_for_the_nodes_of_an_autoscaler() -> None:
 
 def test_the_settings_limit_holds() -> None:
     assert Room(lambda: Capacity(8, 60), most=3).wanted() == 3
+    waiting = Room(lambda: Capacity(1, 1), most=3)  # for nodes that an autoscaler may bring
+    assert (waiting.now(), waiting.wanted()) == (1, 3)
 
 
 def test_a_private_ray_stays_as_it_is() -> None:
