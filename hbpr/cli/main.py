@@ -48,7 +48,9 @@ COMMANDS: Final = {
     "completion": _Entry(
         "hbpr.cli.completion", "completion", "Complete commands and settings in your shell."
     ),
-    "plot": _Entry("dashboards.commands", "plot", "Plot the runs of an experiment."),
+    "plot": _Entry("dashboards.commands", "plot", "Draw a picture of experiments."),
+    "compare": _Entry("dashboards.commands", "compare", "Compare two experiments."),
+    "report": _Entry("dashboards.commands", "report", "Write a page that compares experiments."),
     "cluster": _Entry(
         "cluster.manifests.command", "cluster", "Write manifests: Kubernetes, cloud, Slurm, Docker."
     ),
@@ -64,7 +66,7 @@ Examples:
   hbpr config check configs/quickstart.yaml
   hbpr train configs/ml-100k.yaml --set training.n_iter=20
   hbpr tune configs/ml-100k.yaml
-  hbpr plot ml-100k -o curves.png
+  hbpr plot curves ml-100k -o curves.png
 
 \b
 Exit codes:

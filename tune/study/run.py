@@ -23,6 +23,7 @@ from hbpr.data.interactions import Interactions
 from hbpr.data.parts import check_ranked
 from hbpr.errors import StudyError
 from hbpr.tracking import tags as tag
+from hbpr.tracking.about import about
 from hbpr.tracking.records import TrialRecord
 from hbpr.tracking.store import check_store, open_client
 from tune.report.say import say
@@ -193,9 +194,10 @@ class _Study:
         )
 
     def run(self, ray: Runtime, room: "Room", *, progress: bool, started: float) -> "StudyResult":
-        from tune.study.conclude import Conclusion
+        from tune.study.conclude import Conclusion, versions
 
-        self._recorder.open({tag.LEFT_OUT: self._left_out()})
+        known = about(self._datasets.values(), versions())
+        self._recorder.open({tag.LEFT_OUT: self._left_out()}, known)
         try:
             self._recorder.catch_up(self._journal())
             ended = self._search(room, progress=progress)
