@@ -12,6 +12,8 @@ import hbpr
 PACKAGES: Final = ("hbpr", "tune", "cluster", "dashboards")
 #: The settings' name in a job's folder.
 CONFIG: Final = "study.yaml"
+#: Folders that no job needs: what Python makes anew, and the pages of the HTTP endpoint.
+_NOT_NEEDED: Final = frozenset({"__pycache__", "pages"})
 
 
 @contextmanager
@@ -50,5 +52,5 @@ def _code() -> list[Path]:
         path
         for name in PACKAGES
         for path in sorted((_above() / name).rglob("*"))
-        if path.is_file() and "__pycache__" not in path.parts
+        if path.is_file() and not _NOT_NEEDED.intersection(path.relative_to(_above()).parts)
     ]
