@@ -30,6 +30,8 @@ COMMANDS: Final = {
     "init": _Entry("hbpr.cli.init", "init", "Write a study file to begin with."),
     "train": _Entry("hbpr.cli.train", "train", "Train one model with the settings of a file."),
     "tune": _Entry("tune.commands.tune", "tune", "Search for the best settings: run a study."),
+    "submit": _Entry("tune.commands.submit", "submit", "Run a study as a job of a cluster."),
+    "jobs": _Entry("cluster.jobs.command", "jobs", "List, follow, stop and resume such jobs."),
     "space": _Entry("tune.commands.space", "space", "Show a search space and sample settings."),
     "study": _Entry("tune.commands.study", "study", "List, show, resume and sync studies."),
     "simulate": _Entry(
@@ -49,6 +51,9 @@ COMMANDS: Final = {
     "plot": _Entry("dashboards.commands", "plot", "Draw a picture of experiments."),
     "compare": _Entry("dashboards.commands", "compare", "Compare two experiments."),
     "report": _Entry("dashboards.commands", "report", "Write a page that compares experiments."),
+    "cluster": _Entry(
+        "cluster.manifests.command", "cluster", "Write manifests: Kubernetes, cloud, Slurm, Docker."
+    ),
     "recommend": _Entry(
         "cluster.batch.command", "recommend", "Write the best items of many users into a file."
     ),

@@ -152,6 +152,11 @@ class MlflowRecorder:
         """Seconds for which MLflow did not answer while this process recorded."""
         return self._away_s + (self._sender.away_s if self._sender is not None else 0.0)
 
+    def n_waiting(self) -> int:
+        """Return the records that MLflow has not taken yet."""
+        outbox = self._outbox
+        return 0 if outbox is None or outbox.is_empty else outbox.waiting()
+
     @property
     def failures(self) -> dict[int, str]:
         """Why trials failed, by number: those of earlier sittings too."""
