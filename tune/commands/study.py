@@ -73,8 +73,8 @@ def list_(storage: Path) -> None:
         except HbprError as error:
             metric, row = "", [f"unreadable: {error}", "", ""]
         if metric not in tables:
-            tables[metric] = Table()
-            for heading in ("folder", "state", "trials", f"best {metric}".strip()):
+            tables[metric] = Table(title=metric or None, title_justify="left")
+            for heading in ("folder", "state", "trials", "best"):
                 tables[metric].add_column(heading, overflow="fold")
         tables[metric].add_row(str(folder.path), *row)
     for table in tables.values():
