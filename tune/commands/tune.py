@@ -137,13 +137,11 @@ def run_and_show(
     """
     from rich.console import Console
 
-    from tune.study import (
-        StudyInterrupted,
-        run_study,
-    )  # what `tune.api` brings waits for Ray's start
+    from tune.api.study import run
+    from tune.study import StudyInterrupted
 
     try:
-        result = run_study(plan, address=address, cpus=cpus, progress=progress, resume=resume)
+        study = run(plan, address=address, cpus=cpus, progress=progress, resume=resume)
     except StudyInterrupted as stop:
         words = again + (["--address", address] if address else [])
         words += ["--cpus", str(cpus)] if cpus else []
@@ -152,4 +150,4 @@ def run_and_show(
         raise
     from tune.report.terminal import show
 
-    show(result.record, Console())
+    show(study.record, Console())
