@@ -7,10 +7,8 @@ from hbpr.errors import ConfigError, StudyFolderError
 from hbpr.tracking.reader import read_experiment
 from hbpr.tracking.records import Identity, Origin, StudyRecord, Tracking
 from hbpr.tracking.store import mask_uri
-from tune.report.summary import read_summary
 from tune.settings import StudySettings, plan_of_started
 from tune.storage.folder import StudyFolder, experiment_folder, public_settings, read_settings
-from tune.storage.trials import read_journal
 from tune.warm_start.from_mlflow import PREFIX, read_recorded
 
 
@@ -39,8 +37,12 @@ def of_folder(path: Path) -> Recorded:
     folder = StudyFolder(path.absolute())
     settings, fingerprints = read_settings(folder.path)
     if folder.finished:
+        from tune.report.summary import read_summary
+
         record = read_summary(folder)
     else:
+        from tune.storage.trials import read_journal
+
         plan = plan_of_started(settings)
         name, experiment = folder.study_id, settings.mlflow.experiment_name
         record = StudyRecord(

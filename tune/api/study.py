@@ -1,13 +1,16 @@
-"""A study in Python: what it found, so far or at its end, and how it goes on."""
+"""A study in Python: what it found, so far or at its end, and how it goes on.
+
+The commands come through here before Ray starts, so that what brings torch or Optuna is imported
+within functions; see ``docs/decisions/0032-a-fast-start.md``.
+"""
 
 import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from hbpr.data.given import as_interactions
 from hbpr.errors import StudyError
-from hbpr.inference.system import RecommendationSystem
 from hbpr.parts import paths_in
 from hbpr.tracking.records import StudyRecord
 from hbpr.tracking.registry import load_system
@@ -19,6 +22,9 @@ from tune.storage.folder import StudyFolder
 from tune.storage.resume import with_sweep
 from tune.study import StudyInterrupted, run_study
 from tune.study.listen import Listener, TrialEvent
+
+if TYPE_CHECKING:
+    from hbpr.inference.system import RecommendationSystem
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +52,7 @@ class Study(AboutStudy):
     def __init__(
         self,
         recorded: Recorded,
-        system: RecommendationSystem | None = None,
+        system: "RecommendationSystem | None" = None,
         *,
         data: Any = None,
         interrupted: bool = False,
@@ -84,7 +90,7 @@ class Study(AboutStudy):
         return self.record.winner is not None
 
     @property
-    def system(self) -> RecommendationSystem:
+    def system(self) -> "RecommendationSystem":
         """The winner, trained again on all but the test part: what recommends.
 
         Raises:
@@ -96,10 +102,12 @@ class Study(AboutStudy):
             self._system = self._load_system()
         return self._system
 
-    def _load_system(self) -> RecommendationSystem:
+    def _load_system(self) -> "RecommendationSystem":
         winner, folder = self.winner, self.folder
         known = paths_in(self._recorded.settings.model_dump(mode="json"))  # imported already
         if folder is not None and StudyFolder(folder).model.is_dir():
+            from hbpr.inference.system import RecommendationSystem
+
             return RecommendationSystem.load(StudyFolder(folder).model, allow=known)
         if self.record.tracking.run_id is None:
             raise StudyError(

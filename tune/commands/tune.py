@@ -174,19 +174,15 @@ def run_and_show(
         cpus: CPUs of a private Ray.
         progress: Show progress.
         resume: Folder of a study to go on with.
-        **more: Further arguments of `tune.study.run_study`.
+        **more: Further arguments of `tune.api.study.run`.
     """
     from rich.console import Console
 
-    from tune.study import (
-        StudyInterrupted,
-        run_study,
-    )  # what `tune.api` brings waits for Ray's start
+    from tune.api.study import run
+    from tune.study import StudyInterrupted
 
     try:
-        result = run_study(
-            plan, address=address, cpus=cpus, progress=progress, resume=resume, **more
-        )
+        study = run(plan, address=address, cpus=cpus, progress=progress, resume=resume, **more)
     except StudyInterrupted as stop:
         words = again + (["--address", address] if address else [])
         words += ["--cpus", str(cpus)] if cpus else []
@@ -195,4 +191,4 @@ def run_and_show(
         raise
     from tune.report.terminal import show
 
-    show(result.record, Console())
+    show(study.record, Console())

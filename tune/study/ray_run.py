@@ -35,10 +35,11 @@ from tune.study.disk import DiskGuard, disk_problem
 from tune.study.hangs import HangGuard
 from tune.study.housekeeping import ForgetEnded, Housekeeping
 from tune.study.interrupt import StopRequest
-from tune.study.listen import Listener, Tell
+from tune.study.listen import Listener
 from tune.study.metrics import ExportMetrics
 from tune.study.room import Room
 from tune.study.task_names import NameTasks
+from tune.study.tell import Tell
 from tune.tracking.callback import RecordTrials
 from tune.tracking.recorder import MlflowRecorder
 from tune.trial.messages import number_of

@@ -4,7 +4,7 @@ The journal in the study's folder is the one source of truth. Every sitting of a
 Ray Tune run over the trials that the journal does not know as ended; see
 ``docs/decisions/0006-warm-actors-and-steps.md``.
 
-What imports torch, Tune or MLflow is imported within functions: while Ray starts, see
+What imports torch, Tune, Optuna or MLflow is imported within functions: while Ray starts, see
 `tune.study.early` and ``docs/decisions/0032-a-fast-start.md``.
 """
 
@@ -36,6 +36,7 @@ from tune.study.disk import check_writable, disk_problem
 from tune.study.early import compiled, imports, warm_workers
 from tune.study.interrupt import StopRequest, StudyInterrupted, orderly_stop
 from tune.trial.data import load_datasets, n_bytes, trial_slots
+from tune.warm_start.earlier import read_beginning
 
 if TYPE_CHECKING:
     from tune.answer.result import StudyResult
@@ -90,8 +91,6 @@ def run_study(  # noqa: PLR0913 - a public function
         StudyError: Another process runs it, no trial came to its end, or the disk is full.
         StudyInterrupted: Ctrl-C; the study can be resumed.
     """
-    from tune.warm_start.earlier import read_beginning  # Optuna
-
     started = time.monotonic()
     if resume is not None:
         resuming.check_is_study(Path(resume))

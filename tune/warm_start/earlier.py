@@ -15,7 +15,6 @@ from tune.space.domains import same
 from tune.space.points import PLACE, check_point, plain, settings_point, value_in, written_points
 from tune.storage.beginning import Beginning, EarlierTrial
 from tune.storage.folder import read_settings
-from tune.storage.trials import read_journal
 from tune.warm_start.from_mlflow import PREFIX, EarlierStudy, read_recorded
 from tune.warm_start.portfolio import portfolio_points
 
@@ -32,6 +31,8 @@ def read_study(folder: str | Path, place: str) -> EarlierStudy:
     Raises:
         ConfigError: It is no study's folder, or one of other settings than are known today.
     """
+    from tune.storage.trials import read_journal  # Optuna
+
     path = Path(folder).absolute()
     try:
         settings, _ = read_settings(path)

@@ -11,9 +11,10 @@ from tune.settings import ResourceSettings
 from tune.study import early
 
 
-def test_a_study_is_checked_without_what_takes_seconds_to_import() -> None:
+@pytest.mark.parametrize("module", ["tune.study", "tune.api.study", "tune.api.search"])
+def test_a_study_is_checked_without_what_takes_seconds_to_import(module: str) -> None:
     heavy = {"torch", "ray", "optuna", "mlflow", "matplotlib", "plotly"}
-    program = f"import tune.study, sys; print(sorted({heavy} & sys.modules.keys()))"
+    program = f"import {module}, sys; print(sorted({heavy} & sys.modules.keys()))"
     done = subprocess.run(
         [sys.executable, "-c", program],
         cwd=Path(__file__).parents[3],
