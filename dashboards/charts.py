@@ -76,7 +76,9 @@ class Scale:
         return self.first + (self.last - self.first) * share
 
 
-def best_so_far(values: Sequence[float | None], states: Sequence[str]) -> list[float | None]:
+def best_so_far(
+    values: Sequence[float | None], states: Sequence[str], *, lower: bool = False
+) -> list[float | None]:
     """Return the best value up to each trial among those that ran to their end.
 
     Where none did, all count: the winner is chosen likewise.
@@ -90,7 +92,8 @@ def best_so_far(values: Sequence[float | None], states: Sequence[str]) -> list[f
     line = []
     for value, state in zip(values, states, strict=True):
         if value is not None and (state == "COMPLETE" or not ended):
-            best = value if best is None or value > best else best
+            better = best is None or (value < best if lower else value > best)
+            best = value if better else best
         line.append(best)
     return line
 

@@ -1,42 +1,138 @@
-"""`hbpr plot`: the runs of an experiment as a picture, a page or a table."""
+"""`hbpr plot` and `hbpr report`: experiments as one picture, and as one page with everything."""
 
 import click
 
-_EPILOG = """\b
+from dashboards.kinds import KINDS
+
+_URI = click.option(
+    "--tracking-uri",
+    help="MLflow to read.  [default: MLFLOW_TRACKING_URI, else sqlite:///mlflow.db]",
+)
+_METRIC = click.option(
+    "--metric", help="Metric to compare runs by.  [default: the one that the studies maximise]"
+)
+_STUDY = click.option("--study", help="Name or id of one study.  [default: all runs]")
+_PLOT_EPILOG = """\b
+Kinds:
+{kinds}
+
+\b
 Examples:
-  hbpr plot ml-100k -o ml-100k.png
-  hbpr plot ml-100k -o ml-100k.html --metric val/recall_at_20
-  hbpr plot ml-100k -o trials.csv --study STUDY
-  hbpr plot ml-100k -o curves.svg --tracking-uri http://127.0.0.1:5000
+  hbpr plot curves ml-100k -o curves.png
+  hbpr plot cost ml-100k ml-100k-random -o cost.pdf
+  hbpr plot contour ml-100k --setting optimizer.lr --setting model.n_latent -o contour.html
+""".format(kinds="\n".join(f"  {name:<12} {kind.help}" for name, kind in KINDS.items()))
+_REPORT_EPILOG = """\b
+Examples:
+  hbpr report ml-100k -o ml-100k.html
+  hbpr report ml-100k ml-1m -o both.html --csv trials.csv --parquet curves.parquet
 """
 
 
-@click.command(epilog=_EPILOG)
-@click.argument("experiment")
+@click.command(epilog=_PLOT_EPILOG)
+@click.argument("kind", metavar="KIND")
+@click.argument("experiments", nargs=-1, required=True, metavar="EXPERIMENT...")
 @click.option(
     "-o",
     "--output",
     required=True,
     type=click.Path(dir_okay=False),
-    help="File to write: .png, .svg or .pdf (picture), .html (page with table), .csv (table).",
+    help="File to write: .png, .svg or .pdf for papers, .html to point at marks.",
 )
 @click.option(
-    "--metric", default="val/ndcg_at_10", show_default=True, help="Metric to compare runs by."
+    "--setting",
+    "settings",
+    multiple=True,
+    help="Setting to show, for slices, parallel and contour. May be repeated.",
 )
-@click.option("--study", help="Name or id of one study.  [default: all runs]")
-@click.option(
-    "--tracking-uri",
-    help="MLflow to read.  [default: MLFLOW_TRACKING_URI, else sqlite:///mlflow.db]",
-)
+@_METRIC
+@_STUDY
+@_URI
 def plot(
-    experiment: str, output: str, metric: str, study: str | None, tracking_uri: str | None
+    kind: str,
+    experiments: tuple[str, ...],
+    output: str,
+    settings: tuple[str, ...],
+    metric: str | None,
+    study: str | None,
+    tracking_uri: str | None,
 ) -> None:
-    """Plot the runs of EXPERIMENT.
-
-    Shows the learning curves of all runs, how the search progressed, and the best values against
-    each setting that was searched.
-    """
+    """Draw a picture of one KIND of the runs of one or several experiments."""
+    from dashboards.picture import SUFFIXES, checked_target
     from dashboards.plotter import MLflowPlotter
 
-    path = MLflowPlotter(tracking_uri).save(experiment, output, metric, study=study)
-    click.echo(f"wrote {path}")
+    checked_target(output, SUFFIXES)
+    picture = MLflowPlotter(tracking_uri).plot(
+        kind, experiments, settings=settings, metric=metric, study=study
+    )
+    click.echo(f"wrote {picture.save(output)}")
+
+
+@click.command(epilog=_REPORT_EPILOG)
+@click.argument("experiments", nargs=-1, required=True, metavar="EXPERIMENT...")
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(dir_okay=False),
+    help="HTML file to write; it needs nothing beside it.",
+)
+@click.option("--csv", type=click.Path(dir_okay=False), help="Write the table of runs, too.")
+@click.option("--parquet", type=click.Path(dir_okay=False), help="Write all curves, too.")
+@_METRIC
+@_STUDY
+@_URI
+def report(
+    experiments: tuple[str, ...],
+    output: str,
+    csv: str | None,
+    parquet: str | None,
+    metric: str | None,
+    study: str | None,
+    tracking_uri: str | None,
+) -> None:
+    """Write one page of one or several experiments: answer, runs, plots, data and cost."""
+    from dashboards.picture import checked_target
+    from dashboards.plotter import MLflowPlotter
+
+    files = [(csv, (".csv",), False), (parquet, (".parquet",), True)]
+    for path, suffixes, _ in files:
+        if path is not None:
+            checked_target(path, suffixes)
+    plotter = MLflowPlotter(tracking_uri)
+    page = plotter.report(experiments, output, metric=metric, study=study)
+    click.echo(f"wrote {page}")
+    for path, _, curves in files:
+        if path is not None:
+            plotter.save_table(experiments, path, metric=metric, study=study, curves=curves)
+            click.echo(f"wrote {path}")
+
+
+@click.command()
+@click.argument("left")
+@click.argument("right")
+@_METRIC
+@_URI
+def compare(left: str, right: str, metric: str | None, tracking_uri: str | None) -> None:
+    """Compare the best runs of LEFT and RIGHT: settings that differ, metrics, and how sure it is.
+
+    Each is an experiment, or EXPERIMENT/STUDY with the id of a study.
+    """
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from dashboards.plotter import MLflowPlotter
+
+    found = MLflowPlotter(tracking_uri).compare(left, right, metric=metric)
+    table = Table(box=None, pad_edge=False, title=None)
+    for head in ("", *found.names):
+        table.add_column(escape(head), overflow="fold")
+    for name, *values in found.metrics:
+        table.add_row(escape(name), *(f"{value:.4f}" for value in values))
+    table.add_section()
+    for row in found.settings:
+        table.add_row(*map(escape, row))
+    console = Console()
+    console.print(table)
+    console.print(escape(found.verdict))

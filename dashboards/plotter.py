@@ -1,58 +1,80 @@
-"""Compare the runs of an experiment: tables for code, figures for people."""
+"""Compare the runs of experiments: tables for code, pictures for people."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure, FigureBase
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from dashboards import figures
+from dashboards.kinds import KINDS
+from dashboards.picture import Picture, checked_target
 from dashboards.records import Records, tabulate
 from hbpr.errors import ConfigError
-from hbpr.tracking.reader import read_experiment
+from hbpr.names import EVAL_S, TRAIN_S
+from hbpr.tracking.reader import History, MlflowReader
 from hbpr.tracking.store import default_tracking_uri
+from hbpr.words import did_you_mean
 
 if TYPE_CHECKING:
     from os import PathLike
 
-METRIC: Final = "val/ndcg_at_10"
-#: Kinds of files that `MLflowPlotter.save` writes.
-SUFFIXES: Final = (".png", ".svg", ".pdf", ".html", ".csv")
-_MOST_PANELS: Final = 12
+    from dashboards.compare import Comparison
+
+#: One name, or several.
+Names = str | Sequence[str]
+TABLES = (".csv", ".parquet")
 
 
 class MLflowPlotter:
-    """Plots and tables of the runs that hbpr recorded in MLflow.
+    """Plots and tables of runs in MLflow: those of hbpr, and of other tools as far as they go.
 
-    A run's value is its best of the metric over all epochs; metrics are better the higher. The run
-    of a study itself is left out: its trials are what is compared.
+    Every method takes one experiment or several. A run's value is its best of the metric over all
+    epochs. Runs whose metrics were measured on other data, or on another split, are never ranked
+    against each other: each such group has its own ranks, its own best run and its own panel. The
+    run of a study itself is left out: its trials are what is compared.
+
+    What starts with ``plot_`` returns a `dashboards.picture.Picture`: notebooks show it,
+    ``save("curves.pdf")`` writes it, ``to_matplotlib()`` and ``to_plotly()`` give the figures.
+    Where ``metric`` is None, it is the one that the studies maximise, or that most runs have.
 
     Args:
-        tracking_uri: SQLite file or server; default: ``MLFLOW_TRACKING_URI``, else
-            ``sqlite:///mlflow.db``.
+        tracking: Tracking URI, or the path of MLflow's SQLite file; default:
+            ``MLFLOW_TRACKING_URI``, else ``sqlite:///mlflow.db``.
 
     Example:
         ::
 
-            plotter = MLflowPlotter("sqlite:///mlflow.db")
-            plotter.best_runs("ml-100k", n=5)
-            plotter.learning_curves("ml-100k").savefig("curves.png")
-            plotter.save("ml-100k", "ml-100k.html")
+            plotter = MLflowPlotter("mlflow.db")
+            plotter.summary_table(["ml-100k", "ml-1m"])
+            plotter.plot_runs_comparison("ml-100k").save("curves.pdf")
+            plotter.report(["ml-100k", "ml-1m"], "report.html")
     """
 
-    def __init__(self, tracking_uri: str | None = None) -> None:
-        self.tracking_uri = tracking_uri or default_tracking_uri()
+    def __init__(self, tracking: "str | PathLike[str] | None" = None) -> None:
+        text = str(tracking) if tracking is not None else default_tracking_uri()
+        self.tracking_uri = text if "://" in text else f"sqlite:///{Path(text).absolute()}"
+        self._reader = MlflowReader(self.tracking_uri)
 
-    def runs(
-        self, experiment: str, *, metric: str = METRIC, study: str | None = None
+    def get_experiments(self) -> pd.DataFrame:
+        """Return name, id and times of all experiments, by name.
+
+        Raises:
+            TrackingError: MLflow does not answer.
+        """
+        found = self._reader.experiments()
+        table = pd.DataFrame(found, columns=["experiment", "id", "made", "changed"])
+        for name in ("made", "changed"):
+            table[name] = pd.to_datetime(table[name], unit="ms")
+        return table
+
+    def get_runs(
+        self, experiments: Names, *, metric: str | None = None, study: str | None = None
     ) -> pd.DataFrame:
         """Return all runs, in order of start, with every setting and last metric value.
 
         Args:
-            experiment: Name of the experiment.
+            experiments: Names of experiments.
             metric: Metric that the columns value, best_epoch and epochs speak of.
             study: Name or id of one study; None for all runs.
 
@@ -60,172 +82,290 @@ class MLflowPlotter:
             ConfigError: No such experiment or study, or no run has the metric.
             TrackingError: MLflow does not answer.
         """
-        return self._read(experiment, metric, study).runs
+        return self.records(experiments, metric, study).runs
 
-    def best_runs(
-        self, experiment: str, n: int = 10, *, metric: str = METRIC, study: str | None = None
-    ) -> pd.DataFrame:
-        """Return the n runs with the highest values, best first, in the form of `summary_table`."""
-        return self.summary_table(experiment, metric=metric, study=study).head(n)
+    def get_run_metrics_history(self, runs: Names, metrics: Names | None = None) -> pd.DataFrame:
+        """Return all values of some runs: the columns run_id, run, metric, epoch and value.
+
+        Args:
+            runs: Ids of runs, such as `get_runs` has, or names of experiments, all of whose runs
+                are then taken.
+            metrics: Names of metrics; None: all of them, for experiments the one that is compared.
+
+        Raises:
+            ConfigError: There is neither such a run nor such an experiment.
+            TrackingError: MLflow does not answer.
+        """
+        names = _listed(runs)
+        known = {found.name for found in self._reader.experiments()}
+        columns = ["run_id", "run", "metric", "epoch", "value"]
+        rows: list[tuple[str, str, str, int, float]] = []
+        for experiment in [name for name in names if name in known]:
+            asked: list[str | None] = [*_listed(metrics)] or [None]
+            for metric in asked:
+                records = self.records(experiment, metric, curves=True)
+                by_id = dict(zip(records.runs["run_id"], records.runs["run"], strict=True))
+                rows += [
+                    (run_id, by_id[run_id], records.metric, int(epoch), float(value))
+                    for run_id, curve in records.curves.items()
+                    for epoch, value in zip(curve.epochs, curve.values, strict=True)
+                ]
+        single = [name for name in names if name not in known]
+        rows += [
+            (run_id, history.name, metric, epoch, value)
+            for run_id, history in self._histories(single, known, metrics).items()
+            for metric, curve in history.curves.items()
+            for epoch, value in curve.items()
+        ]
+        return pd.DataFrame(rows, columns=columns)
 
     def summary_table(
-        self, experiment: str, *, metric: str = METRIC, study: str | None = None
+        self, experiments: Names, *, metric: str | None = None, study: str | None = None
     ) -> pd.DataFrame:
         """Return one row a run, best first: value, epochs, state, time and what was searched.
 
-        The index is the rank, from 1; runs without a value come last.
+        The index is the rank, from 1, among the runs that compare; runs without a value come last.
         """
-        return self._read(experiment, metric, study).summary()
+        return self.records(experiments, metric, study).summary()
 
-    def learning_curves(
+    def best_runs(
         self,
-        experiment: str,
-        metric: str = METRIC,
+        experiments: Names,
+        n: int = 10,
         *,
+        metric: str | None = None,
         study: str | None = None,
-        ax: Axes | None = None,
-    ) -> Figure:
-        """Draw the metric over epochs for all runs; stopped ones in grey, the best one on top.
+    ) -> pd.DataFrame:
+        """Return the n best runs of each group that compares, in the form of `summary_table`."""
+        table = self.summary_table(experiments, metric=metric, study=study)
+        return table[table.index <= n]
+
+    def plot_runs_comparison(
+        self, experiments: Names, metric: str | None = None, *, study: str | None = None
+    ) -> Picture:
+        """Return the learning curves of all runs: stopped ones faded, the best one on top."""
+        return self.plot("curves", experiments, metric=metric, study=study)
+
+    def plot_best_runs(
+        self,
+        experiments: Names,
+        n: int = 10,
+        *,
+        metric: str | None = None,
+        study: str | None = None,
+    ) -> Picture:
+        """Return the learning curves of the n best runs of each group that compares."""
+        from dashboards.kinds.curves import curves
+
+        records = self.records(experiments, metric, study, curves=True)
+        table = records.summary()
+        kept = set(table[table.index <= n]["run_id"])
+        some = {run_id: curve for run_id, curve in records.curves.items() if run_id in kept}
+        picture = curves(replace(records, curves=some))
+        return replace(
+            picture,
+            title=f"The {n} best runs: {records.title}",
+            caption=f"The best {n} of {picture.caption}",
+        )
+
+    def plot_single_run(self, runs: Names) -> Picture:
+        """Return all metrics of one run, or of several side by side, over epochs.
 
         Args:
-            experiment: Name of the experiment.
-            metric: Metric to draw.
-            study: Name or id of one study; None for all runs.
-            ax: Axes to draw on; None makes a figure.
+            runs: Ids of runs, or experiments, of each of which the best run is taken.
 
-        Returns:
-            The figure; save it with ``figure.savefig(FILE)``.
+        Raises:
+            ConfigError: There is neither such a run nor such an experiment.
         """
-        records = self._read(experiment, metric, study)
-        if ax is None:
-            ax = _figure(9, 5.2).subplots()
-        figures.draw_learning_curves(ax, records)
-        figure = ax.get_figure(root=True)
-        assert figure is not None
-        return figure
+        from dashboards.kinds.single import runs_of
 
-    def compare_runs(
+        known = {found.name for found in self._reader.experiments()}
+        ids = []
+        for name in _listed(runs):
+            if name in known:
+                best = self.records(name).best()
+                if best is None:
+                    raise ConfigError(f"experiment {name!r}: no run has a value")
+                ids.append(str(best["run_id"]))
+            else:
+                ids.append(name)
+        return runs_of(self._histories(ids, known, None))
+
+    def plot(
         self,
-        experiment: str,
+        kind: str,
+        experiments: Names,
         *,
-        params: Sequence[str] | None = None,
-        metric: str = METRIC,
+        settings: Names = (),
+        metric: str | None = None,
         study: str | None = None,
-    ) -> Figure:
-        """Draw the runs' values against each setting, in small plots side by side.
+    ) -> Picture:
+        """Return a picture of one of the kinds of `dashboards.kinds.KINDS`.
 
         Args:
-            experiment: Name of the experiment.
-            params: Settings under dotted names; None for all that differ between runs.
-            metric: Metric to compare.
+            kind: ``curves``, ``progress``, ``slices``, ``parallel``, ``contour``, ``importance``,
+                ``front``, ``seeds``, ``timeline``, ``cost`` or ``panel``.
+            experiments: Names of experiments.
+            settings: Dotted settings that slices, parallel and contour show; none: those that
+                differ between runs, or the two that matter most.
+            metric: Metric to compare by.
             study: Name or id of one study; None for all runs.
 
         Raises:
-            ConfigError: A setting was not recorded, or no setting differs between the runs.
+            ConfigError: No such kind, experiment, study or setting, or nothing to draw.
+            TrackingError: MLflow does not answer.
         """
-        records = self._read(experiment, metric, study)
-        names = _panels(records, params)
-        rows, columns = figures.grid_shape(len(names))
-        figure = _figure(max(3.4 * columns + 0.6, 6.0), 2.9 * rows + 0.5)
-        figures.comparison_grid(figure, records, names)
-        figures.state_legend(figure)
-        return figure
+        found = KINDS.get(kind)
+        if found is None:
+            every = f" Kinds: {', '.join(KINDS)}"
+            raise ConfigError(
+                f"no kind of picture is called {kind!r}." + did_you_mean(kind, KINDS, every)
+            )
+        records = self.records(
+            experiments, metric, study, curves=found.curves, seconds=kind == "cost"
+        )
+        return found(records, _listed(settings))
 
-    def report(self, experiment: str, metric: str = METRIC, *, study: str | None = None) -> Figure:
-        """Draw learning curves, the search's progress and the settings on one page."""
-        return _page(self._read(experiment, metric, study), study)
+    def plot_slices(self, experiments: Names, settings: Names = (), **about: str) -> Picture:
+        """Return the values against each setting; `about`: metric and study, as in `plot`."""
+        return self.plot("slices", experiments, settings=settings, **about)
 
-    def save(
+    def plot_parallel(self, experiments: Names, settings: Names = (), **about: str) -> Picture:
+        """Return a line a run through all settings; those without one are shown."""
+        return self.plot("parallel", experiments, settings=settings, **about)
+
+    def plot_contour(self, experiments: Names, settings: Names = (), **about: str) -> Picture:
+        """Return the values over two settings."""
+        return self.plot("contour", experiments, settings=settings, **about)
+
+    def compare(
         self,
-        experiment: str,
-        path: "str | PathLike[str]",
-        metric: str = METRIC,
+        left: str,
+        right: str,
         *,
+        metric: str | None = None,
+    ) -> "Comparison":
+        """Return the best runs of two sides side by side, with a test over their seeds.
+
+        Args:
+            left: Name of an experiment, or ``EXPERIMENT/STUDY`` with a study's id.
+            right: Likewise.
+            metric: Metric to compare by; None: the one of the left side.
+
+        Raises:
+            ConfigError: There is no such experiment or study, or it has no value.
+        """
+        from dashboards.compare import compare
+
+        known = {found.name for found in self._reader.experiments()}
+        sides: list[Records] = []
+        for side in (left, right):
+            name, study = (side, "") if side in known or "/" not in side else side.rsplit("/", 1)
+            use = metric or (sides[0].metric if sides else None)
+            sides.append(self.records(name, use, study or None))
+        return compare(*sides)
+
+    def report(
+        self,
+        experiments: Names,
+        path: "str | PathLike[str]",
+        *,
+        metric: str | None = None,
         study: str | None = None,
     ) -> Path:
-        """Write the report to a file, by its suffix.
-
-        ``.png``, ``.svg`` and ``.pdf`` hold the page of `report`, ``.html`` a single file with the
-        page and the table, ``.csv`` the table alone.
+        """Write one HTML page with everything, which needs nothing beside it.
 
         Returns:
             The file.
 
         Raises:
-            ConfigError: The suffix is none of these, there is no such folder, or what `runs` says.
+            ConfigError: It does not end in .html, there is no such folder, or what `get_runs` says.
         """
-        target = Path(path)
-        if target.suffix.lower() not in SUFFIXES:
-            raise ConfigError(f"{target}: expected a file ending in {', '.join(SUFFIXES)}")
-        if not target.absolute().parent.is_dir():
-            raise ConfigError(f"{target}: there is no folder {target.absolute().parent}")
-        records = self._read(experiment, metric, study)
-        if target.suffix.lower() == ".csv":
-            records.summary().to_csv(target, index_label="rank")
-        elif target.suffix.lower() == ".html":
-            from dashboards.experiment_page import experiment_page
+        from dashboards.report_page import report_page
 
-            figure = _page(records, study, progress=False)
-            target.write_text(experiment_page(records, figure), encoding="utf-8")
-        else:
-            _page(records, study).savefig(target, dpi=150)
+        target = checked_target(path, (".html",))
+        records = self.records(experiments, metric, study, curves=True, seconds=True)
+        target.write_text(report_page(records, self.tracking_uri), encoding="utf-8")
         return target
 
-    def _read(self, experiment: str, metric: str, study: str | None) -> Records:
-        studies = read_experiment(self.tracking_uri, experiment, metric, study)
-        return tabulate(experiment, metric, studies)
+    def save_table(
+        self,
+        experiments: Names,
+        path: "str | PathLike[str]",
+        *,
+        metric: str | None = None,
+        study: str | None = None,
+        curves: bool = False,
+    ) -> Path:
+        """Write `summary_table`, or with `curves` all curves, as .csv or .parquet."""
+        target = checked_target(path, TABLES)
+        if curves:
+            table = self.get_run_metrics_history(experiments, metric)
+        else:
+            table = self.summary_table(experiments, metric=metric, study=study)
+        if target.suffix.lower() == ".csv":
+            table.to_csv(target, index=not curves)
+        else:
+            as_texts = {
+                name: table[name].map(lambda value: None if pd.isna(value) else str(value))
+                for name in map(str, table)
+                if table[name].dtype == object
+            }
+            table.assign(**as_texts).to_parquet(target, index=not curves)
+        return target
 
+    def records(
+        self,
+        experiments: Names,
+        metric: str | None = None,
+        study: str | None = None,
+        *,
+        curves: bool = False,
+        seconds: bool = False,
+    ) -> Records:
+        """Return what all tables and pictures are made of.
 
-def _panels(records: Records, params: Sequence[str] | None) -> list[str]:
-    if params is None:
-        names = records.searched[:_MOST_PANELS]
+        Args:
+            experiments: Names of experiments.
+            metric: Metric to compare by.
+            study: Name or id of one study.
+            curves: Whether to read all values of each run, not only the best and the last.
+            seconds: Whether to read the seconds of training and evaluation of each run.
+        """
+        names = _listed(experiments)
         if not names:
+            raise ConfigError("name at least one experiment")
+        records = tabulate(self._reader.read(names, metric, study, curves=curves))
+        if not seconds:
+            return records
+        spent: dict[str, float] = {}
+        for name in records.experiments:
+            for part in (TRAIN_S, EVAL_S):
+                for run_id, curve in self._reader.curves(name, part).items():
+                    spent[run_id] = spent.get(run_id, 0.0) + sum(curve.values())
+        return replace(records, seconds=spent)
+
+    def _histories(
+        self, run_ids: list[str], known: set[str], metrics: Names | None
+    ) -> dict[str, History]:
+        try:
+            return self._reader.histories(run_ids, _listed(metrics))
+        except ConfigError as error:
+            near = did_you_mean(run_ids[0], sorted(known), "", shown=repr, most=3, likeness=0.4)
             raise ConfigError(
-                f"experiment {records.experiment!r}: no setting differs between its runs"
-            )
-        return names
-    unknown = [name for name in params if name not in records.settings]
-    if unknown or not params:
-        raise ConfigError(
-            f"params: expected settings that were recorded, got {list(params)}; "
-            f"there are {', '.join(records.settings) or 'none'}"
-        )
-    return list(params)
+                f"{', '.join(run_ids)}: neither the id of a run nor an experiment.{near}"
+            ) from error
+
+    def __repr__(self) -> str:
+        """Say where it reads."""
+        return f"MLflowPlotter({self.tracking_uri!r})"
+
+    def _repr_html_(self) -> str:
+        """Show the experiments in notebooks."""
+        return str(self.get_experiments().to_html(index=False))
 
 
-def _figure(width: float, height: float) -> Figure:
-    return Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.08))
-
-
-def _page(records: Records, study: str | None, *, progress: bool = True) -> Figure:
-    """Return all figures on one page; HTML draws the progress itself."""
-    names = records.searched[:_MOST_PANELS]
-    rows, _ = figures.grid_shape(max(1, len(names)))
-    top_height, below_height = 5.6, 2.9 * rows + 0.4 if names else 0.0
-    figure = _figure(14, top_height + below_height)
-    top: FigureBase = figure
-    below: FigureBase | None = None
-    if names:
-        heights = [top_height, below_height]
-        parts = figure.subfigures(2, 1, height_ratios=heights, hspace=0.03, squeeze=False)
-        top, below = parts[0, 0], parts[1, 0]
-    if progress:
-        curves, beside = top.subplots(1, 2, width_ratios=[3, 2])
-        figures.draw_progress(beside, records)
-    else:
-        curves = top.subplots()
-    figures.draw_learning_curves(curves, records)
-    counts = records.runs["state"].value_counts()
-    states = ", ".join(f"{count} {state}" for state, count in counts.items())
-    title = records.experiment + (f" · {study}" if study else "")
-    top.suptitle(
-        f"{title}: {len(records.runs)} runs ({states})",
-        x=0.01,
-        ha="left",
-        fontsize=14,
-        fontweight="bold",
-    )
-    if below is not None:
-        figures.comparison_grid(below, records, names)
-        figures.state_legend(below)
-    return figure
+def _listed(names: Names | None) -> list[str]:
+    if names is None:
+        return []
+    return [names] if isinstance(names, str) else list(names)

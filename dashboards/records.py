@@ -1,17 +1,19 @@
-"""The runs of an experiment as a table and one curve for each, from the records of its studies."""
+"""Runs as a table and one curve for each, from the records of their studies."""
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from dashboards.groups import exam_of, group_names
+from dashboards.scales import Scale, scale_of
 from hbpr.names import best_name
 from hbpr.settings.load import dotted
-from hbpr.tracking.records import StudyRecord, TrialRecord
+from hbpr.tracking.records import Exam, StudyRecord, TrialRecord
 from hbpr.tracking.run_log import as_text
 
 #: States of trials in the words of runs, which Ctrl-C stops as well as a scheduler.
@@ -22,20 +24,28 @@ STATES: Final = {
     "RUNNING": "running",
     "WAITING": "waiting",
 }
+#: What a run of no study is called where studies are listed.
+ALONE: Final = "single runs"
 #: Columns of `Records.runs` before those of settings and metrics.
 FIXED: Final = (
     "run_id",
     "run",
     "kind",
+    "experiment",
     "study",
     "trial",
     "state",
+    "data",
+    "node",
     "started",
     "duration_s",
     "value",
     "best_epoch",
     "epochs",
 )
+#: Those of them that are left out of the table of results.
+_ONLY_WHERE_SEVERAL: Final = ("experiment", "study", "data")
+_NEVER_SHOWN: Final = ("run_id", "kind", "trial", "node", "started")
 
 
 @dataclass(frozen=True)
@@ -48,79 +58,165 @@ class Curve:
 
 @dataclass(frozen=True)
 class Records:
-    """The trials and training runs of an experiment.
+    """The trials and training runs of some experiments.
 
     Attributes:
-        experiment: Name of the experiment.
         metric: The metric that `value` and the curves show.
+        lower: Whether less of it is better.
+        studies: The records that the runs are of.
         trials: The record behind each row of `runs`.
         runs: One row a run, in order of start: the columns `FIXED`, then settings under dotted
             names and last values of metrics. `value` is the best of the metric, NaN without any.
+            `data` names the group of runs that compare with each other.
         curves: Curve of each run that has the metric, by run id.
         settings: Names of the settings in `runs`, those that differ between runs first.
+        scales: How each setting is drawn.
+        exams: What each group was judged on, by its name, the largest group first.
+        seconds: Seconds of training and evaluation of runs that recorded them, by run id.
     """
 
-    experiment: str
     metric: str
-    trials: list[TrialRecord]
+    lower: bool
+    studies: tuple[StudyRecord, ...]
+    trials: tuple[TrialRecord, ...]
     runs: pd.DataFrame
     curves: dict[str, Curve]
     settings: list[str]
+    scales: dict[str, Scale] = field(default_factory=dict)
+    exams: dict[str, Exam] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def experiments(self) -> list[str]:
+        """Names of the experiments, in order of their first runs."""
+        return list(dict.fromkeys(self.runs["experiment"]))
+
+    @property
+    def title(self) -> str:
+        """What pages and figures are called."""
+        return ", ".join(self.experiments)
 
     @property
     def searched(self) -> list[str]:
-        """Settings with more than one value."""
+        """Settings with more than one value, or that some runs do not have."""
         return [name for name in self.settings if _n_values(self.runs, name) > 1]
 
-    def best(self) -> pd.Series:
-        """Row of the run with the highest value."""
-        return self.runs.iloc[int(self.runs["value"].argmax())]
+    @property
+    def groups(self) -> dict[str, pd.DataFrame]:
+        """The rows of each group of runs that compare, by its name, the largest group first."""
+        return {name: self.runs[self.runs["data"] == name] for name in self.exams}
+
+    def best(self, runs: pd.DataFrame | None = None) -> pd.Series | None:
+        """Row of the best run of those that are given, else of all in the largest group.
+
+        None where none has a value. Rows of several groups have no best one, and must not be given.
+        """
+        runs = next(iter(self.groups.values())) if runs is None else runs
+        known = runs[runs["value"].notna()]
+        ended = known[known["state"] == "finished"]
+        known = ended if len(ended) else known
+        if not len(known):
+            return None
+        values = known["value"].to_numpy(float)
+        return known.iloc[int(values.argmin() if self.lower else values.argmax())]
 
     def summary(self) -> pd.DataFrame:
         """Return one row a run, best first: value, epochs, state, time and what was searched.
 
-        The index is the rank, from 1; runs without a value come last.
+        The index is the rank, from 1, in the group of runs that compare; runs without a value come
+        last in it.
         """
-        head = [name for name in FIXED if name not in ("run_id", "kind", "started", "trial")]
-        if self.runs["study"].nunique() <= 1:
-            head.remove("study")
+        several = {
+            name for name in _ONLY_WHERE_SEVERAL if self.runs[name].nunique(dropna=False) > 1
+        }
+        head = [
+            name
+            for name in FIXED
+            if name not in _NEVER_SHOWN and (name in several or name not in _ONLY_WHERE_SEVERAL)
+        ]
         tests = sorted(str(name) for name in self.runs if str(name).startswith("test/"))
         table = self.runs[[*head, *self.searched, *tests, "run_id"]]
-        table = table.sort_values("value", ascending=False, kind="stable", ignore_index=True)
-        table = table.rename(columns={"value": self.metric})
-        table.index += 1
+        parts = [
+            table.loc[part.index].sort_values(
+                "value", ascending=self.lower, kind="stable", na_position="last"
+            )
+            for part in self.groups.values()
+        ]
+        ranks = [rank for part in parts for rank in range(1, len(part) + 1)]
+        table = pd.concat(parts).rename(columns={"value": self.metric})
+        table.index = pd.Index(ranks, name="rank")
         return table
 
+    def setting(self, row: int, name: str) -> Any:
+        """Return a setting of a run as it was recorded; `KeyError` if the run did not have it."""
+        return settings_of(self.trials[row])[name]
 
-def tabulate(experiment: str, metric: str, studies: Sequence[StudyRecord]) -> Records:
+
+def tabulate(studies: Sequence[StudyRecord]) -> Records:
     """Return the trials of some studies as one table.
 
     Args:
-        experiment: Name of the experiment.
-        metric: The metric that the trials' values and reports are of.
-        studies: At least one, with trials.
+        studies: At least one, with trials, all of one metric.
     """
+    goal = studies[0].goals.objectives[0]
     pairs = [(study, trial) for study in studies for trial in study.trials]
     pairs.sort(key=lambda pair: pair[1].run.began_at if pair[1].run else 0)
-    curves = {_run_id(trial): _curve(trial) for _, trial in pairs if trial.value is not None}
-    table = pd.DataFrame([_row(study, trial, metric) for study, trial in pairs])
+    exams = [exam_of(study, trial) for study, trial in pairs]
+    by_key = {exam.key: exam for exam in exams}
+    names = group_names(list(by_key.values()))
+    rows = [
+        _row(study, trial, goal.metric) | {"data": names[exam.key]}
+        for (study, trial), exam in zip(pairs, exams, strict=True)
+    ]
+    table = pd.DataFrame(rows)
     for name in ("trial", "best_epoch", "epochs"):
         table[name] = table[name].astype("Int64")
-    names = sorted({name for _, trial in pairs for name in dotted(trial.values)})
-    settings = sorted(names, key=lambda name: _n_values(table, name) <= 1)
-    return Records(experiment, metric, [trial for _, trial in pairs], table, curves, settings)
+    values: dict[str, list[Any]] = {}
+    for _, trial in pairs:
+        for name, value in settings_of(trial).items():
+            values.setdefault(name, []).append(_cell(value))
+    for name, found in values.items():
+        if len(found) < len(pairs) and all(type(value) is int for value in found):
+            table[name] = table[name].astype("Int64")
+    settings = sorted(sorted(values), key=lambda name: _n_values(table, name) <= 1)
+    return Records(
+        goal.metric,
+        goal.mode == "min",
+        tuple(studies),
+        tuple(trial for _, trial in pairs),
+        table,
+        {_run_id(trial): _curve(trial) for _, trial in pairs if trial.value is not None},
+        settings,
+        {name: scale_of(name, studies, found) for name, found in values.items()},
+        {str(name): by_key[key] for key, name in _by_size(table, names)},
+    )
+
+
+def settings_of(trial: TrialRecord) -> dict[str, Any]:
+    """Return dotted setting -> value; one that is called like a column of `FIXED` is marked."""
+    return {
+        f"{name} (setting)" if name in FIXED else name: value
+        for name, value in dotted(trial.values).items()
+    }
 
 
 def as_cell(value: object) -> str:
     """Return a value of a table as a page shows it."""
-    if pd.isna(value):  # type: ignore[call-overload]
+    if not isinstance(value, str) and pd.isna(value):  # type: ignore[call-overload]
         return "–"
+    if isinstance(value, pd.Timestamp):
+        return f"{value:%Y-%m-%d %H:%M:%S}"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def as_cells(table: pd.DataFrame) -> list[list[str]]:
     """Return the rows of a table as a page shows them."""
     return [[as_cell(value) for value in row] for row in table.itertuples(index=False, name=None)]
+
+
+def _by_size(table: pd.DataFrame, names: dict[str, str]) -> list[tuple[str, str]]:
+    counts = table["data"].value_counts()
+    return sorted(names.items(), key=lambda pair: -int(counts[pair[1]]))
 
 
 def _run_id(trial: TrialRecord) -> str:
@@ -142,24 +238,34 @@ def _row(study: StudyRecord, trial: TrialRecord, metric: str) -> dict[str, Any]:
         "run_id": _run_id(trial),
         "run": run.name if run else f"trial-{trial.number:03d}",
         "kind": run.kind if run else "trial",
-        "study": study.identity.name,
+        "experiment": study.identity.experiment,
+        "study": study.identity.name or ALONE,
         "trial": trial.number if trial.number >= 0 else None,
         "state": STATES.get(trial.state, trial.state),
+        "data": "",
+        "node": run.node if run else "",
         "started": pd.Timestamp(run.began_at, unit="ms") if run else pd.NaT,
         "duration_s": seconds,
         "value": math.nan if trial.value is None else trial.value,
         "best_epoch": trial.best_epoch,
         "epochs": trial.epochs or None,
     }
-    row |= {name: _cell(value) for name, value in dotted(trial.values).items()}
+    row |= {name: _cell(value) for name, value in settings_of(trial).items()}
     measured = run.metrics if run else trial.at_best
-    return row | {name: value for name, value in measured.items() if name != best_name(metric)}
+    return row | {
+        f"{name} (last)" if name in row else name: value
+        for name, value in measured.items()
+        if name != best_name(metric)
+    }
 
 
 def _cell(value: Any) -> Any:
-    """Return a setting as a number, a truth value or text."""
+    """Return a setting as a number, a truth value or text; a recorded null is ``none``."""
+    if value is None:
+        return "none"
     return as_text(value) if isinstance(value, list | tuple | dict) else value
 
 
 def _n_values(table: pd.DataFrame, name: str) -> int:
-    return int(table[name].dropna().astype(str).nunique())
+    column = table[name]
+    return int(column.dropna().astype(str).nunique()) + bool(column.isna().any())

@@ -49,7 +49,7 @@ def _table(record: StudyRecord) -> pd.DataFrame:
     if not best:
         return pd.DataFrame()
     shown = replace(record, trials=best)
-    table = tabulate(record.identity.experiment, record.metric, [shown]).summary()
+    table = tabulate([shown]).summary()
     table = table.drop(columns="run_id").dropna(axis="columns", how="all")
     table["state"] = table["state"].replace("stopped", words.STATES["PRUNED"])
     return table

@@ -30,6 +30,8 @@ def metric_label(name: str) -> str:
         ('validation NDCG@10', 'training loss')
     """
     part, _, rest = name.partition("/")
+    if not rest:
+        return name
     metric, at, k = rest.partition("_at_")
     if name.startswith("time/"):
         return f"{metric.removesuffix('_s')} seconds an epoch"

@@ -19,6 +19,7 @@ from hbpr.settings.start import good_start
 from hbpr.settings.yaml import Document, load_yaml
 from hbpr.tracking import run_log
 from hbpr.tracking import tags as tag
+from hbpr.tracking.about import about
 from hbpr.training import EpochReport, Trainer
 
 if TYPE_CHECKING:
@@ -119,6 +120,7 @@ class TrainingPipeline:
         check_ranked(interactions, "validation")
         trainer = Trainer(interactions, self.settings, threads=self.settings.training.threads)
         _log.info("engine %s: %s", trainer.engine_name, trainer.engine_reason)
+        known = about([interactions])
         with run_log.start_run(
             self.settings.mlflow.tracking_uri,
             self.settings.mlflow.experiment_name,
@@ -126,12 +128,11 @@ class TrainingPipeline:
             params=run_log.flatten_settings(self.settings),
             tags={
                 tag.KIND: "train",
-                tag.DATA: interactions.name,
-                tag.SPLIT: interactions.split,
-                tag.FINGERPRINT: interactions.fingerprint,
+                **known.tags,
                 tag.LEFT_OUT: dict(interactions.left_out),
                 tag.ENGINE: trainer.engine_name,
             },
+            dataset=known.dataset,
         ) as run:
             best: dict[str, float] = {}
             for report in trainer:

@@ -209,3 +209,13 @@ def test_large_files_of_both_kinds_become_the_same(
     found = [program.read("hbpr", tmp_path / f"t.{kind}") for kind in program.FORMATS]
     assert found[0]["rows"] == found[1]["rows"] > 500
     assert all(each["peak_mb"] > 0 for each in found)
+
+
+def test_reading_and_drawing_many_runs_is_measured(
+    load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = load("plotter_speed")
+    monkeypatch.setattr(program, "opened", lambda page: None)
+    found = program.measure(tmp_path, 12, 4)
+    assert found["page_mb"] < program.GOALS["page_mb"]
+    assert all(found[name] > 0 for name in ("get_runs", "plot", "report"))

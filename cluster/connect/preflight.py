@@ -6,10 +6,11 @@ every node.
 
 import logging
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from hbpr.errors import ClusterError
 
@@ -17,25 +18,27 @@ logger = logging.getLogger(__name__)
 
 
 def check_cluster(
-    *, cpu: float, gpu: float, storage: Path, timeout_s: float = 30.0
+    *, cpu: float, gpu: float, storage: Path, may_come: bool = False, timeout_s: float = 30.0
 ) -> list[dict[str, Any]]:
     """Check that the connected cluster can run a study; `ray.init` has been called.
 
-    Each node gets one tiny task: it imports the packages that trials need, reads a file that this
-    process wrote into the study storage, and writes one beside it.
+    Each node gets one tiny task: it tells its versions, reads a file that this process wrote into
+    the study storage, and writes one beside it. What they answer is one table.
 
     Args:
         cpu: CPUs of one trial.
         gpu: GPUs of one trial.
         storage: Absolute folder of the studies; it is created here if it is missing.
+        may_come: A trial that no node fits may wait for one that an autoscaler brings.
         timeout_s: Seconds that the nodes have to answer, all together.
 
     Returns:
         The living nodes, as `ray.nodes` describes them.
 
     Raises:
-        ClusterError: No node fits one trial, hbpr is missing on a node, or the storage cannot be
-            written here or is not the same folder on every node.
+        ClusterError: No node fits one trial, hbpr is missing on a node or of another version, as
+            may be Python, Ray and torch, or the storage cannot be written here or is not the same
+            folder on every node.
     """
     import ray
 
@@ -47,16 +50,79 @@ def check_cluster(
             storage,
         )
     nodes = [node for node in ray.nodes() if node["Alive"]]
-    _check_resources(nodes, {"CPU": cpu, "GPU": gpu})
+    _check_resources(nodes, {"CPU": cpu, "GPU": gpu}, may_come=may_come)
     with _marker(storage) as marker:
-        problems = _ask_nodes(nodes, marker, timeout_s)
-    if problems:
-        raise ClusterError("\n  ".join([f"{len(problems)} of {len(nodes)} nodes:", *problems]))
-    logger.info("cluster of %d nodes: versions, storage and resources fit", len(nodes))
+        answers = _ask_nodes(nodes, marker, timeout_s)
+    ours = _question().versions()
+    problems = [answer.problem_beside(ours) for answer in answers]
+    table = _table(answers, problems, ours)
+    wrong = [
+        f"{answer.host}: {problem}"
+        for answer, problem in zip(answers, problems, strict=True)
+        if problem
+    ]
+    if wrong:
+        head = f"{len(wrong)} of {len(nodes)} nodes:"
+        raise ClusterError("\n  ".join([head, *wrong, *table]))
+    logger.info("cluster of %d nodes:\n  %s", len(nodes), "\n  ".join(table))
     return nodes
 
 
-def _check_resources(nodes: list[dict[str, Any]], trial: Mapping[str, float]) -> None:
+#: What must be the same on every node; a trial's numbers hang on torch too.
+_SAME: Final = ("python", "ray", "torch", "hbpr")
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """What a node said.
+
+    Attributes:
+        host: Its name and address.
+        problem: What is wrong, and what to do; empty: nothing.
+        versions: By package; empty where it could not say.
+    """
+
+    host: str
+    problem: str
+    versions: Mapping[str, str]
+
+    def problem_beside(self, ours: Mapping[str, str]) -> str:
+        """Return what is wrong, other versions than ours included."""
+        if self.problem:
+            return self.problem
+        others = [
+            f"{name} {self.versions[name]}, here {ours[name]}"
+            for name in _SAME
+            if _series(name, self.versions[name]) != _series(name, ours[name])
+        ]
+        if not others:
+            return ""
+        return f"other versions: {'; '.join(others)}. Install there what is installed here"
+
+
+def _series(name: str, version: str) -> str:
+    """Return the part of a version that must be the same: of Python the minor one."""
+    return ".".join(version.split(".")[:2]) if name == "python" else version
+
+
+def _table(
+    answers: Sequence[_Answer], problems: Sequence[str], ours: Mapping[str, str]
+) -> list[str]:
+    """Return the lines of a table: this process, then every node."""
+    rows = [("node", *_SAME, "fits"), ("this process", *(ours[name] for name in _SAME), "")]
+    for answer, problem in zip(answers, problems, strict=True):
+        versions = (answer.versions.get(name, "?") for name in _SAME)
+        rows.append((answer.host, *versions, "no" if problem else "yes"))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return [
+        "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+
+
+def _check_resources(
+    nodes: list[dict[str, Any]], trial: Mapping[str, float], *, may_come: bool
+) -> None:
     """One node must hold a whole trial, unless an autoscaler may bring such a node."""
     wanted = {name: amount for name, amount in trial.items() if amount > 0}
     if any(
@@ -67,8 +133,10 @@ def _check_resources(nodes: list[dict[str, Any]], trial: Mapping[str, float]) ->
     import ray._private.state
 
     coming = ray._private.state.state.get_max_resources_from_cluster_config() or {}
-    if wanted and all(coming.get(name, 0) >= amount for name, amount in wanted.items()):
-        logger.info("no node fits a trial yet; the autoscaler may start one")
+    if may_come or (
+        wanted and all(coming.get(name, 0) >= amount for name, amount in wanted.items())
+    ):
+        logger.warning("no node fits a trial yet; trials wait for one that an autoscaler brings")
         return
     have = "; ".join(
         f"{node['NodeManagerHostname']}: "
@@ -78,7 +146,8 @@ def _check_resources(nodes: list[dict[str, Any]], trial: Mapping[str, float]) ->
     need = ", ".join(f"{name} {amount:g}" for name, amount in wanted.items())
     raise ClusterError(
         f"sweep.resources: one trial needs {need} on one node, the cluster has {have or 'no node'}."
-        " Lower sweep.resources, or add a node."
+        " Lower sweep.resources, or add a node. If an autoscaler brings nodes, say how many trials "
+        "may wait for them: --set sweep.max_concurrent=N."
     )
 
 
@@ -107,29 +176,54 @@ def _marker(storage: Path) -> Iterator[_Marker]:
             path.unlink(missing_ok=True)
 
 
-def _ask_nodes(nodes: list[dict[str, Any]], marker: _Marker, timeout_s: float) -> list[str]:
-    """Run the question on each node; return one line for each node with a problem."""
-    import ray
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+class _Question(NamedTuple):
+    """What a node is asked."""
 
-    def look(path: str, content: str, own: str) -> str:
-        # Defined here, so that it travels by value to a node where hbpr may be missing.
+    look: Callable[[str, str, str], tuple[str, dict[str, str]]]
+    versions: Callable[[], dict[str, str]]
+
+
+def _question() -> _Question:
+    """Return functions that travel by value, to a node where hbpr may be missing."""
+
+    def versions() -> dict[str, str]:
+        import importlib.metadata
+        import platform
+
+        from hbpr.version import __version__
+
+        found = {"python": platform.python_version(), "hbpr": __version__}
+        for name in ("ray", "torch"):
+            found[name] = importlib.metadata.version(name).partition("+")[0]
+        return found
+
+    def look(path: str, content: str, own: str) -> tuple[str, dict[str, str]]:
         import importlib.util
 
-        missing = [name for name in ("hbpr", "tune") if importlib.util.find_spec(name) is None]
+        needed = ("hbpr", "tune", "torch")
+        missing = [name for name in needed if importlib.util.find_spec(name) is None]
         if missing:
-            return f"cannot import {' and '.join(missing)}"
+            return f"cannot import {' and '.join(missing)}", {}
+        known = versions()
         try:
             with open(path) as file:
                 if file.read() != content:
-                    return f"reads another {path}"
+                    return f"reads another {path}", known
             with open(own, "w") as file:
                 file.write(content)
         except OSError as error:
-            return f"{error.strerror or error}: {error.filename}"
-        return ""
+            return f"{error.strerror or error}: {error.filename}", known
+        return "", known
 
-    task = ray.remote(num_cpus=0, max_retries=0)(look)
+    return _Question(look, versions)
+
+
+def _ask_nodes(nodes: list[dict[str, Any]], marker: _Marker, timeout_s: float) -> list[_Answer]:
+    """Run the question on each node; return what each said."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    task = ray.remote(num_cpus=0, max_retries=0)(_question().look)
     asked = {}
     for node in nodes:
         strategy = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
@@ -139,31 +233,30 @@ def _ask_nodes(nodes: list[dict[str, Any]], marker: _Marker, timeout_s: float) -
         )
         asked[reference] = (node, own)
     answered, _ = ray.wait(list(asked), num_returns=len(asked), timeout=timeout_s)
-    problems = []
+    answers = []
     for reference, (node, own) in asked.items():
         host = f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})"
         if reference not in answered:
             ray.cancel(reference, force=True)
-            problems.append(f"{host}: no answer in {timeout_s:g} s. See: ray status")
+            answers.append(_Answer(host, f"no answer in {timeout_s:g} s. See: ray status", {}))
             continue
-        problem = _answer_of(reference, own)
-        if problem:
-            problems.append(f"{host}: {problem}. {_next_step(problem)}")
-    return problems
+        problem, known = _answer_of(reference, own)
+        answers.append(_Answer(host, f"{problem}. {_next_step(problem)}" if problem else "", known))
+    return answers
 
 
-def _answer_of(reference: Any, own: str) -> str:
-    """Return what is wrong on a node, or with the file that it wrote; empty where nothing is."""
+def _answer_of(reference: Any, own: str) -> tuple[str, dict[str, str]]:
+    """Return what is wrong on a node, or with the file that it wrote, and its versions."""
     import ray
     from ray.exceptions import RayError
 
     try:
-        problem = str(ray.get(reference))
+        problem, known = ray.get(reference)
     except RayError as error:
-        return f"the check failed: {str(error).strip().splitlines()[-1]}"
+        return f"the check failed: {str(error).strip().splitlines()[-1]}", {}
     if not problem and not Path(own).is_file():
-        return f"what it writes to {own} does not appear here"
-    return problem
+        problem = f"what it writes to {own} does not appear here"
+    return problem, known
 
 
 def _next_step(problem: str) -> str:

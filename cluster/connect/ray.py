@@ -8,6 +8,7 @@ import logging
 import os
 import secrets
 import shutil
+import signal
 import sys
 import tempfile
 import threading
@@ -15,10 +16,16 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from cluster.connect.capacity import slots_on
 from cluster.connect.orphans import sweep_orphans
+from cluster.connect.probe import ADDRESS_VARIABLE
 from hbpr.errors import ClusterError
 from hbpr.files import Lock
+
+if TYPE_CHECKING:
+    from ray.job_config import JobConfig
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +61,7 @@ class Runtime:
         gpus: GPUs of all nodes.
         nodes: (CPUs, GPUs) of each live node.
         private: Whether this process started it, for itself.
+        dashboard: How to open its dashboard, in a line; empty where none was asked for.
         release: Says that it is not needed any more: a private Ray then ends beside what follows.
     """
 
@@ -61,6 +69,7 @@ class Runtime:
     gpus: float
     nodes: tuple[tuple[float, float], ...]
     private: bool
+    dashboard: str = ""
     release: Callable[[], None] = field(default=lambda: None, compare=False, repr=False)
 
     def slots(self, cpu: float, gpu: float) -> int:
@@ -70,10 +79,7 @@ class Runtime:
             >>> Runtime(6.0, 0.0, ((3.0, 0.0), (3.0, 0.0)), private=False).slots(2, 0)
             2
         """
-        return sum(
-            int(min(has / needs for has, needs in zip(node, (cpu, gpu), strict=True) if needs))
-            for node in self.nodes
-        )
+        return slots_on(self.nodes, cpu, gpu)
 
 
 @contextmanager
@@ -82,6 +88,8 @@ def ray_runtime(
     *,
     cpus: int | None = None,
     data_bytes: int = 0,
+    dashboard: bool = False,
+    job: str | None = None,
     announce: Callable[[str], None] = logger.info,
 ) -> Iterator[Runtime]:
     """Run the body with Ray at hand, and leave nothing behind.
@@ -94,6 +102,8 @@ def ray_runtime(
         address: ``HOST:PORT`` of a cluster's head, or ``auto`` on one of its nodes.
         cpus: CPUs of a private Ray; None: all of the machine.
         data_bytes: Size of the data that trials will share; sizes a private object store.
+        dashboard: Start a private Ray's dashboard, on loopback, and announce its link.
+        job: Name of the job in Ray's dashboard.
         announce: Called with what is about to take seconds.
 
     Raises:
@@ -106,34 +116,38 @@ def ray_runtime(
             if ray.is_initialized():
                 yield _describe(private=False)
                 return
-        address = address or os.environ.get("RAY_ADDRESS") or None
+        origin = "--address" if address else ADDRESS_VARIABLE
+        address = address or os.environ.get(ADDRESS_VARIABLE) or None
         announce(f"joining Ray at {address}" if address else "starting Ray on this machine")
-        exported = address == os.environ.get("RAY_ADDRESS")
-        started = _joined(address, exported) if address else _private(cpus, data_bytes)
+        started = (
+            _joined(address, origin, job)
+            if address
+            else _private(_Wanted(cpus, data_bytes, dashboard, job))
+        )
         with started as runtime:
+            if runtime.dashboard:
+                announce(runtime.dashboard)
             yield runtime
 
 
 @contextmanager
-def _joined(address: str, exported: bool) -> Iterator[Runtime]:
+def _joined(address: str, origin: str, job: str | None) -> Iterator[Runtime]:
     from cluster.connect.probe import probe
 
-    try:
-        place = probe(address)
-    except ClusterError as error:
-        if not exported:
-            raise
-        text = str(error).replace(f"--address {address}", f"RAY_ADDRESS={address}")
-        raise ClusterError(
-            f"{text}. The address is exported as RAY_ADDRESS: unset it to start a private Ray here"
-        ) from error
+    place = probe(address, origin=origin)
     import ray
 
     try:
-        ray.init(address=place, log_to_driver=False, logging_level=logging.ERROR)
+        with _own_sigterm():
+            ray.init(
+                address=place,
+                job_config=_job_config(job),
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+            )
     except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         raise ClusterError(
-            f"--address {address}: the cluster answers but cannot be joined: {error}"
+            f"{origin} {address}: the cluster answers but cannot be joined: {error}"
         ) from error
     try:
         yield _describe(private=False)
@@ -141,8 +155,25 @@ def _joined(address: str, exported: bool) -> Iterator[Runtime]:
         ray.shutdown()
 
 
+@dataclass(frozen=True)
+class _Wanted:
+    """What a private Ray is started with."""
+
+    cpus: int | None
+    data_bytes: int
+    dashboard: bool
+    job: str | None
+
+
+def _job_config(job: str | None) -> "JobConfig":
+    """Return what the dashboard says of this driver."""
+    from ray.job_config import JobConfig
+
+    return JobConfig(metadata={"job_name": job} if job else {})
+
+
 @contextmanager
-def _private(cpus: int | None, data_bytes: int) -> Iterator[Runtime]:
+def _private(wanted: _Wanted) -> Iterator[Runtime]:
     base = tempfile.gettempdir()
     base = base if len(base) <= _LONGEST_TEMP_PATH else "/tmp"
     _sweep(base)
@@ -162,9 +193,11 @@ def _private(cpus: int | None, data_bytes: int) -> Iterator[Runtime]:
 
             ending = _Ending()
             try:
-                _start(folder, cpus, data_bytes)
+                _start(folder, wanted)
                 sweep_orphans(base, _PREFIX)
-                yield replace(_describe(private=True), release=ending.begin)
+                yield replace(
+                    _describe(private=True), dashboard=_link(wanted), release=ending.begin
+                )
             finally:
                 ending.wait()
                 ray.shutdown()
@@ -209,7 +242,23 @@ def _sweep(base: str) -> None:
             logger.info("removed %s, left by a driver that was killed", folder)
 
 
-def _start(folder: str, cpus: int | None, data_bytes: int) -> None:
+def _link(wanted: _Wanted) -> str:
+    """Return the line that says where the dashboard is, and what it asks for; empty without one."""
+    if not wanted.dashboard:
+        return ""
+    from ray._private.worker import get_dashboard_url
+
+    url = get_dashboard_url()
+    if not url:
+        return "Ray's dashboard did not start; the study runs without it"
+    token = os.environ.get("RAY_AUTH_TOKEN_PATH")
+    asks = os.environ.get("RAY_AUTH_MODE") == "token" and token
+    return f"Ray's dashboard: http://{url}" + (
+        f" (it asks for the token in {token})" if asks else ""
+    )
+
+
+def _start(folder: str, wanted: _Wanted) -> None:
     """Start Ray, with a second try: it waits 30 s for its processes and cannot be told to wait on.
 
     Raises:
@@ -219,7 +268,7 @@ def _start(folder: str, cpus: int | None, data_bytes: int) -> None:
 
     for last in (False, True):
         try:
-            _try_to_start(folder, cpus, data_bytes)
+            _try_to_start(folder, wanted)
         except Exception as error:  # a start that takes too long is a bare Exception of Ray's
             _end_processes(folder)
             ray.shutdown()
@@ -237,18 +286,21 @@ def _start(folder: str, cpus: int | None, data_bytes: int) -> None:
             return
 
 
-def _try_to_start(folder: str, cpus: int | None, data_bytes: int) -> None:
+def _try_to_start(folder: str, wanted: _Wanted) -> None:
     import ray
 
-    ray.init(
-        address="local",
-        num_cpus=cpus,
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-        object_store_memory=_STORE_SPARE_BYTES + 2 * data_bytes,
-        _temp_dir=os.path.join(folder, "ray"),  # Ray opens it for everybody; `folder` is ours
-    )
+    with _own_sigterm():
+        ray.init(
+            address="local",
+            num_cpus=wanted.cpus,
+            include_dashboard=wanted.dashboard,
+            dashboard_host="127.0.0.1",
+            job_config=_job_config(wanted.job),
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            object_store_memory=_STORE_SPARE_BYTES + 2 * wanted.data_bytes,
+            _temp_dir=os.path.join(folder, "ray"),  # Ray opens it for everybody; `folder` is ours
+        )
 
 
 def _end_processes(folder: str) -> None:
@@ -285,6 +337,20 @@ def _describe(*, private: bool) -> Runtime:
         nodes=nodes,
         private=private,
     )
+
+
+@contextmanager
+def _own_sigterm() -> Iterator[None]:
+    """Keep what SIGTERM does: `ray.init` makes it an exit at once, and a study ends in order."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if before is not None:  # None: it was not set from Python
+            signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

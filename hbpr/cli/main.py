@@ -30,6 +30,8 @@ COMMANDS: Final = {
     "init": _Entry("hbpr.cli.init", "init", "Write a study file to begin with."),
     "train": _Entry("hbpr.cli.train", "train", "Train one model with the settings of a file."),
     "tune": _Entry("tune.commands.tune", "tune", "Search for the best settings: run a study."),
+    "submit": _Entry("tune.commands.submit", "submit", "Run a study as a job of a cluster."),
+    "jobs": _Entry("cluster.jobs.command", "jobs", "List, follow, stop and resume such jobs."),
     "space": _Entry("tune.commands.space", "space", "Show a search space and sample settings."),
     "study": _Entry("tune.commands.study", "study", "List, show, resume and sync studies."),
     "simulate": _Entry(
@@ -46,7 +48,12 @@ COMMANDS: Final = {
     "completion": _Entry(
         "hbpr.cli.completion", "completion", "Complete commands and settings in your shell."
     ),
-    "plot": _Entry("dashboards.commands", "plot", "Plot the runs of an experiment."),
+    "plot": _Entry("dashboards.commands", "plot", "Draw a picture of experiments."),
+    "compare": _Entry("dashboards.commands", "compare", "Compare two experiments."),
+    "report": _Entry("dashboards.commands", "report", "Write a page that compares experiments."),
+    "cluster": _Entry(
+        "cluster.manifests.command", "cluster", "Write manifests: Kubernetes, cloud, Slurm, Docker."
+    ),
     "recommend": _Entry(
         "cluster.batch.command", "recommend", "Write the best items of many users into a file."
     ),
@@ -59,7 +66,7 @@ Examples:
   hbpr config check configs/quickstart.yaml
   hbpr train configs/ml-100k.yaml --set training.n_iter=20
   hbpr tune configs/ml-100k.yaml
-  hbpr plot ml-100k -o curves.png
+  hbpr plot curves ml-100k -o curves.png
 
 \b
 Exit codes:

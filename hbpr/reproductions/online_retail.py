@@ -138,6 +138,10 @@ A vendor reports a precision@10 of about .82 and does not name the candidates. T
   test cancelled nothing there; every order of theirs would be perfect, so they are counted and in
   no mean. The others have many bought products against one or two cancelled, and a list in random
   order passes .82. A figure of this kind says nothing about a recommender.
+
+On validation factorization and EASE are level (.140 each); after the refit on both parts EASE has
+gained more (its test NDCG@10 goes from .287 to .316): a customer's list is a sum over what was
+bought, so that more known products reach it at once, and a vector has to be fitted to them.
 """,
     metrics=_METRICS,
     published=(

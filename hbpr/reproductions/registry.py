@@ -13,9 +13,12 @@ from hbpr.words import did_you_mean
 
 #: Module of each row, in the order of the report.
 ROWS: Final = {
+    "ml-100k": "hbpr.reproductions.ml_100k",
+    "ml-1m": "hbpr.reproductions.ml_1m",
     "ml-1m-ratings-5": "hbpr.reproductions.ml_1m_ratings_5",
     "ml-100k-75-25": "hbpr.reproductions.ml_100k_75_25",
     "cold-start": "hbpr.reproductions.cold_start",
+    "new-films": "hbpr.reproductions.new_films",
     "ml-100k-neumf": "hbpr.reproductions.ml_100k_neumf",
     "ncf-ml-1m": "hbpr.reproductions.ncf_ml_1m",
     "coat": "hbpr.reproductions.coat",

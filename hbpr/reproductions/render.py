@@ -157,6 +157,8 @@ def _bar(bar: Band | Order, figures: dict[str, Figures]) -> str:
     metric = short_name(bar.metric)
     if isinstance(bar, Order):
         above = f"at most {_plain(bar.ties)} below" if bar.ties else "above"
+        if bar.lead:
+            above = f"at least {100 * bar.lead:.2g} % above"
         return (
             f"{metric} of {bar.higher}, {mean_and_deviation(figures[bar.higher], bar.metric)}, "
             f"{above} that of {bar.lower}, {mean_and_deviation(figures[bar.lower], bar.metric)}"

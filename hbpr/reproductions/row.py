@@ -76,6 +76,8 @@ class Figures:
             note: See `Figures`.
         """
         among = "the whole catalogue without the user's train and validation items"
+        if data.unseen:
+            among += " and without what the user rated low in them"
         if data.test_candidates is not None:
             among = f"listed items, {data.test_candidates.counts.mean():.3g} a user on average"
         return cls(
@@ -106,6 +108,10 @@ class Figures:
             split=f"{first.split}; the other seeds alike",
             fingerprints=tuple(split.fingerprint for split in splits),
         )
+
+    def renamed(self, label: str) -> Self:
+        """Return the same figures under another label."""
+        return dataclasses.replace(self, label=label)
 
     def mean(self, metric: str) -> float:
         """Mean over the seeds."""
@@ -149,6 +155,7 @@ class Order:
         lower: Label of the other.
         metric: Name of the metric.
         ties: By how much the winner may be behind; 0 asks for a real lead.
+        lead: By which share of the other's figure the winner must be above it.
         why: Where the order comes from.
     """
 
@@ -156,12 +163,16 @@ class Order:
     lower: str
     metric: str
     ties: float = 0.0
+    lead: float = 0.0
     why: str = ""
 
     def holds(self, figures: Mapping[str, Figures]) -> bool:
         """Whether the figures, by label, meet it."""
-        lead = figures[self.higher].mean(self.metric) - figures[self.lower].mean(self.metric)
-        return lead >= -self.ties if self.ties else lead > 0
+        lower = figures[self.lower].mean(self.metric)
+        ahead = figures[self.higher].mean(self.metric) - lower
+        if self.ties:
+            return ahead >= -self.ties
+        return ahead > 0 and ahead >= self.lead * lower
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,7 @@ class Finalist:
         deviation: Their standard deviation (n - 1); 0 for one seed.
         best_epoch: Median of the best epochs, an epoch that was the best once.
         metrics: Mean of every validation metric.
+        seeds: The seed of each value, where that is known.
     """
 
     number: int
@@ -46,6 +47,7 @@ class Finalist:
     deviation: float
     best_epoch: int
     metrics: dict[str, float]
+    seeds: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

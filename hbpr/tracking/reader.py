@@ -1,102 +1,277 @@
 """Studies as MLflow holds them.
 
 MLflow has each trial's settings, state, times and metrics by epoch, and of a study that has ended
-its settings, its winner, and the test metrics of the winner and of the baselines. It has not: what
-trials of several objectives measured at their best epoch, validation metrics of baselines, repeats
-of finalists as such, comparisons, importance, fingerprints and versions. These are left empty.
+its settings, its winner, what mattered, and the test metrics of the winner and of the baselines. It
+has not: validation metrics of baselines, and comparisons. These are left empty.
 """
 
-import json
-import math
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from hbpr.errors import ConfigError, TrackingError
-from hbpr.names import baseline_name
 from hbpr.tracking import tags as tag
-from hbpr.tracking.findings import BaselineRecord, Findings, Winner
-from hbpr.tracking.goals import Goals, Limit, Objective
-from hbpr.tracking.records import (
-    Identity,
-    Parent,
-    RunRecord,
-    StudyRecord,
-    Times,
-    Tracking,
-    TrialRecord,
+from hbpr.tracking.from_runs import (
+    ends_of,
+    metric_is_low,
+    study_of,
+    trial_of,
+    with_measured,
 )
+from hbpr.tracking.goals import Objective
+from hbpr.tracking.histories import Cache, Curve, read_histories
+from hbpr.tracking.records import Identity, StudyRecord
 from hbpr.tracking.store import find_experiment, mask_uri, open_client, tracking_error
+from hbpr.words import did_you_mean
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Experiment, Run
 
-#: A trial's state by the status of its run.
-_STATES: Final = {
-    "FINISHED": "COMPLETE",
-    "KILLED": "PRUNED",
-    "FAILED": "FAIL",
-    "RUNNING": "RUNNING",
-    "SCHEDULED": "WAITING",
-}
 #: Kinds of runs that say nothing of what a search tried: the study's own, and finalists repeated.
 _NO_TRIALS: Final = ("study", "repeat")
+#: Runs of one answer.
+_PAGE: Final = 5000
+#: What is shown of runs that do not say what they were judged by.
+_USUAL: Final = "val/ndcg_at_10"
+#: What is never the measure of a run.
+_NO_MEASURE: Final = ("time/", "best/", "baseline/", "system/")
+
+
+class Found(NamedTuple):
+    """An experiment: its name and id, and when it was made and last changed (ms since 1970)."""
+
+    name: str
+    experiment_id: str
+    made_at: int | None
+    changed_at: int | None
+
+
+class MlflowReader:
+    """Reads experiments of one tracking store; curves of runs that have ended are read once.
+
+    Args:
+        tracking_uri: SQLite file or server.
+    """
+
+    def __init__(self, tracking_uri: str) -> None:
+        self.tracking_uri = tracking_uri
+        self._curves: Cache = {}
+        self._opened: MlflowClient | None = None
+
+    def experiments(self) -> list[Found]:
+        """Return all experiments that were not deleted, by name.
+
+        Raises:
+            TrackingError: MLflow does not answer.
+        """
+        from mlflow.exceptions import MlflowException
+
+        found, token = [], None
+        try:
+            while True:
+                page = self._client().search_experiments(max_results=1000, page_token=token)
+                found += list(page)
+                token = page.token
+                if not token:
+                    break
+        except (MlflowException, OSError) as error:
+            raise tracking_error(self.tracking_uri, error) from error
+        return sorted(
+            Found(each.name, each.experiment_id, each.creation_time, each.last_update_time)
+            for each in found
+        )
+
+    def read(
+        self,
+        experiments: Sequence[str],
+        metric: str | None = None,
+        study: str | None = None,
+        *,
+        curves: bool = True,
+    ) -> list[StudyRecord]:
+        """Read the trials and training runs of some experiments.
+
+        Args:
+            experiments: Names of experiments.
+            metric: Metric that values and reports are of; None: the one that the studies maximise,
+                or the one that most runs have.
+            study: Name or id of one study; None for all runs.
+            curves: Whether to read all reports; else a trial has the best and the last where its
+                run says so, which costs no further reading.
+
+        Returns:
+            A record for each study, and for each experiment one with an empty id for the runs of no
+            study, in the order of their first runs. See above for what is not in them.
+
+        Raises:
+            ConfigError: No such experiment or study, or no run has the metric.
+            TrackingError: MLflow does not answer.
+        """
+        from mlflow.exceptions import MlflowException
+
+        try:
+            client = self._client()
+            found = {
+                name: _all_runs(client, find_experiment(client, name, self.tracking_uri))
+                for name in dict.fromkeys(experiments)
+            }
+            chosen = _select(found, study)
+            goal = _goal([run for runs in chosen.values() for run in runs], found, metric)
+            return [
+                record
+                for name, runs in chosen.items()
+                for record in self._studies(client, name, runs, found[name], goal, curves)
+            ]
+        except (MlflowException, OSError) as error:
+            if isinstance(error, TrackingError):
+                raise
+            raise tracking_error(self.tracking_uri, error) from error
+
+    def histories(
+        self, run_ids: Sequence[str], metrics: Sequence[str] = ()
+    ) -> dict[str, "History"]:
+        """Return name and curves by metric of some runs, by run id.
+
+        Args:
+            run_ids: Ids of runs.
+            metrics: Names of metrics; none: all that each run has.
+
+        Raises:
+            ConfigError: There is no such run.
+            TrackingError: MLflow does not answer.
+        """
+        from mlflow.exceptions import MlflowException
+
+        client = self._client()
+        try:
+            runs = [client.get_run(run_id) for run_id in run_ids]
+            names = list(metrics) or sorted({name for run in runs for name in run.data.metrics})
+            by_name = {name: read_histories(client, runs, name, self._curves) for name in names}
+        except (MlflowException, OSError) as error:
+            if getattr(error, "error_code", "") == "RESOURCE_DOES_NOT_EXIST":
+                raise ConfigError(f"no such run in MLflow: {error}") from error
+            raise tracking_error(self.tracking_uri, error) from error
+        return {
+            run.info.run_id: History(
+                run.info.run_name or run.info.run_id[:8],
+                {n: c[run.info.run_id] for n, c in by_name.items() if run.info.run_id in c},
+            )
+            for run in runs
+        }
+
+    def curves(self, experiment: str, metric: str) -> dict[str, Curve]:
+        """Return the curve of a metric of all runs of an experiment that have it, by run id."""
+        client = self._client()
+        runs = _all_runs(client, find_experiment(client, experiment, self.tracking_uri))
+        return read_histories(client, runs, metric, self._curves)
+
+    def _client(self) -> "MlflowClient":
+        if self._opened is None:
+            self._opened = open_client(self.tracking_uri, create=False)
+        return self._opened
+
+    def _studies(
+        self,
+        client: "MlflowClient",
+        experiment: str,
+        chosen: "list[Run]",
+        all_runs: "list[Run]",
+        goal: Objective,
+        curves: bool,
+    ) -> list[StudyRecord]:
+        low = goal.mode == "min"
+        repeats = [run for run in all_runs if run.data.tags.get(tag.KIND) == "repeat"]
+        ends: dict[str, Curve | None] = {
+            run.info.run_id: None if curves else ends_of(run, goal.metric)
+            for run in (*chosen, *repeats)
+        }
+        missing = [run for run in (*chosen, *repeats) if ends[run.info.run_id] is None]
+        read = read_histories(client, missing, goal.metric, self._curves)
+        found = {run_id: curve or read.get(run_id, {}) for run_id, curve in ends.items()}
+        groups: dict[str, list[Run]] = {}
+        for run in chosen:
+            groups.setdefault(run.data.tags.get(tag.STUDY_ID, ""), []).append(run)
+        own = {
+            run.data.tags.get(tag.STUDY_ID, ""): run
+            for run in all_runs
+            if run.data.tags.get(tag.KIND) == "study"
+        }
+        records = [
+            study_of(
+                Identity(study_id, str(group[0].data.tags.get(tag.STUDY, "")), experiment),
+                mask_uri(self.tracking_uri),
+                own.get(study_id),
+                [trial_of(run, found[run.info.run_id], low) for run in group],
+                goal,
+                [
+                    (run, found[run.info.run_id])
+                    for run in repeats
+                    if run.data.tags.get(tag.STUDY_ID, "") == study_id
+                ],
+            )
+            for study_id, group in groups.items()
+        ]
+        if not curves:
+            return records
+        return [self._measured(client, record, chosen) for record in records]
+
+    def _measured(
+        self, client: "MlflowClient", record: StudyRecord, runs: "list[Run]"
+    ) -> StudyRecord:
+        """Fill in what trials of several objectives, or with limits, measured at each epoch."""
+        if record.goals.plain:
+            return record
+        ids = {trial.run_id for trial in record.trials}
+        own = [run for run in runs if run.info.run_id in ids]
+        found = {
+            name: read_histories(client, own, name, self._curves) for name in record.goals.metrics
+        }
+        return with_measured(record, found)
+
+
+class History(NamedTuple):
+    """Name of a run, and its curves by metric."""
+
+    name: str
+    curves: dict[str, Curve]
 
 
 def read_experiment(
     tracking_uri: str, experiment: str, metric: str, study: str | None = None
 ) -> list[StudyRecord]:
-    """Read the trials and training runs of an experiment.
+    """Read the trials and training runs of an experiment, see `MlflowReader.read`."""
+    return MlflowReader(tracking_uri).read([experiment], metric, study)
 
-    Args:
-        tracking_uri: SQLite file or server.
-        experiment: Name of the experiment.
-        metric: Metric that values and reports are of; the best is the highest.
-        study: Name or id of one study; None for all runs.
 
-    Returns:
-        A record for each study, and one with an empty id for the runs of no study, in the order of
-        their first runs. See above for what is not in them.
-
-    Raises:
-        ConfigError: No such experiment or study, or no run has the metric.
-        TrackingError: MLflow does not answer.
-    """
-    client = open_client(tracking_uri, create=False)
-    from mlflow.exceptions import MlflowException
-
-    try:
-        found = find_experiment(client, experiment, tracking_uri)
-        runs = _all_runs(client, found)
-        chosen = _select(runs, experiment, study)
-        if not any(metric in run.data.metrics for run in chosen):
-            names = sorted({name for run in chosen for name in run.data.metrics})
-            raise ConfigError(
-                f"experiment {experiment!r}: no run has the metric {metric!r}; "
-                f"they have {', '.join(names) if names else 'none yet'}"
-            )
-        trials: dict[str, list[Run]] = {}
-        for run in chosen:
-            trials.setdefault(run.data.tags.get(tag.STUDY_ID, ""), []).append(run)
-        own = {
-            run.data.tags.get(tag.STUDY_ID, ""): run
-            for run in runs
-            if run.data.tags.get(tag.KIND) == "study"
-        }
-        return [
-            _study(
-                Identity(study_id, _name(group), experiment),
-                mask_uri(tracking_uri),
-                own.get(study_id),
-                [_trial(client, run, metric) for run in group],
-                metric,
-            )
-            for study_id, group in trials.items()
-        ]
-    except (MlflowException, OSError) as error:
-        if isinstance(error, TrackingError):
-            raise
-        raise tracking_error(tracking_uri, error) from error
+def _goal(runs: "list[Run]", found: "dict[str, list[Run]]", metric: str | None) -> Objective:
+    """Return what runs are judged by, and whether more of it is better."""
+    counts = Counter(
+        name for run in runs for name in run.data.metrics if not name.startswith(_NO_MEASURE)
+    )
+    shown = ", ".join(repr(name) for name in found)
+    who = f"experiment {shown}" if len(found) == 1 else f"experiments {shown}"
+    if metric is None:
+        if not counts:
+            raise ConfigError(f"{who}: no run has a metric yet; there are {len(runs)} runs")
+        monitors = Counter(
+            run.data.tags[tag.MONITOR]
+            for every in found.values()
+            for run in every
+            if tag.MONITOR in run.data.tags
+        )
+        metric = next(
+            (name for name, _ in monitors.most_common() if name in counts),
+            _USUAL if _USUAL in counts else min(counts, key=lambda name: (-counts[name], name)),
+        )
+    elif not any(metric in run.data.metrics for run in runs):
+        names = sorted({name for run in runs for name in run.data.metrics})
+        raise ConfigError(
+            f"{who}: no run has the metric {metric!r}; "
+            f"they have {', '.join(names) if names else 'none yet'}."
+            + did_you_mean(metric, names, "", shown=repr, most=3, likeness=0.4)
+        )
+    return Objective(metric, "min" if metric_is_low(metric, runs) else "max")
 
 
 def _all_runs(client: "MlflowClient", experiment: "Experiment") -> list["Run"]:
@@ -104,7 +279,7 @@ def _all_runs(client: "MlflowClient", experiment: "Experiment") -> list["Run"]:
     while True:
         page = client.search_runs(
             [experiment.experiment_id],
-            max_results=1000,
+            max_results=_PAGE,
             order_by=["attributes.start_time ASC"],
             page_token=token,
         )
@@ -114,136 +289,23 @@ def _all_runs(client: "MlflowClient", experiment: "Experiment") -> list["Run"]:
             return runs
 
 
-def _select(runs: "list[Run]", experiment: str, study: str | None) -> "list[Run]":
-    chosen = [run for run in runs if run.data.tags.get(tag.KIND) not in _NO_TRIALS]
-    if study is None:
-        return chosen
-    names = {run.data.tags.get(tag.STUDY) for run in chosen} - {None}
+def _select(found: "dict[str, list[Run]]", study: str | None) -> "dict[str, list[Run]]":
+    """Return the runs of each experiment that are compared; experiments without any drop out."""
+    chosen = {
+        name: [run for run in runs if run.data.tags.get(tag.KIND) not in _NO_TRIALS]
+        for name, runs in found.items()
+    }
     keys = (tag.STUDY, tag.STUDY_ID)
-    chosen = [run for run in chosen if study in [run.data.tags.get(key) for key in keys]]
-    if not chosen:
-        raise ConfigError(
-            f"experiment {experiment!r}: no trial of a study {study!r}; "
-            f"its studies are {', '.join(map(repr, sorted(map(str, names)))) or 'none'}"
-        )
-    return chosen
-
-
-def _name(runs: "Sequence[Run]") -> str:
-    return str(runs[0].data.tags.get(tag.STUDY, ""))
-
-
-def _trial(client: "MlflowClient", run: "Run", metric: str) -> TrialRecord:
-    """Read a trial, or a run of no study, whose number is -1."""
-    tags, info = run.data.tags, run.info
-    reports: dict[int, float] = {}
-    if metric in run.data.metrics:
-        history = client.get_metric_history(info.run_id, metric)
-        by_epoch = {point.step: point.value for point in history if math.isfinite(point.value)}
-        reports = dict(sorted(by_epoch.items()))
-    parent = None
-    if tag.PARENT in tags:
-        keys = (tag.PARENT, tag.PARENT_EPOCH, tag.REPLACES)
-        parent = Parent(*(int(tags[key]) for key in keys))
-    return TrialRecord(
-        number=int(tags.get(tag.TRIAL, -1)),
-        values={name: _value(text) for name, text in run.data.params.items()},
-        state=_STATES.get(info.status, info.status),
-        value=max(reports.values(), default=None),
-        reports=reports,
-        parent=parent,
-        run_id=info.run_id,
-        run=RunRecord(
-            info.run_name,
-            tags.get(tag.KIND, "run"),
-            info.start_time,
-            info.end_time,
-            dict(run.data.metrics),
-        ),
-    )
-
-
-def _value(text: str) -> Any:
-    """Turn a recorded setting back into what it was; text that is no JSON stays text."""
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
-
-
-def _study(
-    identity: Identity, uri: str, own: "Run | None", trials: "list[TrialRecord]", metric: str
-) -> StudyRecord:
-    """Put a study together from its trials and its own run, if it has one."""
-    if own is None:
-        goals = Goals((Objective(metric, "max"),))
-        return StudyRecord(identity, Tracking(uri), goals, tuple(trials))
-    tags, metrics = own.data.tags, own.data.metrics
-    settings = _settings(tags)
-    front = [int(number) for number in tags.get(tag.FRONT, "").split(",") if number]
-    ended = own.info.end_time
-    return StudyRecord(
-        identity,
-        Tracking(uri, own.info.run_id),
-        _goals(settings, metric),
-        tuple(trials),
-        settings=settings,
-        winner=_winner(tags, metrics, trials),
-        baselines=_baselines(metrics),
-        findings=Findings(front=tuple(front)),
-        times=None if ended is None else Times((ended - own.info.start_time) / 1000),
-    )
-
-
-def _settings(tags: Mapping[str, str]) -> dict[str, Any]:
-    """Return the settings of a study; empty where they were too long for their tag."""
-    settings = _value(tags.get(tag.SETTINGS, ""))
-    return settings if isinstance(settings, dict) else {}
-
-
-def _goals(settings: Mapping[str, Any], metric: str) -> Goals:
-    """Return the study's goals if the metric is its first; else the metric alone."""
-    sweep = settings.get("sweep", {})
-    objectives = tuple(
-        Objective(each["metric"], each["mode"]) for each in sweep.get("objectives") or ()
-    )
-    if [each.metric for each in objectives[:1]] not in ([], [metric]):
-        objectives = ()
-    limits = (sweep.get("limits") or {}).items()
-    return Goals(
-        objectives or (Objective(metric, "max"),),
-        tuple(Limit(name, each.get("min"), each.get("max")) for name, each in limits),
-    )
-
-
-def _winner(
-    tags: Mapping[str, str], metrics: Mapping[str, float], trials: Sequence[TrialRecord]
-) -> Winner | None:
-    if tag.BEST_TRIAL not in tags:
-        return None
-    number = int(tags[tag.BEST_TRIAL])
-    trial = next((each for each in trials if each.number == number), None)
-    values = _value(tags.get(tag.BEST_VALUES, ""))
-    return Winner(
-        number,
-        values if isinstance(values, dict) else {} if trial is None else trial.values,
-        float(tags[tag.BEST_VALUE]),
-        0 if trial is None else trial.best_epoch or 0,
-        test={name: value for name, value in metrics.items() if name.startswith("test/")},
-    )
-
-
-def _baselines(metrics: Mapping[str, float]) -> tuple[BaselineRecord, ...]:
-    from hbpr.baselines import BASELINES
-
-    found = []
-    for name, baseline in BASELINES.items():
-        prefix = baseline_name("/", name)
-        test = {
-            f"test/{metric.removeprefix(prefix)}": value
-            for metric, value in metrics.items()
-            if metric.startswith(prefix)
+    if study is not None:
+        every = [run for runs in chosen.values() for run in runs]
+        names = {run.data.tags.get(tag.STUDY) for run in every} - {None}
+        chosen = {
+            name: [run for run in runs if study in [run.data.tags.get(key) for key in keys]]
+            for name, runs in chosen.items()
         }
-        if test:
-            found.append(BaselineRecord(name, baseline.label, test=test))
-    return tuple(found)
+        if not any(chosen.values()):
+            raise ConfigError(
+                f"experiment {', '.join(map(repr, found))}: no trial of a study {study!r}; "
+                f"its studies are {', '.join(map(repr, sorted(map(str, names)))) or 'none'}"
+            )
+    return {name: runs for name, runs in chosen.items() if runs}

@@ -28,6 +28,25 @@ class Parent(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Exam:
+    """What a run's metrics were measured on.
+
+    Attributes:
+        key: Equal where metrics compare; empty where it was not recorded.
+        data: Name of the data.
+        split: How they were parted, in words.
+        n_users: Users; None where it was not recorded.
+        n_items: Items; likewise.
+    """
+
+    key: str = ""
+    data: str = ""
+    split: str = ""
+    n_users: int | None = None
+    n_items: int | None = None
+
+
+@dataclass(frozen=True)
 class RunRecord:
     """What MLflow says of a run beside its trial.
 
@@ -37,6 +56,8 @@ class RunRecord:
         began_at: Milliseconds since 1970.
         ended_at: Likewise; None while it runs.
         metrics: Last value of each metric.
+        exam: What they were measured on.
+        node: Machine it ran on; empty where that was not recorded.
     """
 
     name: str
@@ -44,6 +65,8 @@ class RunRecord:
     began_at: int
     ended_at: int | None = None
     metrics: dict[str, float] = field(default_factory=dict)
+    exam: Exam = field(default_factory=Exam)
+    node: str = ""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 from hbpr.settings.load import dotted
 from hbpr.tracking import tags as tag
+from hbpr.tracking.about import log_dataset
 from hbpr.tracking.registry import log_system
 from hbpr.tracking.store import ensure_experiment, mask_uri, open_client, tracking_error
 
@@ -146,6 +147,7 @@ def start_run(
     run_name: str,
     params: Mapping[str, Any],
     tags: Mapping[str, Any] | None = None,
+    dataset: Mapping[str, str] | None = None,
 ) -> RunLog:
     """Open one training run.
 
@@ -155,6 +157,7 @@ def start_run(
         run_name: Name that MLflow's table shows.
         params: Settings under dotted names, such as `flatten_settings` returns.
         tags: Tags of the run.
+        dataset: What MLflow lists as the run's data, see `hbpr.tracking.about`.
 
     Raises:
         ConfigError: The URI is of a kind that cannot be used.
@@ -169,4 +172,6 @@ def start_run(
         run_name=run_name,
     )
     log_batch(client, run.info.run_id, params=params)
+    if dataset is not None:
+        log_dataset(client, run.info.run_id, dataset)
     return RunLog(client, run.info.run_id, tracking_uri)

@@ -52,7 +52,20 @@ REGISTERED: Final = "hbpr.registered"
 SOURCE: Final = "mlflow.source.name"
 NOTE: Final = "mlflow.note.content"
 
-#: Of a single training: how the data were parted, what they come to, and what trained.
+#: How the data were parted, all that training and evaluation read, what is held out and ranked
+#: (equal where metrics compare), numbers of users and items.
 SPLIT: Final = "hbpr.split"
 FINGERPRINT: Final = "hbpr.fingerprint"
+EXAM: Final = "hbpr.exam"
+USERS: Final = "hbpr.n_users"
+ITEMS: Final = "hbpr.n_items"
+#: Of a single training: what trained.
 ENGINE: Final = "hbpr.engine"
+#: What a trial came to in a word, since MLflow's status of a stopped one is KILLED.
+STATE: Final = "hbpr.state"
+#: Versions of what trained and searched, and the machine a trial ran on.
+VERSIONS: Final = "hbpr.versions"
+COMMIT: Final = "hbpr.commit"
+NODE: Final = "hbpr.node"
+#: Of a study: what changing one setting costs the winner.
+IMPORTANCE: Final = "hbpr.importance"

@@ -1,5 +1,6 @@
 """Real Ray clusters on this machine: loopback only, ports and folders of their own, ended by id."""
 
+import json
 import os
 import re
 import secrets
@@ -10,8 +11,10 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -94,28 +97,86 @@ def ray_env(ray_folder: Path) -> dict[str, str]:
 @pytest.fixture(scope="package")
 def token_head(ray_folder: Path, ray_env: dict[str, str]) -> Iterator[TokenHead]:
     """`ray start --head --block` with one CPU and its dashboard."""
+    with _head(ray_folder, ray_env, "head", "--num-cpus=1") as head:
+        yield head
+
+
+@pytest.fixture
+def autoscaling_head(ray_folder: Path, ray_env: dict[str, str]) -> Iterator[TokenHead]:
+    """A head without a CPU, whose autoscaler may bring two nodes of one CPU each.
+
+    As Ray's `AutoscalingCluster`, whose `start` would end every Ray of this machine.
+    """
+    kinds = {
+        "head": {"resources": {"CPU": 0}, "node_config": {}, "max_workers": 0},
+        "worker": {"resources": {"CPU": 1}, "node_config": {}, "min_workers": 0, "max_workers": 2},
+    }
+    settings = {
+        "cluster_name": "fake",
+        "max_workers": 2,
+        "provider": {"type": "fake_multinode"},
+        "available_node_types": kinds,
+        "head_node_type": "head",
+        "idle_timeout_minutes": 5,
+        "upscaling_speed": 1.0,
+        "auth": {},
+        "docker": {},
+        "initialization_commands": [],
+        "setup_commands": [],
+        "head_setup_commands": [],
+        "worker_setup_commands": [],
+        "head_start_ray_commands": [],
+        "worker_start_ray_commands": [],
+        "file_mounts": {},
+        "cluster_synced_files": [],
+        "file_mounts_sync_continuously": False,
+        "rsync_exclude": [],
+        "rsync_filter": [],
+    }
+    config = ray_folder / "autoscaling.json"
+    config.write_text(json.dumps(settings))
+    env = ray_env | {"RAY_FAKE_CLUSTER": "1", "AUTOSCALER_UPDATE_INTERVAL_S": "1"}
+    options = ["--num-cpus=0", f"--autoscaling-config={config}"]
+    with _head(ray_folder, env, "auto", *options) as head:
+        yield head
+
+
+@contextmanager
+def _head(folder: Path, env: dict[str, str], name: str, *options: str) -> Iterator[TokenHead]:
     gcs, client, dashboard, agent, agent_grpc, metrics = _free_ports(6)
-    command = [BIN / "ray", "start", "--head", "--block", "--disable-usage-stats", "--num-cpus=1"]
+    command = [BIN / "ray", "start", "--head", "--block", "--disable-usage-stats", *options]
     command += [
         f"--port={gcs}",
         f"--ray-client-server-port={client}",
-        f"--temp-dir={ray_folder}/head",
+        f"--temp-dir={folder}/{name}",
     ]
     command += [f"--dashboard-port={dashboard}", f"--dashboard-agent-listen-port={agent}"]
     command += [f"--dashboard-agent-grpc-port={agent_grpc}", f"--metrics-export-port={metrics}"]
     command += ["--object-store-memory=157286400"]
-    log_path = ray_folder / "head.log"
+    log_path = folder / f"{name}.log"
     log = log_path.open("wb")
-    with log, subprocess.Popen(command, env=ray_env, stdout=log, stderr=log) as head:
+    with log, subprocess.Popen(command, env=env, stdout=log, stderr=log) as head:
         try:
             _wait_for(head, log_path, "Ray runtime started")
-            yield TokenHead(f"127.0.0.1:{gcs}", f"http://127.0.0.1:{dashboard}", ray_env)
+            yield TokenHead(f"127.0.0.1:{gcs}", f"http://127.0.0.1:{dashboard}", env)
         finally:
+            below = _below(head.pid)
             head.send_signal(signal.SIGTERM)
             try:
                 head.wait(30)
             except subprocess.TimeoutExpired:
                 head.kill()
+            for process in below:  # nodes that the autoscaler started outlive it
+                with suppress(Exception):
+                    process.kill()
+
+
+def _below(pid: int) -> list[Any]:
+    """The processes that a process has started, and those that they have."""
+    import psutil
+    import ray  # noqa: F401  # brings its own psutil
+
+    return psutil.Process(pid).children(recursive=True)
 
 
 @pytest.fixture(scope="package")

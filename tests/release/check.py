@@ -126,7 +126,7 @@ def use(programs: Path, folder: Path) -> None:
     run([hbpr, "init", "table", "plays.csv"], folder)
     run([hbpr, "config", "check", "plays.yaml", "--data"], folder)
     run([hbpr, "tune", "plays.yaml", *SMALL], folder)
-    run([hbpr, "plot", "plays", "-o", "curves.html"], folder)
+    run([hbpr, "plot", "curves", "plays", "-o", "curves.html"], folder)
     serve(hbpr, folder)
     run([hbpr, "config", "check", "configs/ml-1m.yaml"], folder)
     run([hbpr, "tune", "quickstart", *SMALL], folder)

@@ -181,6 +181,7 @@ def run(
     progress: bool = True,
     callbacks: Callbacks = (),
     resume: Path | None = None,
+    **more: Any,
 ) -> Study:
     """Run a study, or go on with one, to its result: the one door of Python and the commands.
 
@@ -192,6 +193,7 @@ def run(
         progress: Show progress on stdout.
         callbacks: Called with every report and every end of a trial.
         resume: Folder of a study to go on with.
+        **more: Further arguments of `tune.study.run_study`.
 
     Raises:
         StudyInterrupted: Ctrl-C, or SIGTERM; the study can be resumed.
@@ -206,6 +208,7 @@ def run(
         progress=progress,
         resume=resume,
         callbacks=listeners,
+        **more,
     )
     uri = plan.settings.mlflow.tracking_uri
     return Study(

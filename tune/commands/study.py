@@ -66,16 +66,19 @@ def list_(storage: Path) -> None:
             "name the folder that sweep.storage names with --storage"
         )
         return
-    table = Table()
-    for heading in ("folder", "state", "trials", "best"):
-        table.add_column(heading, overflow="fold")
+    tables: dict[str, Table] = {}  # one for each metric: values of two have no common column
     for folder in sorted(found, key=lambda each: each.study_id):
         try:
-            row = _row(folder)
+            metric, *row = _row(folder)
         except HbprError as error:
-            row = f"unreadable: {error}", "", ""
-        table.add_row(str(folder.path), *row)
-    Console().print(table, highlight=False)
+            metric, row = "", [f"unreadable: {error}", "", ""]
+        if metric not in tables:
+            tables[metric] = Table()
+            for heading in ("folder", "state", "trials", f"best {metric}".strip()):
+                tables[metric].add_column(heading, overflow="fold")
+        tables[metric].add_row(str(folder.path), *row)
+    for table in tables.values():
+        Console().print(table, highlight=False)
 
 
 @study.command(
@@ -93,8 +96,8 @@ def show(folder: Path) -> None:
     if about.finished and about.text.is_file():
         click.echo(about.text.read_text(encoding="utf-8").strip())
         return
-    state, trials, best = _row(about)
-    click.echo(f"study {about.study_id}: {state}, trials: {trials}, best: {best}")
+    metric, state, trials, best = _row(about)
+    click.echo(f"study {about.study_id}: {state}, trials: {trials}, best: {best} ({metric})")
     for line in _front_so_far(about):
         click.echo(line)
     if state == "unfinished":
@@ -203,8 +206,8 @@ def _front_so_far(folder: "StudyFolder") -> list[str]:
     return ["Pareto front so far:", *map("  ".join, [front_head(goals), *rows])] if rows else []
 
 
-def _row(folder: "StudyFolder") -> tuple[str, str, str]:
-    """Return state, trials and best value of a study in words.
+def _row(folder: "StudyFolder") -> tuple[str, str, str, str]:
+    """Return metric, state, trials and best value of a study in words.
 
     Raises:
         StudyFolderError: It is none, or one of another version of hbpr.
@@ -215,14 +218,16 @@ def _row(folder: "StudyFolder") -> tuple[str, str, str]:
     from tune.storage.trials import read_journal
     from tune.tracking.outbox import is_in_use
 
+    settings = read_settings(folder.path)[0]
+    metric = settings.sweep.metric
     if folder.finished:
         n_trials, best = headline(folder)
-        return "finished", str(n_trials), f"{best:.4f}"
+        return metric, "finished", str(n_trials), f"{best:.4f}"
     state = "running" if is_in_use(folder.path) else "unfinished"
-    plan = plan_of_started(read_settings(folder.path)[0])
+    plan = plan_of_started(settings)
     trials = read_journal(folder.path, plan.space)
     n_trials = plan.n_trials + plan.most_copies
     ended = [trial for trial in trials if trial.state != "RUNNING"]
     able = [trial for trial in trials if plan.goals.feasible(trial.at_best)]
     values = [trial.value for trial in able if trial.value is not None]
-    return state, f"{len(ended)} of {n_trials}", f"{max(values):.4f}" if values else ""
+    return metric, state, f"{len(ended)} of {n_trials}", f"{max(values):.4f}" if values else ""

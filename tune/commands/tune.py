@@ -2,7 +2,7 @@
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,6 +10,7 @@ from hbpr.cli.options import set_option
 
 if TYPE_CHECKING:
     from tune.settings import StudyPlan
+    from tune.storage.folder import StudyFolder
 
 _NEWEST = "newest"
 
@@ -47,23 +48,38 @@ Ctrl-C ends the study in order; the command that goes on with it is printed.
     help="Go on with the study in FOLDER, or with the newest unfinished one. Put it after CONFIG.",
 )
 @click.option(
+    "--resume-or-start",
+    metavar="[STUDY]",
+    is_flag=False,
+    flag_value=_NEWEST,
+    help="For jobs that may be started again: go on with the unfinished study of these settings, "
+    "or with the one called STUDY; where there is none, start it. Put it after CONFIG.",
+)
+@click.option(
     "--cpus",
     type=click.IntRange(min=1),
     metavar="N",
     help="CPUs of the private Ray. Default: all of the machine.",
+)
+@click.option(
+    "--dashboard",
+    is_flag=True,
+    help="Start the private Ray's dashboard on loopback; print its link.",
 )
 @click.option("--no-progress", is_flag=True, help="Show the result only.")
 @click.option(
     "--dry-run", is_flag=True, help="Run one short trial, and print what the study would take."
 )
 @click.pass_context
-def tune(
+def tune(  # noqa: PLR0913  # click's options
     ctx: click.Context,
     config: Path | None,
     overrides: tuple[str, ...],
     address: str | None,
     resume: str | None,
+    resume_or_start: str | None,
     cpus: int | None,
+    dashboard: bool,
     no_progress: bool,
     dry_run: bool,
 ) -> None:
@@ -80,13 +96,25 @@ def tune(
     plan = load_study(config, overrides)
     if address and cpus:
         raise click.UsageError("--cpus sizes a private Ray; leave it out beside --address")
+    if address and dashboard:
+        raise click.UsageError(
+            "--dashboard belongs to a private Ray; a cluster has its own, at port 8265 of its head"
+        )
     if dry_run:
         from tune.forecast.estimate import estimate
 
         click.echo("\n".join(estimate(plan, address=address, cpus=cpus).lines()))
         return
-    folder = None
-    if resume is not None:
+    if resume and resume_or_start:
+        raise click.UsageError("--resume and --resume-or-start exclude each other")
+    folder, name = None, None
+    if resume_or_start is not None:
+        study, name = _wanted(plan, resume_or_start)
+        if study is not None and study.finished:
+            click.echo(f"study {study.study_id} has come to its result:\n{study.text.read_text()}")
+            return
+        folder = study.path if study else None
+    elif resume is not None:
         folder = newest_unfinished(plan.settings).path if resume == _NEWEST else Path(resume)
     again = [*ctx.command_path.split(), str(config)]
     for text in overrides:
@@ -97,9 +125,20 @@ def tune(
         resume_option=True,
         address=address,
         cpus=cpus,
+        dashboard=dashboard,
         progress=not no_progress,
         resume=folder,
+        study_id=name,
     )
+
+
+def _wanted(plan: "StudyPlan", study: str) -> "tuple[StudyFolder | None, str | None]":
+    """Return the study that ``--resume-or-start`` means, if it exists, and the id of a new one."""
+    from tune.storage.resume import study_named, unfinished_like
+
+    if study == _NEWEST:
+        return unfinished_like(plan.settings), None
+    return study_named(plan.settings, study), study
 
 
 def _without_config(resume: str | None) -> str:
@@ -123,6 +162,7 @@ def run_and_show(
     cpus: int | None,
     progress: bool,
     resume: Path | None,
+    **more: Any,
 ) -> None:
     """Run a study and print its summary; where it is stopped, print how to go on.
 
@@ -134,6 +174,7 @@ def run_and_show(
         cpus: CPUs of a private Ray.
         progress: Show progress.
         resume: Folder of a study to go on with.
+        **more: Further arguments of `tune.study.run_study`.
     """
     from rich.console import Console
 
@@ -143,7 +184,9 @@ def run_and_show(
     )  # what `tune.api` brings waits for Ray's start
 
     try:
-        result = run_study(plan, address=address, cpus=cpus, progress=progress, resume=resume)
+        result = run_study(
+            plan, address=address, cpus=cpus, progress=progress, resume=resume, **more
+        )
     except StudyInterrupted as stop:
         words = again + (["--address", address] if address else [])
         words += ["--cpus", str(cpus)] if cpus else []

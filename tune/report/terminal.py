@@ -108,7 +108,7 @@ def next_commands(record: StudyRecord) -> list[tuple[str, str]]:
             f"{program('mlflow')} server --backend-store-uri {shlex.quote(uri)} --port 5000"
         )
         look = [("look", server)]
-    plot = f"{program('hbpr')} plot {experiment} -o curves.png"
+    plot = f"{program('hbpr')} report {experiment} -o report.html"
     found = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path.cwd() / 'mlflow.db'}"
     if mask_uri(found) != uri:
         plot = f"MLFLOW_TRACKING_URI={shlex.quote(uri)} {plot}"

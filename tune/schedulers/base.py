@@ -63,7 +63,7 @@ class SchedulerContext:
             `tune.search.searcher.OptunaSearcher`; None where trials are replayed.
         space: The study's; None where trials are replayed.
         seed: Seed of the study.
-        slots: Trials at a time.
+        slots: Returns how many trials may run or wait for a node at this moment.
         copy_checkpoint: Given the numbers of a trial, of one of its epochs and of a new trial, puts
             the checkpoint where the new trial looks for its own; None where trials are replayed.
     """
@@ -76,7 +76,7 @@ class SchedulerContext:
     searcher: Any = None
     space: "Space | None" = None
     seed: int = 0
-    slots: int = 1
+    slots: Callable[[], int] = lambda: 1
     copy_checkpoint: Callable[[int, int, int], None] | None = None
 
 

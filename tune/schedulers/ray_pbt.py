@@ -184,10 +184,10 @@ class PopulationScheduler(FIFOScheduler):
         waiting = [trial for trial in trials if trial.status == Trial.PENDING]
         busy = len(waiting) + sum(trial.status == Trial.RUNNING for trial in trials)
         self._released = [trial for trial in self._released if trial.status == Trial.PAUSED]
-        self._searcher.has_room = busy < self._context.slots and not self._released
+        self._searcher.has_room = busy < self._context.slots() and not self._released
         if waiting:
             return waiting[0]
-        if self._released and busy < self._context.slots:
+        if self._released and busy < self._context.slots():
             return self._released[0]
         return None
 

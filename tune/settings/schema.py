@@ -96,7 +96,10 @@ class SweepSettings(Settings):
         default_factory=ResourceSettings, description="What one trial occupies."
     )
     max_concurrent: int | None = Field(
-        None, ge=1, description="Trials at a time; left out: as many as the resources hold."
+        None,
+        ge=1,
+        description="Trials at a time, on a cluster those that wait for a node included; left out: "
+        "as many as the resources hold.",
     )
     storage: str = Field("studies", min_length=1, description="Folder of the studies' folders.")
     budget: BudgetSettings = Field(

@@ -125,15 +125,22 @@ def experiment_folder(settings: StudySettings) -> Path:
     return Path(settings.sweep.storage).absolute() / name
 
 
-def create(settings: StudySettings, fingerprints: Mapping[str, str]) -> StudyFolder:
+def new_id() -> str:
+    """Return the id of a study that starts now."""
+    return f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+
+
+def create(
+    settings: StudySettings, fingerprints: Mapping[str, str], study_id: str | None = None
+) -> StudyFolder:
     """Make the folder of a new study and write down what it is about.
 
     Args:
         settings: The resolved settings.
         fingerprints: Fingerprint of the data of each data setting.
+        study_id: Name of the folder; None: a new one.
     """
-    started = time.strftime("%Y%m%d-%H%M%S")
-    folder = StudyFolder(experiment_folder(settings) / f"{started}-{secrets.token_hex(2)}")
+    folder = StudyFolder(experiment_folder(settings) / (study_id or new_id()))
     folder.checkpoints.mkdir(parents=True)
     write_settings(folder, settings, fingerprints)
     return folder

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,50 @@ def newest_unfinished(settings: StudySettings) -> StudyFolder:
         f"--resume: no unfinished study of experiment {settings.mlflow.experiment_name!r} in "
         f"{above}; leave --resume out to start one"
     )
+
+
+def unfinished_like(settings: StudySettings) -> StudyFolder | None:
+    """Return the experiment's unfinished study that has these settings; None: there is none.
+
+    A job that is started again goes on by this: its study has the settings of the job.
+
+    Raises:
+        StudyFolderError: Several could be meant, or the only ones there have other settings.
+    """
+    unfinished = [each for each in studies_in(experiment_folder(settings)) if not each.finished]
+    differences = {folder: _refused(settings, _old(folder.path)) for folder in unfinished}
+    same = [folder for folder, lines in differences.items() if not lines]
+    if len(same) > 1:
+        raise StudyFolderError(
+            f"--resume-or-start: {len(same)} unfinished studies of experiment "
+            f"{settings.mlflow.experiment_name!r} have these settings:\n"
+            + "\n".join(f"  {folder.path}" for folder in same)
+            + "\nName the one to go on with: --resume-or-start STUDY, the last part of its folder"
+        )
+    if same or not unfinished:
+        return same[0] if same else None
+    newest = unfinished[-1]
+    raise StudyFolderError(
+        f"--resume-or-start: the unfinished study {newest.path} has other settings:\n"
+        + "\n".join(differences[newest])
+        + "\nTake them back to go on with it; or start a new study beside it: leave "
+        "--resume-or-start out, or name the new study: --resume-or-start STUDY"
+    )
+
+
+def study_named(settings: StudySettings, study_id: str) -> StudyFolder | None:
+    """Return the experiment's study of that id; None: there is none yet.
+
+    Raises:
+        StudyFolderError: No study can have that id.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", study_id):
+        raise StudyFolderError(
+            f"--resume-or-start {study_id}: expected the id of a study: up to 100 letters, digits, "
+            "dots, dashes and underscores"
+        )
+    folder = StudyFolder(experiment_folder(settings) / study_id)
+    return folder if folder.settings.is_file() else None
 
 
 def check_is_study(path: Path) -> None:
@@ -93,14 +138,10 @@ def reopen(path: Path, settings: StudySettings, fingerprints: Mapping[str, str])
         StudyFolderError: It is none, it is finished, or its settings or data were others.
     """
     folder = StudyFolder(path.absolute())
-    stored, before = stored_settings(path, f"--resume {path}")
-    old, new = dotted(_with_defaults(stored)), dotted(public_settings(settings))
-    changed = [key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)]
-    refused = [
-        f"  {key}: was {_shown(old, key)}, is now {_shown(new, key)}"
-        for key in changed
-        if not _may_change(key, old.get(key), new.get(key))
-    ]
+    _, before = stored_settings(path, f"--resume {path}")
+    old, new = _old(path), dotted(public_settings(settings))
+    changed = _changed(old, new)
+    refused = _refused(settings, old)
     refused += [
         f"  {key}: was {_shown(old, key)}, is now {_shown(new, key)}; a population (scheduler.kind "
         f"{settings.sweep.scheduler.kind}) is trained together, so {reason}"
@@ -127,6 +168,25 @@ def reopen(path: Path, settings: StudySettings, fingerprints: Mapping[str, str])
     if changed:
         write_settings(folder, settings, before)
     return folder
+
+
+def _old(path: Path) -> dict[str, Any]:
+    """Return the settings that a study was started with, by dotted keys."""
+    return dotted(_with_defaults(stored_settings(path, f"--resume {path}")[0]))
+
+
+def _changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    return [key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)]
+
+
+def _refused(settings: StudySettings, old: Mapping[str, Any]) -> list[str]:
+    """Return a line for each setting that is another one than a study was started with."""
+    new = dotted(public_settings(settings))
+    return [
+        f"  {key}: was {_shown(old, key)}, is now {_shown(new, key)}"
+        for key in _changed(old, new)
+        if not _may_change(key, old.get(key), new.get(key))
+    ]
 
 
 #: Settings that say nothing about a trial; `sweep.num_trials` may rise.

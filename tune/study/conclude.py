@@ -10,7 +10,9 @@ from typing import Final
 from hbpr.data.interactions import Interactions
 from hbpr.tracking import tags as tag
 from hbpr.tracking.findings import Findings, RankCorrelation, Winner
+from hbpr.tracking.from_runs import importance_text
 from hbpr.tracking.records import Identity, Origin, StudyRecord, Times, Tracking, TrialRecord
+from hbpr.tracking.run_log import MAX_TAG
 from hbpr.tracking.store import mask_uri
 from hbpr.version import __version__
 from tune.answer.answer import Answer, find_answer
@@ -187,6 +189,8 @@ class Conclusion:
         tags = {tag.FRONT: ",".join(map(str, front))} if front else {}
         tags |= {tag.NOTE: study_note(record), **better}
         tags |= {tag.SCHEDULE: schedule} if schedule else {}
+        mattered = importance_text(record.findings.importance)
+        tags |= {tag.IMPORTANCE: mattered} if len(mattered) <= MAX_TAG else {}
         assert record.winner is not None
         self.recorder.record_final(
             record.winner,

@@ -5,18 +5,19 @@ What decides, what runs and what watches the trials are put together here, and n
 
 import errno
 import logging
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import optuna
 import ray
 from ray import tune as ray_tune
 from ray.tune.schedulers import TrialScheduler
-from ray.tune.search import Searcher
+from ray.tune.search import ConcurrencyLimiter, Searcher
 from ray.tune.stopper import CombinedStopper
 
 from hbpr.data.interactions import Interactions
@@ -35,10 +36,15 @@ from tune.study.hangs import HangGuard
 from tune.study.housekeeping import ForgetEnded, Housekeeping
 from tune.study.interrupt import StopRequest
 from tune.study.listen import Listener, Tell
+from tune.study.metrics import ExportMetrics
+from tune.study.room import Room
+from tune.study.task_names import NameTasks
 from tune.tracking.callback import RecordTrials
 from tune.tracking.recorder import MlflowRecorder
 from tune.trial.messages import number_of
 from tune.trial.trainable import HbprTrainable, TrialContext
+
+_MAX_PENDING: Final = "TUNE_MAX_PENDING_TRIALS_PG"
 
 
 @dataclass(frozen=True)
@@ -50,14 +56,14 @@ class Sitting:
         datasets: Data by data key.
         beginning: What a new study starts from; None for a resumed one.
         before: Trials of earlier sittings.
-        slots: Trials at a time.
+        room: Trials at a time.
     """
 
     folder: StudyFolder
     datasets: Mapping[str, Interactions]
     beginning: Beginning | None
     before: Sequence[TrialRecord]
-    slots: int
+    room: Room
 
     def n_left(self, plan: StudyPlan) -> int:
         """Return the trials that have not ended, new ones included, further copies not counted."""
@@ -106,8 +112,16 @@ def run_trials(plan: StudyPlan, sitting: Sitting, watchers: Watchers, *, progres
     # The guard says why before others read it; what they read is forgotten after them.
     asked: tuple[Any, ...] = (stop, watchers.budget, disk)  # two have Tune's methods, not its class
     callbacks = [
+        NameTasks(folder.study_id),
+        sitting.room,
         hang,
         RecordTrials(watchers.recorder),
+        ExportMetrics(
+            {"experiment": plan.settings.mlflow.experiment_name, "study": folder.study_id},
+            plan.goals,
+            slots=sitting.room.now,
+            waiting=watchers.recorder.n_waiting,
+        ),
         watchers.housekeeping,
         watchers.budget,
         shown,
@@ -115,18 +129,22 @@ def run_trials(plan: StudyPlan, sitting: Sitting, watchers: Watchers, *, progres
         ForgetEnded(),
     ]
     try:
-        with stop.polled(), _quiet():
+        with stop.polled(), _quiet(), ExitStack() as limited:
             search_alg, scheduler = _decisions(plan, sitting)
+            if not plan.scheduler.limits_concurrency:
+                limited.enter_context(_many_pending())
+                limiter = ConcurrencyLimiter(search_alg, sitting.room.wanted())
+                search_alg = sitting.room.limit(limiter)
             ray_tune.run(
-                HbprTrainable.of(_trial_context(plan, sitting)),
+                HbprTrainable.of(
+                    _trial_context(plan, sitting),
+                    f"{plan.settings.mlflow.experiment_name} {folder.study_id}",
+                ),
                 name=time.strftime("%Y%m%d-%H%M%S"),
                 storage_path=str(folder.ray),
                 num_samples=sitting.n_left(plan) + plan.most_copies,
                 search_alg=search_alg,
                 scheduler=scheduler,
-                max_concurrent_trials=(
-                    None if plan.scheduler.limits_concurrency else sitting.slots
-                ),
                 resources_per_trial={"cpu": sweep.resources.cpu, "gpu": sweep.resources.gpu},
                 reuse_actors=True,
                 max_failures=sweep.faults.max_retries,
@@ -182,10 +200,25 @@ def _decisions(plan: StudyPlan, sitting: Sitting) -> tuple[Searcher, TrialSchedu
             searcher=searcher,
             space=plan.space,
             seed=sweep.search.seed,
-            slots=sitting.slots,
+            slots=sitting.room.wanted,
             copy_checkpoint=partial(copy_checkpoint, folder.checkpoints),
         )
     )
+
+
+@contextmanager
+def _many_pending() -> Iterator[None]:
+    """Let Tune start as many trials at once as the limiter gives it, however few it gave at first.
+
+    It reads how many may wait for a node once, and a study may begin on a cluster without any.
+    """
+    before = os.environ.get(_MAX_PENDING)
+    os.environ.setdefault(_MAX_PENDING, "1000")
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[_MAX_PENDING]
 
 
 @contextmanager

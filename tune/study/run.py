@@ -13,14 +13,17 @@ import shlex
 import signal
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cluster.connect.capacity import count_slots
 from cluster.connect.ray import Runtime, ray_runtime
 from hbpr.data.interactions import Interactions
 from hbpr.data.parts import check_ranked
 from hbpr.errors import StudyError
 from hbpr.tracking import tags as tag
+from hbpr.tracking.about import about
 from hbpr.tracking.records import TrialRecord
 from hbpr.tracking.store import check_store, open_client
 from tune.report.say import say
@@ -37,20 +40,23 @@ from tune.trial.data import load_datasets, n_bytes, trial_slots
 if TYPE_CHECKING:
     from tune.answer.result import StudyResult
     from tune.study.listen import Listener
+    from tune.study.room import Room
 
 _log = logging.getLogger(__name__)
 
 __all__ = ["StudyInterrupted", "TrialRecord", "run_study"]
 
 
-def run_study(
+def run_study(  # noqa: PLR0913 - a public function
     study: StudySettings | StudyPlan,
     *,
     data: Interactions | None = None,
     address: str | None = None,
     cpus: int | None = None,
+    dashboard: bool = False,
     progress: bool = True,
     resume: str | Path | None = None,
+    study_id: str | None = None,
     callbacks: "Sequence[Listener]" = (),
 ) -> "StudyResult":
     """Run a study to its result.
@@ -64,8 +70,10 @@ def run_study(
             folder of a resumed study keeps of data that were in memory. A new study keeps them.
         address: Ray cluster to join, see `cluster.connect.ray.ray_runtime`.
         cpus: CPUs of a private Ray; None: all of the machine.
+        dashboard: Start a private Ray's dashboard too.
         progress: Show progress on stdout.
         resume: Folder of an unfinished study to go on with.
+        study_id: Id of a new study; None: the time, and a few letters.
         callbacks: Each is called with every report and every end of a trial, see
             `tune.study.listen`; what it raises ends the study, which can be resumed.
 
@@ -104,13 +112,21 @@ def run_study(
     check_writable(experiment)
     if resume is not None:
         folder = resuming.reopen(Path(resume), settings, fingerprints)
+    study_id = (study_id or folders.new_id()) if folder is None else folder.study_id
     data_bytes = sum(map(n_bytes, datasets.values()))
     announce = say if progress else _log.info
     with (
         folders.removed_if_empty(experiment),
         orderly_stop() as stop,
         imports(settings.mlflow.tracking_uri) as wait,  # torch, Tune and MLflow, while Ray starts
-        ray_runtime(address, cpus=cpus, data_bytes=data_bytes, announce=announce) as ray,
+        ray_runtime(
+            address,
+            cpus=cpus,
+            data_bytes=data_bytes,
+            dashboard=dashboard,
+            job=f"{settings.mlflow.experiment_name} {study_id}",
+            announce=announce,
+        ) as ray,
     ):
         slots = trial_slots(settings, ray)
         warm_workers(ray, slots, settings.sweep.resources)
@@ -119,16 +135,26 @@ def run_study(
             announce(
                 "compiling once for this machine, half a minute at most; hbpr warmup does it ahead"
             )
+        room = _room(settings, ray, slots)
         open_client(settings.mlflow.tracking_uri)  # makes its file, now that trials will run
         if folder is None:
-            folder = folders.create(settings, fingerprints)
+            folder = folders.create(settings, fingerprints, study_id)
             if data is not None:
                 from tune.storage import given
 
                 given.keep(folder, data, data_bytes)
         return _Study(plan, datasets, folder, stop, beginning, callbacks).run(
-            ray, slots, progress=progress, started=started
+            ray, room, progress=progress, started=started
         )
+
+
+def _room(settings: StudySettings, ray: Runtime, slots: int) -> "Room":
+    """Return how many trials run at a time: on a cluster that follows its nodes."""
+    from tune.study.room import Room
+
+    wanted = settings.sweep.resources
+    count = None if ray.private else partial(count_slots, wanted.cpu, wanted.gpu)
+    return Room(count, at_first=slots, most=settings.sweep.max_concurrent)
 
 
 class _Study:
@@ -167,13 +193,14 @@ class _Study:
             others=self._goals.metrics[1:],
         )
 
-    def run(self, ray: Runtime, slots: int, *, progress: bool, started: float) -> "StudyResult":
-        from tune.study.conclude import Conclusion
+    def run(self, ray: Runtime, room: "Room", *, progress: bool, started: float) -> "StudyResult":
+        from tune.study.conclude import Conclusion, versions
 
-        self._recorder.open({tag.LEFT_OUT: self._left_out()})
+        known = about(self._datasets.values(), versions())
+        self._recorder.open({tag.LEFT_OUT: self._left_out()}, known)
         try:
             self._recorder.catch_up(self._journal())
-            ended = self._search(slots, progress=progress)
+            ended = self._search(room, progress=progress)
             return Conclusion(
                 self._plan,
                 self._datasets,
@@ -182,7 +209,7 @@ class _Study:
                 self._housekeeping,
                 self._busy_cpu_s,
                 cpus=ray.cpus,
-                slots=slots,
+                slots=room.now(),
                 progress=progress,
                 started=started,
                 release=ray.release,
@@ -212,7 +239,7 @@ class _Study:
 
         return read_journal(self._folder.path, self._space)
 
-    def _search(self, slots: int, *, progress: bool) -> str | None:
+    def _search(self, room: "Room", *, progress: bool) -> str | None:
         """Run the trials that have not ended; return what ended the search before that, if so."""
         from tune.storage.journal import prune_running
         from tune.study.budget import Budget
@@ -223,7 +250,7 @@ class _Study:
             self._settings.sweep.budget, self._folder.spent, before=before, goals=self._goals
         )
         sitting = Sitting(
-            self._folder, self._datasets, beginning=self._beginning, before=before, slots=slots
+            self._folder, self._datasets, beginning=self._beginning, before=before, room=room
         )
         left = sitting.n_left(self._plan)
         if left > 0 and budget.reached is None:

@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from ray.tune import Callback
+from ray.tune.result import HOSTNAME
 
 from hbpr.names import COSTS, DATA_SHARE, EVAL_S, LOSS, TRAIN_S
 from hbpr.tracking.records import Parent
@@ -62,9 +63,9 @@ class RecordTrials(Callback):
         """Close the run of a trial that ended, was stopped, or gave up with a reason."""
         reason = failure_of(trial.last_result)
         if reason:
-            self._recorder.end_trial(number_of(trial), "FAILED", reason)
+            self._recorder.end_trial(number_of(trial), "FAILED", reason, node_of(trial))
         else:
-            self._recorder.end_trial(number_of(trial), self._outcome(trial))
+            self._recorder.end_trial(number_of(trial), self._outcome(trial), node=node_of(trial))
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Close the run of a trial that raised and is not tried again."""
@@ -83,3 +84,9 @@ class RecordTrials(Callback):
     def _outcome(self, trial: Any) -> Status:
         done = number_of(trial) in self._finished or is_finished(trial.last_result)
         return "FINISHED" if done else "KILLED"
+
+
+def node_of(trial: Any) -> str | None:
+    """Return the machine that a trial last reported from; None where it has not."""
+    node = (trial.last_result or {}).get(HOSTNAME)
+    return None if node is None else str(node)

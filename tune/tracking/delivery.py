@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from hbpr.errors import TrackingError
 from hbpr.tracking import tags as tag
+from hbpr.tracking.about import log_dataset
 from hbpr.tracking.registry import Registered, content_key, log_system, register_model
 from hbpr.tracking.run_log import as_text, log_batch
 from hbpr.tracking.store import (
@@ -44,6 +45,7 @@ class _Change:
     model: str | None = None
     register: dict[str, str] | None = None
     view: tuple[str, str] | None = None
+    dataset: dict[str, str] | None = None
 
     def add(self, event: Event) -> None:
         at = event["at"]
@@ -54,6 +56,7 @@ class _Change:
         self.model = event.get("model", self.model)
         self.register = event.get("register", self.register)
         self.view = event.get("view", self.view)
+        self.dataset = event.get("dataset", self.dataset)
         curve = event.get("curve", [(event.get("step", 0), event.get("metrics", {}))])
         self.points += [
             (name, value, at, step) for step, metrics in curve for name, value in metrics.items()
@@ -182,6 +185,8 @@ class Delivery:
             run_name=change.name or f"trial-{key.trial:03d}",
         )
         self.runs[key], self._statuses[key] = run.info.run_id, "RUNNING"
+        if change.dataset is not None:
+            log_dataset(client, run.info.run_id, change.dataset)
         return str(run.info.run_id)
 
     def _log_model(

@@ -25,7 +25,7 @@ from hbpr.tracking.store import mask_uri
 from tune.space.dimensions import written_settings
 from tune.storage.names import SETTINGS
 from tune.tracking.outbox import Event
-from tune.tracking.runs import Status
+from tune.tracking.runs import STATE_OF, Status
 from tune.tracking.view import study_view
 
 if TYPE_CHECKING:
@@ -95,6 +95,7 @@ def trial_start(
             tag.PARENT_EPOCH: str(parent.epoch),
             tag.REPLACES: str(parent.replaces),
         }
+    tags[tag.STATE] = STATE_OF["RUNNING"]
     return {
         "event": "start",
         "trial": number,
@@ -104,10 +105,13 @@ def trial_start(
     }
 
 
-def trial_end(number: int, status: Status, error: str | None = None) -> Event:
-    """Return the event of a trial that ended, with the reason where it failed."""
-    event: Event = {"event": "end", "trial": number, "status": status}
-    return event | {"tags": {tag.ERROR: as_text(error, 500)}} if error else event
+def trial_end(
+    number: int, status: Status, error: str | None = None, node: str | None = None
+) -> Event:
+    """Return the event of a trial that ended: on which machine, and why if it failed."""
+    tags = {tag.STATE: STATE_OF[status]} | ({tag.NODE: node} if node else {})
+    tags |= {tag.ERROR: as_text(error, 500)} if error else {}
+    return {"event": "end", "trial": number, "status": status, "tags": tags}
 
 
 def repeat_run(

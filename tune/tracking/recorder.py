@@ -35,6 +35,7 @@ from tune.tracking.sender import Sender
 from tune.tracking.view import view_path
 
 if TYPE_CHECKING:
+    from hbpr.tracking.about import About
     from hbpr.tracking.findings import BaselineRecord, Winner
     from hbpr.tracking.records import TrialRecord
     from hbpr.tracking.registry import Registered
@@ -88,18 +89,21 @@ class MlflowRecorder:
         self._history = History(monitor)
         self._running: set[int] = set()
         self._away_s = 0.0
+        self._about: About | None = None
 
-    def open(self, tags: Mapping[str, Any] | None = None) -> None:
+    def open(self, tags: Mapping[str, Any] | None = None, about: "About | None" = None) -> None:
         """Take the outbox, read what earlier runs of the study recorded, and start sending.
 
         Args:
             tags: More tags of the study's run.
+            about: What all runs of the study are judged on; None: nothing is said of it.
 
         Raises:
             StudyError: Another process runs this study.
         """
         if self._outbox is not None:
             return
+        self._about = about
         self._outbox = Outbox(self.folder / OUTBOX)
         for event in self._outbox.events():
             self._history.note(event)
@@ -112,7 +116,7 @@ class MlflowRecorder:
             metrics=(self.monitor, *self.others),
         )
         event["tags"] |= {key: as_text(value, MAX_TAG) for key, value in (tags or {}).items()}
-        self._append(event)
+        self._append(event | self._about_run(event["tags"]))
         self._sender = Sender(self._outbox, self._delivery, mask_uri(self.tracking_uri))
 
     def catch_up(self, trials: "Sequence[TrialRecord]") -> None:
@@ -147,6 +151,11 @@ class MlflowRecorder:
     def away_s(self) -> float:
         """Seconds for which MLflow did not answer while this process recorded."""
         return self._away_s + (self._sender.away_s if self._sender is not None else 0.0)
+
+    def n_waiting(self) -> int:
+        """Return the records that MLflow has not taken yet."""
+        outbox = self._outbox
+        return 0 if outbox is None or outbox.is_empty else outbox.waiting()
 
     @property
     def failures(self) -> dict[int, str]:
@@ -218,6 +227,7 @@ class MlflowRecorder:
         """
         for repeat in repeats:
             event = repeat_run(number, repeat, values, self.study_name, self.monitor)
+            event |= self._about_run(event["tags"])
             if not self._history.knows_repeat(event):
                 self._append(event)
 
@@ -307,10 +317,12 @@ class MlflowRecorder:
             points[best_name(self.monitor)] = value
         self._append({"event": "result", "trial": number, "step": epoch, "metrics": points})
 
-    def end_trial(self, number: int, status: Status, error: str | None = None) -> None:
-        """Close a trial's run, with the reason where it failed."""
+    def end_trial(
+        self, number: int, status: Status, error: str | None = None, node: str | None = None
+    ) -> None:
+        """Close a trial's run, with its machine, and the reason where it failed."""
         self._running.discard(number)
-        self._append(trial_end(number, status, error))
+        self._append(trial_end(number, status, error, node))
 
     def is_open(self, number: int) -> bool:
         """Return whether a trial's run is open."""
@@ -330,7 +342,14 @@ class MlflowRecorder:
         self._history.note(event)
 
     def _start(self, number: int, values: Mapping[str, Any], parent: Parent | None = None) -> None:
-        self._append(trial_start(number, values, self.study_name, parent))
+        event = trial_start(number, values, self.study_name, parent)
+        self._append(event | self._about_run(event["tags"]))
+
+    def _about_run(self, tags: Mapping[str, str]) -> Event:
+        """Return what an event of a new run says of the data, beside tags of its own."""
+        if self._about is None:
+            return {"tags": dict(tags)} if tags else {}
+        return {"tags": {**tags, **self._about.tags}, "dataset": self._about.dataset}
 
     def _add_faults(self, number: int, *, restarts: int = 0, hangs: int = 0) -> None:
         before = self._history

@@ -23,6 +23,15 @@ STATUS_OF: Final[dict[str, Status]] = {
 }
 
 
+#: What the table of MLflow's pages says beside that status, where KILLED looks like a failure.
+STATE_OF: Final = {
+    "RUNNING": "running",
+    "FINISHED": "finished",
+    "KILLED": "stopped",
+    "FAILED": "failed",
+}
+
+
 class RunKey(NamedTuple):
     """Which of a study's runs one is.
 

@@ -39,6 +39,7 @@ def study_view(
     """
     best, settings = best_name(monitor), list(settings)[:_MOST_COLUMNS]
     columns = {f"metrics.`{name}`": name for name in (best, monitor, *others)}
+    columns = {f"tags.`{tag.STATE}`": tag.STATE} | columns
     columns |= {f"params.`{name}`": name for name in settings}
     state: dict[str, Any] = {
         "searchFilter": f"tags.`{tag.STUDY_ID}` = '{study_id}' and tags.`{tag.KIND}` != 'repeat'",

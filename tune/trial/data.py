@@ -115,7 +115,12 @@ def trial_slots(settings: StudySettings, ray: Runtime) -> int:
     if not ray.private:
         from cluster.connect.preflight import check_cluster
 
-        check_cluster(cpu=wanted.cpu, gpu=wanted.gpu, storage=folders.experiment_folder(settings))
+        check_cluster(
+            cpu=wanted.cpu,
+            gpu=wanted.gpu,
+            storage=folders.experiment_folder(settings),
+            may_come=settings.sweep.max_concurrent is not None,
+        )
     slots = ray.slots(wanted.cpu, wanted.gpu)
     if ray.private and slots == 0:
         raise ClusterError(

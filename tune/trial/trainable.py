@@ -74,14 +74,19 @@ class HbprTrainable(ray_tune.Trainable):
     context: TrialContext
 
     @classmethod
-    def of(cls, context: TrialContext) -> type["HbprTrainable"]:
-        """Return the trainable of one study."""
-        return type(cls.__name__, (cls,), {"context": context})
+    def of(cls, context: TrialContext, name: str) -> type["HbprTrainable"]:
+        """Return the trainable of one study; Ray calls its actors by the name."""
+        return type(name, (cls,), {"context": context})
+
+    def __repr__(self) -> str:
+        """Return what Ray shows beside the name: an actor takes further trials after its first."""
+        return f"from {self._first} on"
 
     def setup(self, config: dict[str, Any]) -> None:
         """Prepare the actor and its first trial."""
         torch.set_num_threads(self.context.threads)
         self._loaded: dict[str, Interactions] = {}
+        self._first = trial_folder(self.context.checkpoints, int(config[NUMBER])).name
         self._begin(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:

@@ -54,7 +54,7 @@ def test_a_jobs_exit_code_says_that_it_failed(token_head) -> None:
 def test_the_upload_is_small_and_complete(tmp_path: Path) -> None:
     package = tmp_path / "package.zip"
     create_package(str(REPO), package, include_gitignore=True)
-    assert package.stat().st_size < 2 * 2**20
+    assert package.stat().st_size < 3 * 2**20  # Ray packs without compression
     names = zipfile.ZipFile(package).namelist()
     tops = {name.split("/")[0] for name in names}
     assert {"hbpr", "tune", "cluster", "dashboards", "configs", "pyproject.toml"} <= tops

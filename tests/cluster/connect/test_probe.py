@@ -178,3 +178,32 @@ def test_other_forms_of_an_address_get_the_one_to_use(address: str, hint: str) -
     with pytest.raises(ClusterError, match="expected HOST:PORT") as caught:
         probe(address)
     assert hint in str(caught.value)
+
+
+def _free() -> str:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{free.getsockname()[1]}"
+
+
+def test_a_dead_address_is_named_with_where_it_came_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    dead = _free()
+    with pytest.raises(ClusterError, match=rf"^--address {dead}: nothing answers at {dead}"):
+        probe(dead)
+    with pytest.raises(ClusterError, match=rf"^RAY_ADDRESS={dead}: .*unset it to start"):
+        probe(dead, origin="RAY_ADDRESS")
+    monkeypatch.setenv("RAY_ADDRESS", dead)
+    with pytest.raises(ClusterError, match=rf"^--address auto \(RAY_ADDRESS={dead}\): .*unset"):
+        probe("auto")
+
+
+def test_a_stale_address_file_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    dead, file = _free(), tmp_path / "ray" / "ray_current_cluster"
+    file.parent.mkdir()
+    file.write_text(dead)
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    monkeypatch.setattr(services, "find_gcs_addresses", lambda *_: set())
+    with pytest.raises(ClusterError) as caught:
+        probe("auto")
+    assert f"--address auto (address file {file}: {dead}): nothing answers" in str(caught.value)
+    assert "remove it, or give HOST:PORT" in str(caught.value)

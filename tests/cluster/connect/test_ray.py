@@ -1,5 +1,6 @@
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cluster.connect.ray import Runtime, _Ending, _start, ray_runtime
+from cluster.connect.ray import Runtime, _Ending, _start, _Wanted, ray_runtime
 from hbpr.errors import ClusterError
 
 
@@ -58,7 +59,7 @@ def test_a_start_that_failed_is_tried_again_without_its_processes(
 
     monkeypatch.setattr(ray, "init", slow_at_first)
     try:
-        _start(str(tmp_path), 1, 0)
+        _start(str(tmp_path), _Wanted(1, 0, dashboard=False, job=None))
         assert "did not start" in caplog.text
         other, own, _, second = started
         assert own.wait(timeout=60) != 0
@@ -67,6 +68,21 @@ def test_a_start_that_failed_is_tried_again_without_its_processes(
         for process in started:
             process.kill()
             process.wait()
+
+
+def test_a_request_to_end_stays_the_studys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import ray
+
+    def takes_the_signal(**_: object) -> None:
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(15))  # as Ray does
+
+    monkeypatch.setattr(ray, "init", takes_the_signal)
+    before = signal.signal(signal.SIGTERM, ours := lambda *_: None)
+    try:
+        _start(str(tmp_path), _Wanted(1, 0, dashboard=False, job=None))
+        assert signal.getsignal(signal.SIGTERM) is ours
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @pytest.mark.parametrize("by", ["argument", "RAY_ADDRESS"])

@@ -8,7 +8,7 @@ import pytest
 
 from hbpr.cli.main import cli, run
 from tune.storage import folder as folders
-from tune.storage.folder import StudyFolder
+from tune.storage.folder import StudyFolder, read_settings
 from tune.tracking.outbox import Outbox
 
 
@@ -38,6 +38,17 @@ def test_a_study_is_listed_in_each_state(folder: StudyFolder, capsys) -> None:
         assert re.search(r"finished +│ 4 +│ 0.2500", listed)
     folder.summary.write_text("{")
     assert "unreadable: " in said(capsys, "list")
+
+
+def test_studies_of_two_metrics_have_a_table_each(folder: StudyFolder, capsys) -> None:
+    assert "best val/ndcg_at_10" in said(capsys, "list")
+    settings = read_settings(folder.path)[0]
+    sweep = settings.sweep.model_copy(update={"metric": "val/auc"})
+    folders.create(settings.model_copy(update={"sweep": sweep}), {"{}": "fingerprint"})
+    listed = said(capsys, "list")
+    assert listed.count("trials") == 2
+    assert "best val/ndcg_at_10" in listed
+    assert "best val/auc" in listed
 
 
 def test_a_folder_without_studies_is_told(capsys, tmp_path: Path) -> None:

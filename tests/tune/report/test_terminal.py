@@ -59,7 +59,7 @@ def test_the_page_has_what_a_person_needs(record: StudyRecord) -> None:
 
 def test_commands_can_be_typed_as_they_stand(record: StudyRecord) -> None:
     commands = dict(next_commands(record))
-    assert shlex.split(commands["plot"])[1:] == ["plot", "my study", "-o", "curves.png"]
+    assert shlex.split(commands["plot"])[1:] == ["report", "my study", "-o", "report.html"]
     serve = shlex.split(commands["serve"])
     assert serve[1:] == ["serve", "studies/my study/20260101-000000-abcd/model"]
     assert "MLFLOW_TRACKING_URI" not in commands["plot"]

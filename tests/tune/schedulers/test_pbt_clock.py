@@ -56,7 +56,7 @@ class Driver:
             before=before,
             searcher=inner,
             space=SPACE,
-            slots=slots,
+            slots=lambda: slots,
             copy_checkpoint=partial(copy_checkpoint, folder / "checkpoints"),
         )
         rule = PbtSettings(interval=INTERVAL, quantile=0.25)

@@ -11,7 +11,13 @@ from tune.schedulers import AshaSettings
 from tune.settings import make_plan
 from tune.storage import folder as folders
 from tune.storage.folder import read_settings
-from tune.storage.resume import check_is_study, reopen, with_overrides
+from tune.storage.resume import (
+    check_is_study,
+    reopen,
+    study_named,
+    unfinished_like,
+    with_overrides,
+)
 
 DATA = {"": "fingerprint"}
 BEFORE = Path(__file__).parents[2] / "fixtures" / "format_1"
@@ -33,6 +39,32 @@ def test_what_says_nothing_about_a_trial_may_change(small_study) -> None:
     with pytest.raises(StudyError, match=r"sweep\.num_trials: was 9, is now 4") as error:
         reopen(folder.path, small_study(), DATA)
     assert error.value.exit_code == 2
+
+
+def test_a_job_that_is_started_again_finds_its_study(small_study) -> None:
+    assert unfinished_like(small_study()) is None
+    folder = folders.create(small_study(), DATA)
+    assert unfinished_like(small_study()) == folder
+    assert unfinished_like(small_study({"faults": {"max_retries": 0}})) == folder
+    with pytest.raises(StudyError, match=r"has other settings:\n  training\.precision: was"):
+        unfinished_like(small_study(training={"precision": "bfloat16"}))
+    other = folders.create(small_study(), DATA)
+    with pytest.raises(StudyError, match="2 unfinished studies of experiment") as error:
+        unfinished_like(small_study())
+    assert str(folder.path) in str(error.value)
+    assert str(other.path) in str(error.value)
+    other.summary.write_text("{}")
+    assert unfinished_like(small_study()) == folder
+
+
+def test_a_study_by_its_name(small_study) -> None:
+    assert study_named(small_study(), "20260101-000000-abcd") is None
+    folder = folders.create(small_study(), DATA, "20260101-000000-abcd")
+    assert folder.study_id == "20260101-000000-abcd"
+    assert study_named(small_study(), folder.study_id) == folder
+    for wrong in ("", "../other", "a b", ".hidden"):
+        with pytest.raises(StudyError, match="expected the id of a study"):
+            study_named(small_study(), wrong)
 
 
 def test_a_finished_study_is_taken_up_again_for_more_trials(small_study) -> None:

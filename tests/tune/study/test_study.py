@@ -311,7 +311,10 @@ class TestStudy:
         assert {run.info.run_name for run in shown} == expected_runs
         (earlier,) = read_recorded("mlflow:small", uri, "start_from")
         assert len(earlier.trials) == 8
-        assert len(MLflowPlotter(uri).runs("small")) == 8
+        trials = MLflowPlotter(uri).get_runs("small")
+        assert len(trials) == 8
+        assert trials["data"].nunique() == 1
+        assert not trials["data"].iloc[0].startswith("data not recorded")
 
         assert result.registered == ("small", "1", "1", "")
         champion = load_system("models:/small@champion", uri)

@@ -71,6 +71,7 @@ class Recording:
             "time/train_s": 0.1,
             self.MONITOR: value,
             "pid": 17,
+            "hostname": "node-1",
             "config/optimizer.lr": 0.1,
             "finished": False,
         } | more

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from hbpr.errors import StudyError
+from hbpr.tracking.about import About
 from hbpr.tracking.findings import BaselineRecord, Winner
 from hbpr.tracking.records import TrialRecord
 from tune.storage.repeat import Repeat
@@ -293,3 +294,30 @@ def test_a_server_that_stops_in_the_middle_gets_everything_once(
     assert {run.info.status for run in runs.values()} == {"FINISHED"}
     for number in range(30):
         assert recording.steps(runs[f"trial-{number:03d}"]) == [5, 10, 15]
+
+
+def test_all_runs_say_what_they_were_judged_on_and_what_they_came_to(recording) -> None:
+    recorder = recording.recorder()
+    exam = {"hbpr.exam": "abc", "hbpr.data": "films"}
+    recorder.open(
+        about=About(exam, {"name": "films", "digest": "abc", "source_type": "hbpr", "source": "{}"})
+    )
+    recording.play(recorder, 0, [0.1, 0.3], finished=True)
+    recording.play(recorder, 1, [0.05], finished=False)
+    recorder.start_trial(2, {"optimizer.lr": 0.1})
+    recorder.end_trial(2, "FAILED", "it diverged")
+    assert recorder.finish()
+    runs = recording.runs()
+    assert len(runs) == 4
+    for run in runs.values():
+        assert exam.items() <= run.data.tags.items()
+        assert [each.dataset.name for each in run.inputs.dataset_inputs] == ["films"]
+    states = {name: run.data.tags.get("hbpr.state") for name, run in runs.items()}
+    assert states == {
+        "study s1": None,
+        "trial-000": "finished",
+        "trial-001": "stopped",
+        "trial-002": "failed",
+    }
+    assert runs["trial-002"].data.tags["hbpr.error"] == "it diverged"
+    assert runs["trial-000"].data.tags["hbpr.node"] == "node-1"

@@ -1,0 +1,1 @@
+"""Manifests: a cluster for hbpr on Kubernetes, a cloud, own hosts, Slurm or Docker."""

@@ -1,0 +1,79 @@
+"""A comparison in sentences: which run is best, against what, and how sure that is."""
+
+import math
+from collections.abc import Sequence
+
+import pandas as pd
+
+from dashboards.kinds.common import series_of
+from dashboards.kinds.findings import half_width
+from dashboards.records import Records
+from dashboards.words import metric_label
+from hbpr.tracking.findings import Finalist
+from hbpr.tracking.records import StudyRecord
+
+
+def answers(records: Records) -> list[str]:
+    """Return for each group of runs that compare which one is best, and how sure that is."""
+    return [" ".join(_answer(records, name, rows)) for name, rows in records.groups.items()]
+
+
+def _answer(records: Records, data: str, rows: pd.DataFrame) -> list[str]:
+    best = records.best(rows)
+    if best is None:
+        return [f"On {data}: no run has a value of {records.metric} yet."]
+    label = metric_label(records.metric)
+    who = f"{best['run']} of {best['study']} in {best['experiment']}"
+    first = f"On {data}: {who} is best, {label} {best['value']:.4f} at epoch {best['best_epoch']}"
+    others = [
+        (other, each.name)
+        for each in series_of(records, rows)
+        if best.name not in each.rows.index and (other := records.best(each.rows)) is not None
+    ]
+    if others:
+        sign = 1 if records.lower else -1
+        second, name = min(others, key=lambda pair: sign * pair[0]["value"])
+        gap = abs(best["value"] - second["value"])
+        first += f", {gap:.4f} from {second['run']} of {name} ({second['value']:.4f})"
+        return [f"{first}.", _sure(records, best, second)]
+    return [f"{first}, of {len(rows):,} runs.", _sure(records, best, None)]
+
+
+def _sure(records: Records, best: pd.Series, second: pd.Series | None) -> str:
+    """Return how sure it is that the best is better, from repeats with other seeds."""
+    own = finalist_of(records, best)
+    study = _study(records, best)
+    compared = [each for each in study.rivals if each.verdict != "above"]
+    if compared:
+        names = ", ".join(each.other for each in compared)
+        return f"It is not shown to rank above {names}."
+    if own is None or len(own.values) < 2:
+        return "It was trained with one seed, so chance is part of its lead."
+    said = f"Its mean over {len(own.values)} seeds is {own.mean:.4f} ± {half_width(own):.4f} (95 %)"
+    other = None if second is None else finalist_of(records, second)
+    if other is None or len(other.values) < 2:
+        return f"{said}."
+    p = welch(own.values, other.values)
+    return f"{said}; the other one's {other.mean:.4f} (Welch's t-test over seeds, p = {p:.2g})."
+
+
+def welch(one: Sequence[float], other: Sequence[float]) -> float:
+    """Return the two-sided p of Welch's t-test; 1 where neither varies and the means are equal."""
+    from scipy.stats import ttest_ind
+
+    if len(set(one)) == len(set(other)) == 1:
+        return 1.0 if one[0] == other[0] else 0.0
+    p = float(ttest_ind(one, other, equal_var=False).pvalue)
+    return 1.0 if math.isnan(p) else p
+
+
+def finalist_of(records: Records, row: pd.Series) -> Finalist | None:
+    """Return the repeats of a run; None where there are none."""
+    trial = records.trials[int(row.name)]  # type: ignore[call-overload]
+    finalists = _study(records, row).findings.finalists
+    return next((each for each in finalists if each.number == trial.number), None)
+
+
+def _study(records: Records, row: pd.Series) -> StudyRecord:
+    trial = records.trials[int(row.name)]  # type: ignore[call-overload]
+    return next(each for each in records.studies if any(own is trial for own in each.trials))

@@ -1,0 +1,207 @@
+"""One page of several experiments as one HTML file: answer, runs, linked plots, data and cost.
+
+The page needs nothing beside it: plotly's bundle, the look and the data are inside. Plots draw a
+part of the runs where there are many; the table has all of them.
+"""
+
+import json
+import math
+import shlex
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from dashboards.answer import answers
+from dashboards.groups import groups_line
+from dashboards.html import render
+from dashboards.kinds import KINDS
+from dashboards.kinds.common import names_of
+from dashboards.pages import describe
+from dashboards.records import Records
+from dashboards.words import metric_label
+from hbpr.errors import ConfigError
+from hbpr.formats import duration
+from hbpr.tracking.store import mask_uri
+
+#: Lines, and points of a kind, that a plot of the page draws at most.
+_MOST_MARKS: Final = 400
+#: Significant digits of what plots draw; the table has all digits.
+_DIGITS: Final = 6
+
+
+def report_page(records: Records, tracking_uri: str) -> str:
+    """Return the page as HTML.
+
+    Args:
+        records: The runs, with curves and seconds.
+        tracking_uri: Where they are recorded.
+    """
+    from plotly.offline import get_plotlyjs
+
+    pictures, left_out = _pictures(records)
+    counts = {name: len(rows) for name, rows in records.groups.items()}
+    return render(
+        "report.html",
+        title=records.title,
+        answers=answers(records),
+        groups=groups_line(counts),
+        metric=metric_label(records.metric),
+        n_runs=len(records.runs),
+        pictures=[{key: each[key] for key in ("id", "title", "caption")} for each in pictures],
+        left_out=left_out,
+        exams=_exam_rows(records),
+        costs=_cost_rows(records),
+        versions=_version_rows(records),
+        commands=_commands(records, tracking_uri),
+        content=_as_script(
+            {
+                "columns": _columns(records),
+                "rows": _rows(records),
+                "names": names_of(records),
+                "pictures": {each["id"]: each["figure"] for each in pictures},
+            }
+        ),
+        plotly=get_plotlyjs(),
+    )
+
+
+def _pictures(records: Records) -> tuple[list[dict[str, Any]], list[str]]:
+    found, left_out = [], []
+    for name, kind in KINDS.items():
+        try:
+            picture = kind(records, ()).thinned(_MOST_MARKS)
+        except ConfigError as error:
+            left_out.append(f"{name}: {error}")
+            continue
+        figure = describe(picture, texts=False)
+        found.append(
+            {"id": name, "title": picture.title, "caption": picture.caption, "figure": figure}
+        )
+    return found, left_out
+
+
+def _table(records: Records) -> pd.DataFrame:
+    table = records.summary().reset_index()
+    return table.assign(row=[records.runs.index[i] for i in _places(records, table)])
+
+
+def _places(records: Records, table: pd.DataFrame) -> list[int]:
+    place = {run_id: i for i, run_id in enumerate(records.runs["run_id"])}
+    return [place[run_id] for run_id in table["run_id"]]
+
+
+def _columns(records: Records) -> list[dict[str, Any]]:
+    table = _table(records).drop(columns="row")
+    return [
+        {"name": name, "numeric": bool(pd.api.types.is_numeric_dtype(table[name]))}
+        for name in table
+    ]
+
+
+def _rows(records: Records) -> list[list[Any]]:
+    """Return for each run its row in `Records.runs`, then its cells: numbers, texts or null."""
+    table = _table(records)
+    cells = table.drop(columns="row")
+    return [
+        [int(row), *map(_plain, values)]
+        for row, values in zip(table["row"], cells.itertuples(index=False, name=None), strict=True)
+    ]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, str):
+        return value
+    if value is None or pd.isna(value):
+        return None
+    if isinstance(value, bool | np.bool_):
+        return str(bool(value)).lower()
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _exam_rows(records: Records) -> list[tuple[str, ...]]:
+    def number(value: int | None) -> str:
+        return "not recorded" if value is None else f"{value:,}"
+
+    return [
+        (
+            name,
+            exam.split or "not recorded",
+            number(exam.n_users),
+            number(exam.n_items),
+            exam.key[:12] if not exam.key.startswith("?") else "not recorded",
+            f"{len(records.groups[name]):,}",
+        )
+        for name, exam in records.exams.items()
+    ]
+
+
+def _cost_rows(records: Records) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = []
+    for (experiment, study), part in records.runs.groupby(["experiment", "study"], sort=False):
+        spent = part["run_id"].map(records.seconds)
+        known = float(spent.sum())
+        hours = float(part["duration_s"].sum()) / 3600
+        states = ", ".join(f"{n} {state}" for state, n in part["state"].value_counts().items())
+        train = duration(known) if spent.notna().any() else "not recorded"
+        rows.append((str(experiment), str(study), f"{len(part):,}", states, train, f"{hours:.2f}"))
+    return rows
+
+
+def _version_rows(records: Records) -> list[tuple[str, str, str]]:
+    return [
+        (
+            study.identity.experiment,
+            study.identity.name,
+            ", ".join(f"{name} {version}" for name, version in study.origin.versions.items()),
+        )
+        for study in records.studies
+        if study.origin.versions
+    ]
+
+
+def _commands(records: Records, tracking_uri: str) -> list[tuple[str, str]]:
+    names = " ".join(shlex.quote(name) for name in records.experiments)
+    uri = shlex.quote(mask_uri(tracking_uri))
+    found = [
+        ("write this page anew", f"hbpr report {names} -o report.html --tracking-uri {uri}"),
+        ("one figure", f"hbpr plot curves {names} -o curves.pdf --tracking-uri {uri}"),
+    ]
+    for study in records.studies:
+        study_id = study.identity.study_id
+        if not study_id:
+            continue
+        folder = shlex.quote(f"studies/{study.identity.experiment}/{study_id}")
+        found += [
+            (f"go on with {study_id}", f"hbpr study resume {folder}"),
+            (f"serve its winner ({study_id})", f"hbpr serve {folder}"),
+        ]
+    return found
+
+
+def _as_script(content: dict[str, Any]) -> str:
+    """Return JSON that cannot end the script that it stands in."""
+    text = json.dumps(_numbers(content), separators=(",", ":"), allow_nan=False)
+    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+
+
+def _numbers(value: Any) -> Any:
+    """Return arrays as lists of short numbers, and what is no number as null."""
+    if isinstance(value, np.ndarray):
+        if value.ndim > 1:
+            return [_numbers(row) for row in value]
+        if value.dtype.kind in "iu":
+            return value.tolist()
+        return [
+            None if not math.isfinite(each) else float(f"{each:.{_DIGITS}g}")
+            for each in value.tolist()
+        ]
+    if isinstance(value, dict):
+        return {key: _numbers(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_numbers(inner) for inner in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,12 @@
+"""MovieLens 1M, ratings of 4 and more, parted at random."""
+
+from typing import Final
+
+from hbpr.reproductions.random_split import random_split_row
+from hbpr.reproductions.row import Row
+
+ROW: Final[Row] = random_split_row(
+    "ml-1m",
+    "MovieLens 1M, ratings of 4 and more: factorization above the closed forms",
+    unseen_weight=0.4,
+)

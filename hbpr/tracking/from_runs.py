@@ -1,0 +1,298 @@
+"""Records of studies and trials, made of what MLflow answered."""
+
+import json
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from hbpr.names import baseline_name, best_name, lower_is_better
+from hbpr.tracking import tags as tag
+from hbpr.tracking.findings import (
+    BaselineRecord,
+    Effect,
+    Finalist,
+    Findings,
+    Importance,
+    Winner,
+)
+from hbpr.tracking.goals import Goals, Limit, Objective
+from hbpr.tracking.histories import Curve
+from hbpr.tracking.records import (
+    Exam,
+    Identity,
+    Origin,
+    Parent,
+    RunRecord,
+    StudyRecord,
+    Times,
+    Tracking,
+    TrialRecord,
+)
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+#: A trial's state by the status of its run.
+_STATES: Final = {
+    "FINISHED": "COMPLETE",
+    "KILLED": "PRUNED",
+    "FAILED": "FAIL",
+    "RUNNING": "RUNNING",
+    "SCHEDULED": "WAITING",
+}
+#: What names of metrics that other tools log say of their direction.
+_LOW: Final = ("loss", "error", "rmse", "mae", "mse")
+
+
+def metric_is_low(metric: str, runs: "Sequence[Run]" = ()) -> bool:
+    """Whether less of a metric is better: by its name, or as Optuna's callback tagged the runs.
+
+    Example:
+        >>> metric_is_low("val/ndcg_at_10"), metric_is_low("train/loss"), metric_is_low("val_rmse")
+        (False, True, True)
+    """
+    directions = {run.data.tags["direction"] for run in runs if "direction" in run.data.tags}
+    if directions and not metric.startswith(("val/", "test/")):
+        return all("MIN" in direction.upper() for direction in directions)
+    return lower_is_better(metric) or any(word in metric.lower() for word in _LOW)
+
+
+def ends_of(run: "Run", metric: str) -> Curve | None:
+    """Return the best and the last point of a metric, which hbpr's runs have without a history."""
+    points = {point.key: point for point in run.data._metric_objs}
+    best, last = points.get(best_name(metric)), points.get(metric)
+    if best is None or last is None or not metric.startswith("val/"):
+        return None
+    both = {last.step: last.value, best.step: best.value}
+    return {step: value for step, value in sorted(both.items()) if math.isfinite(value)}
+
+
+def trial_of(run: "Run", reports: Curve, low: bool) -> TrialRecord:
+    """Return a trial, or a run of no study, whose number is -1."""
+    tags, info = run.data.tags, run.info
+    parent = None
+    if tag.PARENT in tags:
+        keys = (tag.PARENT, tag.PARENT_EPOCH, tag.REPLACES)
+        parent = Parent(*(int(tags[key]) for key in keys))
+    return TrialRecord(
+        number=int(tags.get(tag.TRIAL, -1)),
+        values={name: value_of(text) for name, text in run.data.params.items()},
+        state=_STATES.get(info.status, info.status),
+        value=(min if low else max)(reports.values(), default=None),
+        reports=reports,
+        parent=parent,
+        run_id=info.run_id,
+        run=RunRecord(
+            info.run_name or info.run_id[:8],
+            tags.get(tag.KIND, "run"),
+            info.start_time,
+            info.end_time,
+            dict(run.data.metrics),
+            _exam(tags),
+            tags.get(tag.NODE, ""),
+        ),
+    )
+
+
+def _exam(tags: Mapping[str, str]) -> Exam:
+    n_users, n_items = (int(tags[key]) if key in tags else None for key in (tag.USERS, tag.ITEMS))
+    key = tags.get(tag.EXAM) or tags.get(tag.FINGERPRINT, "")
+    return Exam(key, tags.get(tag.DATA, ""), tags.get(tag.SPLIT, ""), n_users, n_items)
+
+
+def value_of(text: str) -> Any:
+    """Turn a recorded setting back into what it was; text that is no JSON stays text."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def study_of(
+    identity: Identity,
+    uri: str,
+    own: "Run | None",
+    trials: list[TrialRecord],
+    goal: Objective,
+    repeats: "Sequence[tuple[Run, Curve]]" = (),
+) -> StudyRecord:
+    """Put a study together from its trials, its own run if it has one, and its repeats."""
+    if own is None:
+        goals = Goals((goal,))
+        return StudyRecord(identity, Tracking(uri), goals, tuple(trials))
+    tags, metrics = own.data.tags, own.data.metrics
+    settings = _settings(tags)
+    front = [int(number) for number in tags.get(tag.FRONT, "").split(",") if number]
+    ended = own.info.end_time
+    return StudyRecord(
+        identity,
+        Tracking(uri, own.info.run_id),
+        _goals(settings, goal),
+        tuple(trials),
+        settings=settings,
+        winner=_winner(tags, metrics, trials),
+        baselines=_baselines(metrics),
+        findings=Findings(
+            finalists=_finalists(trials, repeats, _seed(settings)),
+            importance=importance_of(tags.get(tag.IMPORTANCE, "")),
+            front=tuple(front),
+        ),
+        times=None if ended is None else Times((ended - own.info.start_time) / 1000),
+        origin=Origin({}, _texts(tags.get(tag.VERSIONS, ""))),
+    )
+
+
+def _settings(tags: Mapping[str, str]) -> dict[str, Any]:
+    """Return the settings of a study; empty where they were too long for their tag."""
+    settings = value_of(tags.get(tag.SETTINGS, ""))
+    return settings if isinstance(settings, dict) else {}
+
+
+def _texts(text: str) -> dict[str, str]:
+    found = value_of(text)
+    return {str(k): str(v) for k, v in found.items()} if isinstance(found, dict) else {}
+
+
+def importance_text(found: Sequence[Importance]) -> str:
+    """Return what mattered as the text of a tag; see `importance_of`."""
+    return json.dumps(
+        [
+            [
+                each.metric,
+                each.n_trials,
+                each.n_stopped,
+                [
+                    [e.setting, *(float(f"{x:.4g}") for x in (e.cost, e.low, e.high))]
+                    for e in each.effects
+                ],
+            ]
+            for each in found
+        ]
+    )
+
+
+def importance_of(text: str) -> tuple[Importance, ...]:
+    """Return what `importance_text` was given; empty for another text.
+
+    Example:
+        >>> found = Importance("val/auc", 30, 4, (Effect("optimizer.lr", 0.02, 0.01, 0.03),))
+        >>> importance_of(importance_text([found])) == (found,)
+        True
+    """
+    try:
+        return tuple(
+            Importance(metric, n, stopped, tuple(Effect(*effect) for effect in effects))
+            for metric, n, stopped, effects in json.loads(text)
+        )
+    except (ValueError, TypeError):
+        return ()
+
+
+def with_measured(record: StudyRecord, found: Mapping[str, Mapping[str, Curve]]) -> StudyRecord:
+    """Return a study with what its trials measured at each evaluation.
+
+    Args:
+        record: The study.
+        found: Curves by metric and run id; what was measured once holds for all epochs after.
+    """
+
+    def at(curve: Curve, epoch: int) -> float | None:
+        before = [step for step in curve if step <= epoch]
+        return curve[max(before)] if before else next(iter(curve.values()), None)
+
+    def measured(trial: TrialRecord) -> dict[int, dict[str, float]]:
+        curves = {name: by_run.get(str(trial.run_id), {}) for name, by_run in found.items()}
+        values = {
+            epoch: {name: at(curve, epoch) for name, curve in curves.items()}
+            for epoch in trial.reports
+        }
+        return {
+            epoch: {name: value for name, value in each.items() if value is not None}
+            for epoch, each in values.items()
+        }
+
+    trials = tuple(replace(trial, measured=measured(trial)) for trial in record.trials)
+    return replace(record, trials=trials)
+
+
+def _seed(settings: Mapping[str, Any]) -> int:
+    """Return the seed that trials of a study train with; -2 where it is not known."""
+    training = settings.get("training")
+    seed = training.get("seed") if isinstance(training, Mapping) else None
+    return seed if isinstance(seed, int) else -2
+
+
+def _finalists(
+    trials: Sequence[TrialRecord], repeats: "Sequence[tuple[Run, Curve]]", seed: int
+) -> tuple[Finalist, ...]:
+    """Return the trials that were repeated, their own value with the study's seed first."""
+    by_number = {trial.number: trial for trial in trials}
+    values: dict[int, dict[int, float]] = {}
+    for run, curve in repeats:
+        number = int(run.data.tags.get(tag.REPEAT_OF, -1))
+        if number in by_number and curve:
+            values.setdefault(number, {})[int(run.data.tags.get(tag.SEED, -1))] = max(
+                curve.values()
+            )
+    found = []
+    for number, others in values.items():
+        own = by_number[number]
+        by_seed = ({seed: own.value} if own.value is not None else {}) | dict(
+            sorted(others.items())
+        )
+        reached = tuple(by_seed.values())
+        deviation = statistics.stdev(reached) if len(reached) > 1 else 0.0
+        mean = statistics.fmean(reached)
+        epoch, seeds = own.best_epoch or 0, tuple(by_seed)
+        found.append(Finalist(number, reached, mean, deviation, epoch, {}, seeds))
+    return tuple(sorted(found, key=lambda each: -each.mean))
+
+
+def _goals(settings: Mapping[str, Any], goal: Objective) -> Goals:
+    """Return the study's goals if the metric is its first; else the metric alone."""
+    sweep = settings.get("sweep", {})
+    objectives = tuple(
+        Objective(each["metric"], each["mode"]) for each in sweep.get("objectives") or ()
+    )
+    if [each.metric for each in objectives[:1]] not in ([], [goal.metric]):
+        objectives = ()
+    limits = (sweep.get("limits") or {}).items()
+    return Goals(
+        objectives or (goal,),
+        tuple(Limit(name, each.get("min"), each.get("max")) for name, each in limits),
+    )
+
+
+def _winner(
+    tags: Mapping[str, str], metrics: Mapping[str, float], trials: Sequence[TrialRecord]
+) -> Winner | None:
+    if tag.BEST_TRIAL not in tags:
+        return None
+    number = int(tags[tag.BEST_TRIAL])
+    trial = next((each for each in trials if each.number == number), None)
+    values = value_of(tags.get(tag.BEST_VALUES, ""))
+    return Winner(
+        number,
+        values if isinstance(values, dict) else {} if trial is None else trial.values,
+        float(tags[tag.BEST_VALUE]),
+        0 if trial is None else trial.best_epoch or 0,
+        test={name: value for name, value in metrics.items() if name.startswith("test/")},
+    )
+
+
+def _baselines(metrics: Mapping[str, float]) -> tuple[BaselineRecord, ...]:
+    from hbpr.baselines import BASELINES
+
+    found = []
+    for name, baseline in BASELINES.items():
+        prefix = baseline_name("/", name)
+        test = {
+            f"test/{metric.removeprefix(prefix)}": value
+            for metric, value in metrics.items()
+            if metric.startswith(prefix)
+        }
+        if test:
+            found.append(BaselineRecord(name, baseline.label, test=test))
+    return tuple(found)

@@ -1,0 +1,90 @@
+"""A study as a job of a real head that asks for a token: followed, stopped, resumed, refused."""
+
+import json
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+pytestmark = [pytest.mark.ray, pytest.mark.long]
+
+REPO = Path(__file__).parents[3]
+CONFIG = str(REPO / "configs" / "quickstart.yaml")
+
+
+def _hbpr(head, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "hbpr", *words, "--address", head.dashboard],
+        env=head.env | {"PYTHONPATH": str(REPO), "OMP_NUM_THREADS": "1"} | more,
+        cwd=head.env["RAY_TMPDIR"],
+        capture_output=True,
+        text=True,
+        timeout=400,
+        check=False,
+    )
+
+
+def _sets(folder: Path, *sets: str) -> list[str]:
+    options = [
+        "sweep.num_trials=3",
+        "sweep.scheduler.kind=none",
+        "data.synthetic.n_users=150",
+        f"sweep.storage={folder}/studies",
+        f"mlflow.tracking_uri=sqlite:///{folder}/mlflow.db",
+        *sets,
+    ]
+    return [word for text in options for word in ("--set", text)]
+
+
+def test_a_job_is_stopped_in_order_and_goes_on(token_head, tmp_path: Path) -> None:
+    sets = _sets(tmp_path, "training.n_iter=100")
+    submitted = _hbpr(token_head, "submit", CONFIG, *sets)
+    assert submitted.returncode == 0, submitted.stderr
+    found = re.search(r"job (quickstart-(\d{8}-\d{6}-[0-9a-f]{4})) is submitted", submitted.stdout)
+    assert found is not None
+    job, study = found.groups()
+    folder = tmp_path / "studies" / "quickstart" / study
+    until = time.monotonic() + 300
+    while not folder.is_dir() and time.monotonic() < until:
+        time.sleep(1)
+    assert folder.is_dir(), _hbpr(token_head, "jobs", "logs", job).stdout
+    stopped = _hbpr(token_head, "jobs", "stop", job)
+    assert stopped.returncode == 0, stopped.stderr
+    assert "hbpr jobs resume" in stopped.stdout
+    assert not (folder / "summary.json").exists()
+    assert "the study was stopped" in _hbpr(token_head, "jobs", "logs", job).stdout
+    assert _hbpr(token_head, "jobs", "logs", job, "--follow").returncode == 130
+
+    resumed = _hbpr(token_head, "jobs", "resume", job, "--follow")
+    assert resumed.returncode == 0, resumed.stdout + resumed.stderr
+    trials = json.loads((folder / "summary.json").read_text())["trials"]
+    assert len(trials) == 3
+    listed = _hbpr(token_head, "jobs", "list", COLUMNS="200").stdout
+    assert f"{job}-again-1" in listed
+    assert listed.count(study) >= 2
+    assert "STOPPED" in listed
+    assert "SUCCEEDED" in listed
+    again = _hbpr(token_head, "jobs", "resume", f"{job}-again-1")
+    assert again.returncode == 2
+    assert "has come to its result" in again.stderr
+
+
+def test_a_job_that_fails_has_its_drivers_exit_code(token_head, tmp_path: Path) -> None:
+    sets = _sets(tmp_path, "sweep.resources.cpu=99")
+    failed = _hbpr(token_head, "submit", CONFIG, *sets, "--follow")
+    assert failed.returncode == 2, failed.stdout + failed.stderr
+    assert "one trial needs CPU 99" in failed.stdout
+
+
+def test_a_wrong_token_and_an_unknown_job(token_head, tmp_path: Path) -> None:
+    wrong = tmp_path / "token"
+    wrong.write_text("c" * 64)
+    refused = _hbpr(token_head, "jobs", "list", RAY_AUTH_TOKEN_PATH=str(wrong))
+    assert refused.returncode == 2
+    assert "does not hold the cluster's token" in refused.stderr
+    unknown = _hbpr(token_head, "jobs", "logs", "nothing")
+    assert unknown.returncode == 2
+    assert "knows no such job" in unknown.stderr

@@ -1,0 +1,139 @@
+"""The page of several experiments: what is in it, and how it behaves in a browser."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dashboards import MLflowPlotter
+from hbpr.tracking.store import open_client
+
+CHROMIUM = Path("/usr/bin/chromium")
+METRIC = "val/ndcg_at_10"
+
+
+@pytest.fixture(scope="module")
+def page_path(films: MLflowPlotter, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return films.report("films", tmp_path_factory.mktemp("report") / "films.html")
+
+
+@pytest.fixture(scope="module")
+def content(page_path: Path) -> dict[str, Any]:
+    found = re.search(r'id="content">(.*?)</script>', page_path.read_text())
+    assert found is not None
+    parsed: dict[str, Any] = json.loads(found[1])
+    return parsed
+
+
+def test_every_number_of_the_table_is_that_of_mlflow(
+    films: MLflowPlotter, content: dict[str, Any]
+) -> None:
+    names = [column["name"] for column in content["columns"]]
+    client = open_client(films.tracking_uri, create=False)
+    assert len(content["rows"]) == 12
+    for _, *cells in content["rows"]:
+        row = dict(zip(names, cells, strict=True))
+        run = client.get_run(row["run_id"])
+        assert row["run"] == run.info.run_name
+        values = [point.value for point in client.get_metric_history(row["run_id"], METRIC)]
+        assert row[METRIC] == max(values, default=None)
+        for name in ("optimizer.lr", "model.n_latent", "training.negatives.per_positive"):
+            recorded = run.data.params.get(name)
+            assert row[name] == (None if recorded is None else json.loads(recorded))
+
+
+def test_the_page_says_answer_data_cost_and_commands(page_path: Path) -> None:
+    text = page_path.read_text()
+    body = text[: text.index('id="content"')]
+    for said in (
+        "trial-000 of first in films is best",
+        "Its mean over 3 seeds is 0.3900 ± 0.0248 (95 %)",
+        "hbpr study resume studies/films/first-id",
+        "hbpr report films",
+        "24 s",
+        "Not drawn: front",
+        'role="img"',
+    ):
+        assert said in body, said
+    assert "<script src" not in text
+    assert "<link" not in text
+    assert len(text) < 20e6
+
+
+def test_names_cannot_break_the_page(lab, tmp_path: Path) -> None:
+    name = "</script><b>&"
+    lab.run(name, [0.2], {"a": name}, experiment="x<b>", kind="train", study="")
+    lab.run("other", [0.3], {"a": "b"}, experiment="x<b>", kind="train", study="")
+    text = MLflowPlotter(lab.uri).report("x<b>", tmp_path / "x.html").read_text()
+    assert name not in text
+    assert "x<b>" not in text
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    sync_api = pytest.importorskip("playwright.sync_api")
+    if not CHROMIUM.exists():
+        pytest.skip(f"no Chromium at {CHROMIUM}: the page is not opened")
+    with sync_api.sync_playwright() as playwright:
+        opened = playwright.chromium.launch(
+            executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu"]
+        )
+        yield opened
+        opened.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 420)])
+def test_it_sorts_filters_and_shows_a_run_everywhere(
+    browser: Any, page_path: Path, scheme: str, width: int
+) -> None:
+    page = browser.new_page(color_scheme=scheme, viewport={"width": width, "height": 900})
+    page.set_default_timeout(120_000)
+    errors: list[str] = []
+    page.on("console", lambda said: errors.append(said.text) if said.type == "error" else None)
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on(
+        "request",
+        lambda asked: (
+            None
+            if asked.url.startswith("file:") or asked.url.startswith(("data:", "blob:"))
+            else errors.append(asked.url)
+        ),
+    )
+    page.goto(page_path.as_uri())
+    rows = page.locator("#table tbody tr")
+    assert rows.count() == 12
+    assert page.locator("#count").text_content() == "12 runs"
+
+    heading = page.locator("#table thead th", has_text="optimizer.lr").first
+    heading.locator("button").focus()
+    page.keyboard.press("Enter")
+    assert heading.get_attribute("aria-sort") == "ascending"
+    column = heading.evaluate("cell => cell.cellIndex")
+    rates = [float(rows.nth(i).locator("td").nth(column).text_content()) for i in range(12)]
+    assert rates == sorted(rates)
+
+    page.fill("#filter", "stopped model.n_latent>16")
+    assert 0 < rows.count() < 6
+    assert all("stopped" in text for text in rows.all_text_contents())
+    page.fill("#filter", "")
+
+    page.evaluate("document.querySelectorAll('.plot').forEach(draw)")
+    rows.first.focus()
+    assert "optimizer.lr = " in page.locator("#trial").text_content()
+    run = int(rows.first.get_attribute("data-run"))
+    page.wait_for_function(
+        "run => { const plot = document.getElementById('plot-slices');"
+        " return plot.data[plot.marks.first].x.length > 0 }",
+        arg=run,
+    )
+    page.evaluate(
+        "document.getElementById('plot-progress').emit('plotly_hover', {points: [{customdata: 3}]})"
+    )
+    assert page.locator("#trial").text_content().startswith("trial-003")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert errors == []
+    page.close()
