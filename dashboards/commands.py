@@ -108,7 +108,14 @@ def report(
             click.echo(f"wrote {path}")
 
 
-@click.command()
+_COMPARE_EPILOG = """\b
+Examples:
+  hbpr compare ml-100k ml-100k-random
+  hbpr compare ml-100k/20261129-150317-d2b3 ml-100k/20261129-151053-5369 --metric val/ndcg_at_10
+"""
+
+
+@click.command(epilog=_COMPARE_EPILOG)
 @click.argument("left")
 @click.argument("right")
 @_METRIC

@@ -133,7 +133,7 @@ def test_a_missing_file_is_exit_code_2_without_a_traceback() -> None:
         cwd=ROOT,
     )
     assert done.returncode == 2
-    assert done.stderr.startswith("error: no.yaml: no such file. With hbpr come coat, ml-100k, ")
+    assert done.stderr.startswith("error: no.yaml: no such file. With hbpr come coat, families, ")
     assert done.stderr.count("\n") == 1
 
 

@@ -23,7 +23,7 @@ def test_one_screen_says_what_runs_and_nothing_secret(
     names = [line.split()[0] for line in out.splitlines() if line[0] != " "]
     assert names == list(doctor._CHECKS)
     assert len(out.splitlines()) <= 24
-    assert "fused trains the quick start" in out
+    assert "listwise trains the quick start" in out
     assert "MLFLOW_TRACKING_URI=http://***@tracking:5000" in out
     assert "~/data (HBPR_DATA_HOME), not there yet" in out
     for secret in ("pa55", "t0ken", str(tmp_path)):

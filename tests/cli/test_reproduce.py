@@ -24,7 +24,7 @@ def test_the_rows_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     ("args", "message"),
     [
         (["ml-100k-75-52"], "no row is called 'ml-100k-75-52'. Did you mean ml-100k-75-25?"),
-        (["nothing like it"], "Rows: ml-1m-ratings-5, "),
+        (["nothing like it"], "Rows: ml-100k, ml-1m, "),
         ([], "give one of NAME, --list and --all"),
         (["ml-100k-75-25", "--all"], "give one of NAME, --list and --all"),
         (["ml-100k-75-25", "--seeds", "2"], "2 is not in the range x>=3"),

@@ -55,7 +55,9 @@ def test_trials_run_on_both_nodes(two_nodes, tmp_path: Path) -> None:
     assert study.returncode == 0, study.stdout + study.stderr
 
     listed = _python("-c", ACTORS, two_nodes.address, env=two_nodes.env, cwd=tmp_path)
-    actors = [(name, node) for name, node in json.loads(listed.stdout) if "Trainable" in name]
+    actors = [
+        (name, node) for name, node in json.loads(listed.stdout) if name.startswith("quickstart ")
+    ]
     assert len({node for _, node in actors}) == 2, actors
 
     (summary,) = tmp_path.glob("studies/quickstart/*/summary.json")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cluster.serving.command import load
+from hbpr import RecommendationSystem
 from tune.settings import make_plan
 from tune.storage.folder import read_settings
 from tune.storage.trials import read_journal
@@ -65,7 +65,7 @@ def check(folder: Path, expected: dict[str, Any], within: float = 0.0) -> None:
             assert trial[name] == before[name]
         assert trial["value"] == pytest.approx(before["value"], rel=0, abs=within)
         assert trial["reports"] == pytest.approx(before["reports"], rel=0, abs=within)
-    metrics = load(str(folder)).metrics
+    metrics = RecommendationSystem.load(folder).metrics
     wanted = expected["test"] | {"val/ndcg_at_10": expected["validation"]["val/ndcg_at_10"]}
     chosen = {name: metrics[name] for name in wanted}
     assert chosen == pytest.approx(wanted, rel=1e-6, abs=within)
@@ -121,7 +121,7 @@ def test_a_study_whose_space_would_be_refused_today_is_still_read(
 
 
 def test_a_model_of_an_earlier_version_recommends(tmp_path: Path) -> None:
-    system = load(str(copied("finished", tmp_path)))
+    system = RecommendationSystem.load(copied("finished", tmp_path))
     (best, *_) = trials_of(BEFORE / "finished")
     assert system.metrics["val/ndcg_at_10"] == pytest.approx(best["value"])
     lists = system.recommend([0, 1, 2], k=5)
