@@ -57,7 +57,8 @@ def train(config: Path, overrides: tuple[str, ...], output: Path | None) -> None
     console = Console(highlight=False, soft_wrap=True)
     data = load_data(settings.data)
     console.print(
-        f"{data.name}: {data.n_users:,} users, {data.n_items:,} items, "
+        f"{data.name}: {data.n_users:,} {'user' if data.n_users == 1 else 'users'}, "
+        f"{data.n_items:,} {'item' if data.n_items == 1 else 'items'}, "
         f"{data.train.n_pairs:,} positives to learn from; split {data.split}",
         markup=False,
     )

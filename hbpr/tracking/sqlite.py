@@ -6,6 +6,7 @@ import logging
 import os
 import shutil
 import sqlite3
+import time
 from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import quote
@@ -28,6 +29,7 @@ def build(path: Path) -> None:
             _make_tables(partial)
         else:
             shutil.copyfile(ready, partial)
+        _add_default_experiment(partial, path.parent / "mlruns" / "0")
 
 
 def template() -> Path | None:
@@ -69,6 +71,21 @@ def _make_tables(path: Path) -> None:
         utils._initialize_tables(engine)
     finally:
         engine.dispose()  # the last to close it moves the log into the file
+
+
+def _add_default_experiment(path: Path, artifacts: Path) -> None:
+    """Add the experiment that MLflow would add when it first opens the file.
+
+    MLflow writes the folder into the text of a statement, which fails where its name has both kinds
+    of quotes, or a colon that looks like a parameter.
+    """
+    now = int(time.time() * 1000)
+    with contextlib.closing(sqlite3.connect(path)) as database, database:
+        database.execute(
+            "INSERT INTO experiments (experiment_id, name, artifact_location, lifecycle_stage,"
+            " creation_time, last_update_time) VALUES (0, 'Default', ?, 'active', ?, ?)",
+            (str(artifacts), now, now),
+        )
 
 
 def tables_without_experiment(path: Path) -> int:

@@ -11,6 +11,7 @@ from hbpr.tracking.registry import load_system, register_model
 from hbpr.tracking.store import open_client
 
 NAMES = ["Ann's shop", 'Ann "the" shop', "50%20 off?#x", "a/b:c", "Größe 商店", "x" * 500]
+NAMES += ['Ann\'s "own" :shop']  # MLflow would write both quotes into a statement of its own
 
 
 @pytest.mark.parametrize("name", NAMES, ids=lambda name: name[:16])

@@ -38,7 +38,18 @@ def test_without_a_folder_to_keep_it_tables_are_made(
     (tmp_path / "cache").write_text("no folder")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     made: list[Path] = []
-    monkeypatch.setattr(sqlite, "_make_tables", lambda path: made.append(path) or path.touch())
+
+    def make(path: Path) -> None:
+        made.append(path)
+        with sqlite3.connect(path) as database:
+            database.execute(
+                "create table experiments (experiment_id, name, artifact_location,"
+                " lifecycle_stage, creation_time, last_update_time)"
+            )
+
+    monkeypatch.setattr(sqlite, "_make_tables", make)
     sqlite.build(tmp_path / "mlflow.db")
     assert len(made) == 1
-    assert (tmp_path / "mlflow.db").exists()
+    with sqlite3.connect(tmp_path / "mlflow.db") as database:
+        found = database.execute("select name, artifact_location from experiments").fetchall()
+    assert found == [("Default", str(tmp_path / "mlruns" / "0"))]

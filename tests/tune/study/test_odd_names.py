@@ -17,7 +17,7 @@ NAMES = ['Ann\'s "50%20" off?#a/b:c Größe 商店', "x" * 500]
 @pytest.mark.ray
 @pytest.mark.parametrize("name", NAMES, ids=["signs", "long"])
 def test_a_name_goes_through_a_study(name, tmp_path, monkeypatch, capsys):
-    folder = tmp_path / name.replace("/", "-").replace('"', "")[:60]
+    folder = tmp_path / name.replace("/", "-")[:60]
     folder.mkdir()
     monkeypatch.chdir(folder)
     rng = np.random.default_rng(0)
