@@ -101,10 +101,10 @@ def test_quotes_may_be_characters_like_any_other(tmp_path, table):
 
 @pytest.mark.long
 @pytest.mark.parametrize("quote", [True, False])
-def test_two_thousand_tables(tmp_path, quote):
+def test_some_hundred_tables(tmp_path, quote):
     found = collections.Counter()
 
-    @settings(FUZZ, max_examples=1000, derandomize=False)
+    @settings(FUZZ, max_examples=150, derandomize=False)
     @given(table=tables(ids=None if quote else STRAY))
     def each(table):
         if not quote:
@@ -112,7 +112,7 @@ def test_two_thousand_tables(tmp_path, quote):
         found[check(tmp_path, table, quote=quote)[0]] += 1
 
     each()
-    assert min(found.values()) > 100, found  # neither all errors nor none
+    assert min(found.values()) > 15, found  # neither all errors nor none
 
 
 @pytest.mark.parametrize("block", [64, 1000])
