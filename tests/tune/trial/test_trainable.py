@@ -49,7 +49,9 @@ def start(
     number: int = 0,
 ) -> HbprTrainable:
     by_key = data if isinstance(data, dict) else {"": data}
-    kind = HbprTrainable.of(TrialContext(BASE, by_key, threads=1, checkpoints=folder))
+    kind = HbprTrainable.of(
+        TrialContext(BASE, by_key, threads=1, checkpoints=folder), "trial of a test"
+    )
     trial = kind.__new__(kind)  # Tune's own constructor makes folders in the user's home
     trial.setup({"trial": number, "values": values or {}})
     return trial
@@ -180,7 +182,7 @@ def test_epochs_at_which_a_scheduler_decides_are_evaluated(
     data: Interactions, tmp_path: Path
 ) -> None:
     context = TrialContext(BASE, {"": data}, threads=1, checkpoints=tmp_path, evaluate_at=(1, 4))
-    kind = HbprTrainable.of(context)
+    kind = HbprTrainable.of(context, "trial of a test")
     trial = kind.__new__(kind)
     trial.setup({"trial": 0, "values": {}})
     results = all_steps(trial)
