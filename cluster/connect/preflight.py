@@ -29,7 +29,7 @@ def check_cluster(
         cpu: CPUs of one trial.
         gpu: GPUs of one trial.
         storage: Absolute folder of the studies; it is created here if it is missing.
-        may_come: A trial that no node fits may wait for one that an autoscaler brings.
+        may_come: Where no node has a CPU, a trial may wait for one that an autoscaler brings.
         timeout_s: Seconds that the nodes have to answer, all together.
 
     Returns:
@@ -133,7 +133,8 @@ def _check_resources(
     import ray._private.state
 
     coming = ray._private.state.state.get_max_resources_from_cluster_config() or {}
-    if may_come or (
+    empty = not any(node["Resources"].get("CPU") for node in nodes)  # a head that runs no trials
+    if (may_come and empty) or (
         wanted and all(coming.get(name, 0) >= amount for name, amount in wanted.items())
     ):
         logger.warning("no node fits a trial yet; trials wait for one that an autoscaler brings")
@@ -146,7 +147,7 @@ def _check_resources(
     need = ", ".join(f"{name} {amount:g}" for name, amount in wanted.items())
     raise ClusterError(
         f"sweep.resources: one trial needs {need} on one node, the cluster has {have or 'no node'}."
-        " Lower sweep.resources, or add a node. If an autoscaler brings nodes, say how many trials "
+        " Lower sweep.resources, or add a node. If an autoscaler brings all nodes, say how many trials "
         "may wait for them: --set sweep.max_concurrent=N."
     )
 

@@ -97,7 +97,8 @@ def show(folder: Path) -> None:
         click.echo(about.text.read_text(encoding="utf-8").strip())
         return
     metric, state, trials, best = _row(about)
-    click.echo(f"study {about.study_id}: {state}, trials: {trials}, best: {best} ({metric})")
+    best = f"{best} ({metric})" if best else ""
+    click.echo(f"study {about.study_id}: {state}, trials: {trials}, best: {best}")
     for line in _front_so_far(about):
         click.echo(line)
     if state == "unfinished":

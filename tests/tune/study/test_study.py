@@ -227,8 +227,8 @@ class TestStudy:
                 file.write("step\n")
             raise ValueError("boom")
 
-        def of(cls, context):
-            return type(cls.__name__, (cls,), {"context": context, "step": broken})
+        def of(cls, context, name):
+            return type(name, (cls,), {"context": context, "step": broken})
 
         monkeypatch.setattr(HbprTrainable, "of", classmethod(of))
         with pytest.raises(StudyError, match=r"none of the 1 trials .* ValueError: boom"):
@@ -344,8 +344,8 @@ class TestStudy:
                 time.sleep(3600)
             return step(self)
 
-        def of(cls, context):
-            return type(cls.__name__, (cls,), {"context": context, "step": hang_once})
+        def of(cls, context, name):
+            return type(name, (cls,), {"context": context, "step": hang_once})
 
         monkeypatch.setattr(HbprTrainable, "of", classmethod(of))
         sweep = {"num_trials": 2, "faults": {"trial_timeout_s": 5.0}}
@@ -433,7 +433,7 @@ def _kill_one_trial(killed: list[int]) -> None:
     for _ in range(12_000):
         for process in psutil.Process().children(recursive=True):
             try:
-                at_work = any("HbprTrainable.train" in word for word in process.cmdline())
+                at_work = any(word.startswith("ray::trial-") for word in process.cmdline())
             except psutil.Error:
                 continue  # it ended while it was looked at
             if at_work:
