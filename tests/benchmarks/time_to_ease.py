@@ -64,7 +64,7 @@ def ease_of(path: Path) -> tuple[float, float]:
     data = shapes.read(path)
 
     def value(regularisation: float) -> float:
-        model = Ease(data.train, regularisation=regularisation)
+        model = Ease.fit(data.train, regularisation=regularisation)
         found = evaluate(model, data.validation, exclude=data.train, top_k=(10,), part="val")
         return found.metrics["val/ndcg_at_10"]
 

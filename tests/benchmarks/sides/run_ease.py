@@ -12,7 +12,7 @@ def train(data: Data, settings: dict, threads: int, after_epoch) -> None:
     """Fit once, whatever the number of epochs."""
     items = UserItems(data.arrays["train_indptr"], data.arrays["train_items"], data.n_items)
     timer = Timer()
-    model = Ease(items, regularisation=settings["regularisation"])
+    model = Ease.fit(items, regularisation=settings["regularisation"])
 
     def vectors() -> Vectors:
         rows = data.csr("train").toarray()
