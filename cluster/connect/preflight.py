@@ -147,8 +147,8 @@ def _check_resources(
     need = ", ".join(f"{name} {amount:g}" for name, amount in wanted.items())
     raise ClusterError(
         f"sweep.resources: one trial needs {need} on one node, the cluster has {have or 'no node'}."
-        " Lower sweep.resources, or add a node. If an autoscaler brings all nodes, say how many trials "
-        "may wait for them: --set sweep.max_concurrent=N."
+        " Lower sweep.resources, or add a node. If an autoscaler brings all of them, say how many "
+        "trials may wait for them: --set sweep.max_concurrent=N."
     )
 
 
