@@ -191,39 +191,16 @@ def _private(wanted: _Wanted) -> Iterator[Runtime]:
             _reread_environment()
             import ray
 
-            ending = _Ending()
             try:
                 _start(folder, wanted)
                 sweep_orphans(base, _PREFIX)
-                yield replace(
-                    _describe(private=True), dashboard=_link(wanted), release=ending.begin
-                )
+                # Not in a thread: what still asks a Ray that has gone ends the process.
+                yield replace(_describe(private=True), dashboard=_link(wanted))
             finally:
-                ending.wait()
                 ray.shutdown()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         lock.release()
-
-
-class _Ending:
-    """The end of a private Ray, which takes a second or two, in a thread of its own."""
-
-    def __init__(self) -> None:
-        self._thread: threading.Thread | None = None
-
-    def begin(self) -> None:
-        """End Ray, and do not wait for that."""
-        import ray
-
-        if self._thread is None:
-            self._thread = threading.Thread(target=ray.shutdown, name="hbpr-ray-end", daemon=True)
-            self._thread.start()
-
-    def wait(self) -> None:
-        """Wait for an end that was begun."""
-        if self._thread is not None:
-            self._thread.join()
 
 
 def _sweep(base: str) -> None:
