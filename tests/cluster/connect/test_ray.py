@@ -4,12 +4,11 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
 
-from cluster.connect.ray import Runtime, _Ending, _start, _Wanted, ray_runtime
+from cluster.connect.ray import Runtime, _start, _Wanted, ray_runtime
 from hbpr.errors import ClusterError
 
 
@@ -139,21 +138,3 @@ def _listening() -> list[str]:
         for socket_ in process.net_connections()
         if socket_.status == psutil.CONN_LISTEN
     ]
-
-
-def test_a_ray_that_is_let_go_ends_once_beside_what_follows(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    import ray
-
-    by: list[str] = []
-    monkeypatch.setattr(ray, "shutdown", lambda: by.append(threading.current_thread().name))
-    ending = _Ending()
-    ending.wait()
-    assert by == []
-    ending.begin()
-    ending.begin()
-    ending.wait()
-    assert by == ["hbpr-ray-end"]
-    Runtime(1.0, 0.0, ((1.0, 0.0),), private=False).release()  # of a cluster: nothing ends
-    assert by == ["hbpr-ray-end"]
