@@ -14,7 +14,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,7 +62,6 @@ class Runtime:
         nodes: (CPUs, GPUs) of each live node.
         private: Whether this process started it, for itself.
         dashboard: How to open its dashboard, in a line; empty where none was asked for.
-        release: Says that it is not needed any more: a private Ray then ends beside what follows.
     """
 
     cpus: float
@@ -70,7 +69,6 @@ class Runtime:
     nodes: tuple[tuple[float, float], ...]
     private: bool
     dashboard: str = ""
-    release: Callable[[], None] = field(default=lambda: None, compare=False, repr=False)
 
     def slots(self, cpu: float, gpu: float) -> int:
         """Return how many trials run at a time; one trial lies on one node.

@@ -2,7 +2,7 @@
 
 import platform
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Final
@@ -50,7 +50,6 @@ class Conclusion:
         slots: Trials at a time.
         progress: Show progress on stdout.
         started: When the sitting began, by `time.monotonic`.
-        release: Lets Ray end, when nothing is trained on it any more.
     """
 
     plan: StudyPlan
@@ -63,7 +62,6 @@ class Conclusion:
     slots: int
     progress: bool
     started: float
-    release: Callable[[], None]
 
     def reach(self, ended: str | None) -> StudyResult:
         """Find the answer, and write it down: for people, for programs and in MLflow.
@@ -83,7 +81,6 @@ class Conclusion:
             failure=next(iter(recorder.failures.values()), None),
             count=Count("finalists", shown=self.progress),
         )
-        self.release()
         answer.final.system.save(folder.model)
         record = self._recorded(answer, trials, ended)
         write_page(record, folder.page)

@@ -211,7 +211,6 @@ class _Study:
                 slots=room.now(),
                 progress=progress,
                 started=started,
-                release=ray.release,
             ).reach(ended)
         except KeyboardInterrupt as error:
             self._recorder.finish("KILLED")
