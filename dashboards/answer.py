@@ -42,11 +42,6 @@ def _answer(records: Records, data: str, rows: pd.DataFrame) -> list[str]:
 def _sure(records: Records, best: pd.Series, second: pd.Series | None) -> str:
     """Return how sure it is that the best is better, from repeats with other seeds."""
     own = finalist_of(records, best)
-    study = _study(records, best)
-    compared = [each for each in study.rivals if each.verdict != "above"]
-    if compared:
-        names = ", ".join(each.other for each in compared)
-        return f"It is not shown to rank above {names}."
     if own is None or len(own.values) < 2:
         return "It was trained with one seed, so chance is part of its lead."
     said = f"Its mean over {len(own.values)} seeds is {own.mean:.4f} ± {half_width(own):.4f} (95 %)"

@@ -87,7 +87,13 @@ def _verdict(sides: list[tuple[Records, pd.Series]]) -> str:
         return f"They do not compare: left {one['data']}, right {other['data']}."
     difference = float(one["value"] - other["value"])
     better = (difference < 0) == left.lower
-    who = "equal" if not difference else "the left one is better" if better else "the right one"
+    who = (
+        "equal"
+        if not difference
+        else "the left one is better"
+        if better
+        else "the right one is better"
+    )
     said = f"{metric_label(left.metric)}: left - right = {difference:+.4f} ({who})."
     finalists = [finalist_of(records, row) for records, row in sides]
     return f"{said} {_how_sure(*finalists)}"
@@ -96,7 +102,7 @@ def _verdict(sides: list[tuple[Records, pd.Series]]) -> str:
 def _how_sure(left: Finalist | None, right: Finalist | None) -> str:
     if left is None or right is None or min(len(left.values), len(right.values)) < 2:
         return "One of them has one seed only, so chance is part of the difference."
-    common = sorted(set(left.seeds) & set(right.seeds))
+    common = sorted(seed for seed in set(left.seeds) & set(right.seeds) if seed >= 0)
     if len(common) < 2:
         p = welch(left.values, right.values)
         return f"Welch's t-test over {len(left.values)} and {len(right.values)} seeds: p = {p:.2g}."

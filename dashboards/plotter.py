@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 #: One name, or several.
 Names = str | Sequence[str]
 TABLES = (".csv", ".parquet")
+#: Columns of a table of curves.
+_POINT = ["run_id", "run", "metric", "epoch", "value"]
 
 
 class MLflowPlotter:
@@ -98,18 +100,11 @@ class MLflowPlotter:
         """
         names = _listed(runs)
         known = {found.name for found in self._reader.experiments()}
-        columns = ["run_id", "run", "metric", "epoch", "value"]
         rows: list[tuple[str, str, str, int, float]] = []
         for experiment in [name for name in names if name in known]:
             asked: list[str | None] = [*_listed(metrics)] or [None]
             for metric in asked:
-                records = self.records(experiment, metric, curves=True)
-                by_id = dict(zip(records.runs["run_id"], records.runs["run"], strict=True))
-                rows += [
-                    (run_id, by_id[run_id], records.metric, int(epoch), float(value))
-                    for run_id, curve in records.curves.items()
-                    for epoch, value in zip(curve.epochs, curve.values, strict=True)
-                ]
+                rows += _points(self.records(experiment, metric, curves=True))
         single = [name for name in names if name not in known]
         rows += [
             (run_id, history.name, metric, epoch, value)
@@ -117,7 +112,7 @@ class MLflowPlotter:
             for metric, curve in history.curves.items()
             for epoch, value in curve.items()
         ]
-        return pd.DataFrame(rows, columns=columns)
+        return pd.DataFrame(rows, columns=_POINT)
 
     def summary_table(
         self, experiments: Names, *, metric: str | None = None, study: str | None = None
@@ -300,7 +295,8 @@ class MLflowPlotter:
         """Write `summary_table`, or with `curves` all curves, as .csv or .parquet."""
         target = checked_target(path, TABLES)
         if curves:
-            table = self.get_run_metrics_history(experiments, metric)
+            points = _points(self.records(experiments, metric, study, curves=True))
+            table = pd.DataFrame(points, columns=_POINT)
         else:
             table = self.summary_table(experiments, metric=metric, study=study)
         if target.suffix.lower() == ".csv":
@@ -363,6 +359,16 @@ class MLflowPlotter:
     def _repr_html_(self) -> str:
         """Show the experiments in notebooks."""
         return str(self.get_experiments().to_html(index=False))
+
+
+def _points(records: Records) -> list[tuple[str, str, str, int, float]]:
+    """Return a row of `_POINT` for each point of the curves."""
+    by_id = dict(zip(records.runs["run_id"], records.runs["run"], strict=True))
+    return [
+        (run_id, by_id[run_id], records.metric, int(epoch), float(value))
+        for run_id, curve in records.curves.items()
+        for epoch, value in zip(curve.epochs, curve.values, strict=True)
+    ]
 
 
 def _listed(names: Names | None) -> list[str]:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import threading
 import time
 from collections.abc import Collection
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Final, NamedTuple, Protocol
 
 import numpy as np
 
+from cluster.serving import metrics
 from cluster.serving.answers import Answers
 from cluster.serving.batching import Batcher
 from hbpr.errors import HbprError
@@ -89,7 +91,7 @@ class Holder:
     ) -> None:
         self._publisher, self._allow = publisher, allow
         self.now = serving
-        self.reloads = 0
+        self._loading = threading.Lock()  # a request and `watch` may ask at the same time
 
     def load(self) -> Serving:
         """Read the published model and answer with it from now on.
@@ -98,12 +100,15 @@ class Holder:
             HbprError: It cannot be read; the old one stays.
         """
         assert self._publisher is not None
-        published = self._publisher.current()
-        if self.now is None or published.generation != self.now.generation:
-            model = LoadedModel.read(published.folder, allow=self._allow)
-            self.reloads += self.now is not None
-            self.now = Serving(model, published.generation)
-        return self.now
+        with self._loading:
+            published = self._publisher.current()
+            if self.now is None or published.generation != self.now.generation:
+                model = LoadedModel.read(published.folder, allow=self._allow)
+                if self.now is not None:
+                    metrics.count_reload()
+                self.now = Serving(model, published.generation)
+                metrics.note_model(model.version)
+            return self.now
 
     async def watch(self) -> None:
         """Follow what is published, for ever."""

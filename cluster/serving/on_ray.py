@@ -22,7 +22,7 @@ from cluster.model_files import ModelFiles, read_files, write_files
 from cluster.serving.holder import Published
 from cluster.serving.supervisor import ServerPlan, exported
 from cluster.serving.worker import WorkerPlan
-from hbpr.errors import ConfigError, HbprError
+from hbpr.errors import ClusterError, ConfigError, HbprError
 from hbpr.inference.folder import read_folder
 from hbpr.inference.locate import find_model, version_of
 
@@ -213,6 +213,7 @@ def _replicas(plan: ServerPlan, place: tuple[str, int], replicas: int) -> Iterat
     import ray
     from ray import serve
 
+    _check_alone()
     worker, (host, port) = plan.worker, place
     shelf: Any = ray.remote(num_cpus=0)(Shelf).options(name=_ACTOR).remote()
     driver = _Driver(plan, shelf)
@@ -242,6 +243,25 @@ def _replicas(plan: ServerPlan, place: tuple[str, int], replicas: int) -> Iterat
     finally:
         serve.shutdown()
         ray.kill(shelf)
+
+
+def _check_alone() -> None:
+    """Refuse a cluster where Ray Serve runs: its address and certificate would hold, not ours.
+
+    Raises:
+        ClusterError: It does.
+    """
+    import ray
+    from ray.serve._private.constants import SERVE_CONTROLLER_NAME, SERVE_NAMESPACE
+
+    try:
+        ray.get_actor(SERVE_CONTROLLER_NAME, namespace=SERVE_NAMESPACE)
+    except ValueError:
+        return
+    raise ClusterError(
+        "hbpr serve --ray: Ray Serve runs on this cluster already, with an address and a "
+        "certificate of its own. End it there (serve shutdown), or serve from another cluster"
+    )
 
 
 def _start_proxies(http: dict[str, Any]) -> None:

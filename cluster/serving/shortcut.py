@@ -4,6 +4,7 @@ The framework checks a query string once; when the same one comes again, only th
 checking it anew would take longer than the answer. Whatever is not so simple goes the whole way.
 """
 
+import logging
 from collections.abc import Awaitable, Callable
 from types import SimpleNamespace
 from typing import Any, Final
@@ -12,6 +13,8 @@ from cluster.serving import metrics
 from cluster.serving.gate import Message, Receive, Scope, Send
 from cluster.serving.holder import Holder
 from hbpr.inference.options import ListOptions
+
+_log = logging.getLogger(__name__)
 
 PREFIX: Final = "/recommend/"
 #: The route as metrics and logs name it.
@@ -67,7 +70,8 @@ class Shortcut:
         scope["route"] = ROUTE
         try:
             found = await now.batcher.list_for(row, options)
-        except Exception:  # noqa: BLE001 - the application asks again, and says what went wrong
+        except Exception:  # noqa: BLE001 - logged; the application answers
+            _log.exception("a list that the application is asked for again")
             await self._app(scope, receive, send)
             return
         metrics.count_lists("known")

@@ -148,19 +148,24 @@ class Supervisor:
         """Bring the model here, check that it can be read, and publish it."""
         from hbpr.inference.folder import read_folder
 
-        self._generation += 1
-        into = shared.folder / f"model-{self._generation}"
+        generation = self._generation + 1
+        into = shared.folder / f"model-{generation}"
         into.mkdir()
-        located = find_model(self.plan.model, into, self.plan.tracking_uri)
-        own = into / "copy"
-        if not located.folder.is_relative_to(into):
-            shutil.copytree(
-                located.folder, own, copy_function=_link_or_copy
-            )  # what is served does not change under our feet
-            located = located._replace(folder=own)
-        read_folder(located.folder)
-        shared.publish(Published(self._generation, located.folder, located.version))
-        old = shared.folder / f"model-{self._generation - 2}"
+        try:
+            located = find_model(self.plan.model, into, self.plan.tracking_uri)
+            own = into / "copy"
+            if not located.folder.is_relative_to(into):
+                shutil.copytree(
+                    located.folder, own, copy_function=_link_or_copy
+                )  # what is served does not change under our feet
+                located = located._replace(folder=own)
+            read_folder(located.folder)
+        except BaseException:
+            shutil.rmtree(into, ignore_errors=True)  # the next look makes it anew
+            raise
+        shared.publish(Published(generation, located.folder, located.version))
+        self._generation = generation
+        old = shared.folder / f"model-{generation - 2}"
         shutil.rmtree(old, ignore_errors=True)  # the last but one: no process reads it any more
 
     def _keep_alive(self, worker: _Worker, plan: WorkerPlan) -> None:

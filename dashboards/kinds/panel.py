@@ -1,7 +1,7 @@
 """Warm or cold by features by negatives: what each combination came to at its best."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
@@ -13,9 +13,6 @@ from dashboards.records import Records
 from dashboards.scales import level_text
 from dashboards.words import metric_label
 from hbpr.errors import ConfigError
-
-#: Splits that hold whole users or items out, so that those of validation are new.
-_COLD: Final = ("items", "users", "cold_items", "cold_users")
 
 
 def panel(records: Records, names: Sequence[str] = ()) -> Picture:
@@ -32,7 +29,7 @@ def panel(records: Records, names: Sequence[str] = ()) -> Picture:
         if trial.value is None:
             continue
         settings = all_settings(study_of[id(trial)], trial)
-        cold = is_cold(settings, str(row.data))
+        cold = is_cold(settings, records.exams[str(row.data)].split)
         place = features_of(settings), str(level_text(settings.get("training.negatives.kind")))
         cells.setdefault((str(row.data), cold), {}).setdefault(place, []).append(trial.value)
     if not cells:
@@ -86,4 +83,4 @@ def features_of(settings: Mapping[str, Any]) -> str:
 def is_cold(settings: Mapping[str, Any], split: str) -> bool:
     """Whether what is held out are new items or users."""
     kind = str(settings.get("data.split.kind", ""))
-    return kind in _COLD or any(word in split for word in ("new items", "new users", "cold"))
+    return kind.startswith("cold_") or split.startswith("cold ")

@@ -150,12 +150,15 @@ def can_be_ranked(data: Interactions, what: str) -> bool:
 def _opposed(data: Interactions, what: str) -> NDArray[np.bool_]:
     """(U,) whether a user has a candidate beside what is held out."""
     if what == "test":
-        part, lists, exclude = data.test, data.test_candidates, data.train.counts
-        exclude = exclude + data.validation.counts
+        part, lists, left_out = data.test, data.test_candidates, data.no_candidates("test")
     else:
-        part, lists, exclude = data.validation, data.validation_candidates, data.train.counts
+        part, lists, left_out = (
+            data.validation,
+            data.validation_candidates,
+            data.no_candidates("val"),
+        )
     if lists is None:
-        return np.asarray(data.n_items - exclude > part.counts)
+        return np.asarray(data.n_items - left_out.counts > part.counts)
     return np.asarray(lists.counts > 0)
 
 

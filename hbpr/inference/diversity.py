@@ -41,7 +41,7 @@ def diversify(pools: Lists, vectors_Id: NDArray[np.float32], k: int, diversity: 
     for which in np.unique(pools.lists):
         mine = pools.lists == which
         items, scores = pools.items[mine], pools.scores[mine]
-        chosen = _choose(scores, _cosines(vectors_Id[items]), k, diversity)
+        chosen = _choose(scores, _unit(vectors_Id[items]), k, diversity)
         ranks = np.arange(1, len(chosen) + 1)
         parts.append((np.full(len(chosen), which), items[chosen], scores[chosen], ranks))
     if not parts:
@@ -50,7 +50,7 @@ def diversify(pools: Lists, vectors_Id: NDArray[np.float32], k: int, diversity: 
 
 
 def _choose(
-    scores: NDArray[np.float32], likeness: NDArray[np.float32], k: int, diversity: float
+    scores: NDArray[np.float32], unit_nd: NDArray[np.float32], k: int, diversity: float
 ) -> NDArray[np.int64]:
     spread = float(scores[0] - scores[-1]) or 1.0
     value = (1.0 - diversity) * (scores - scores[-1]) / spread
@@ -59,14 +59,13 @@ def _choose(
     chosen = [0]  # the best one; nothing stands above it
     left[0] = False
     while len(chosen) < min(k, len(scores)):
-        np.maximum(nearest, likeness[chosen[-1]], out=nearest)
+        np.maximum(nearest, unit_nd @ unit_nd[chosen[-1]], out=nearest)
         gains = np.where(left, value - diversity * nearest, -np.inf)
         chosen.append(int(gains.argmax()))
         left[chosen[-1]] = False
     return np.array(chosen, np.int64)
 
 
-def _cosines(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    unit = vectors / np.where(lengths > 0, lengths, np.float32(1.0))
-    return np.asarray(unit @ unit.T, np.float32)
+    return np.asarray(vectors / np.where(lengths > 0, lengths, np.float32(1.0)), np.float32)

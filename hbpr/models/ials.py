@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hbpr.data.interactions import UserItems
+from hbpr.errors import DivergedError
 from hbpr.models.pairs import inner_products
 from hbpr.models.recommender import Arrays, BlockScorer, PairScorer, VectorScorer
 from hbpr.models.solved import SolvedRecommender
@@ -197,7 +198,10 @@ def solve_rows(
             slope = slope.squeeze(1) + x @ gram[:, part] + ridge * x[:, part]
             curve = own.transpose(1, 2) @ (weights.unsqueeze(2) * own) + gram[part, part]
             curve.diagonal(dim1=1, dim2=2).add_(ridge)
-            step = torch.cholesky_solve(slope.unsqueeze(2), torch.linalg.cholesky(curve))
+            root, problems = torch.linalg.cholesky_ex(curve)
+            if problems.any():
+                raise DivergedError("iALS cannot solve for its vectors; raise model.scaled_l2")
+            step = torch.cholesky_solve(slope.unsqueeze(2), root)
             x[:, part] -= step.squeeze(2)
             if len(parts) > 1:
                 scores -= (own @ step).squeeze(2)

@@ -135,7 +135,7 @@ def study_of(
         winner=_winner(tags, metrics, trials),
         baselines=_baselines(metrics),
         findings=Findings(
-            finalists=_finalists(trials, repeats, _seed(settings)),
+            finalists=_finalists(trials, repeats, _seed(settings), low=goal.mode == "min"),
             importance=importance_of(tags.get(tag.IMPORTANCE, "")),
             front=tuple(front),
         ),
@@ -225,15 +225,27 @@ def _seed(settings: Mapping[str, Any]) -> int:
 
 
 def _finalists(
-    trials: Sequence[TrialRecord], repeats: "Sequence[tuple[Run, Curve]]", seed: int
+    trials: Sequence[TrialRecord],
+    repeats: "Sequence[tuple[Run, Curve]]",
+    seed: int,
+    *,
+    low: bool,
 ) -> tuple[Finalist, ...]:
-    """Return the trials that were repeated, their own value with the study's seed first."""
+    """Return the trials that were repeated, best first, each with its own value and the others.
+
+    Args:
+        trials: Of the study.
+        repeats: Runs with the curve of the metric.
+        seed: Of the study's trials.
+        low: Lower is better.
+    """
+    best = min if low else max
     by_number = {trial.number: trial for trial in trials}
     values: dict[int, dict[int, float]] = {}
     for run, curve in repeats:
         number = int(run.data.tags.get(tag.REPEAT_OF, -1))
         if number in by_number and curve:
-            values.setdefault(number, {})[int(run.data.tags.get(tag.SEED, -1))] = max(
+            values.setdefault(number, {})[int(run.data.tags.get(tag.SEED, -1))] = best(
                 curve.values()
             )
     found = []
@@ -247,7 +259,7 @@ def _finalists(
         mean = statistics.fmean(reached)
         epoch, seeds = own.best_epoch or 0, tuple(by_seed)
         found.append(Finalist(number, reached, mean, deviation, epoch, {}, seeds))
-    return tuple(sorted(found, key=lambda each: -each.mean))
+    return tuple(sorted(found, key=lambda each: each.mean, reverse=not low))
 
 
 def _goals(settings: Mapping[str, Any], goal: Objective) -> Goals:

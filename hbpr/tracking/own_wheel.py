@@ -18,7 +18,8 @@ from hbpr.version import __version__
 _PACKAGES: Final = ("hbpr", "tune", "cluster", "dashboards")
 _ROOT: Final = Path(__file__).parents[2]
 _KEPT: Final = frozenset(
-    {".py", ".yaml", ".yml", ".html", ".json", ".typed", ".css", ".js", ".sh", ".gz", ".LICENSE"}
+    {".py", ".yaml", ".yml", ".html", ".json", ".typed", ".css", ".js", ".sh", ".gz", ".j2"}
+    | {".LICENSE"}
 )
 _WHEEL: Final = "Wheel-Version: 1.0\nGenerator: hbpr\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 #: The earliest time that a zip can hold: the same files give the same bytes.
@@ -59,9 +60,13 @@ def _described() -> list[tuple[str, bytes]] | None:
         installed = distribution("hbpr")
     except PackageNotFoundError:
         return None
-    found = [(name, installed.read_text(name)) for name in ("METADATA", "entry_points.txt")]
-    files = [(name, text.encode()) for name, text in found if text]
-    return [*files, ("WHEEL", _WHEEL.encode())] if found[0][1] else None
+    # In a checkout that is the working folder, its egg-info is found first.
+    metadata = installed.read_text("METADATA") or installed.read_text("PKG-INFO")
+    if not metadata:
+        return None
+    points = installed.read_text("entry_points.txt") or ""
+    texts = {"METADATA": metadata, "entry_points.txt": points, "WHEEL": _WHEEL}
+    return [(name, text.encode()) for name, text in texts.items() if text]
 
 
 def _files() -> Iterator[tuple[str, bytes]]:

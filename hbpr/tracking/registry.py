@@ -188,7 +188,8 @@ def register_model(
 
 
 def _is_better(champion: Mapping[str, str], other: Mapping[str, str]) -> bool:
-    same = all(champion.get(key) == other.get(key) for key in (tag.METRIC, tag.DATA))
+    data = tag.EXAM if tag.EXAM in champion else tag.DATA  # of before: all that training reads
+    same = all(champion.get(key) == other.get(key) for key in (tag.METRIC, data))
     return same and float(champion.get(tag.VALUE, "-inf")) > float(other[tag.VALUE])
 
 

@@ -233,4 +233,6 @@ def run_until_stopped(plan: StudyPlan, *, data: Any = None, **options: Any) -> S
             raise
         folder = stop.folder
     logger.warning("the study was stopped; go on with it by study.resume(), or: %s", folder)
-    return Study(of_folder(folder), data=data, interrupted=True)
+    asked = plan.settings  # the stored ones have no password of MLflow
+    found = of_folder(folder)._replace(settings=asked, tracking_uri=asked.mlflow.tracking_uri)
+    return Study(found, data=data, interrupted=True)

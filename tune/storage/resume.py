@@ -49,7 +49,7 @@ def unfinished_like(settings: StudySettings) -> StudyFolder | None:
         StudyFolderError: Several could be meant, or the only ones there have other settings.
     """
     unfinished = [each for each in studies_in(experiment_folder(settings)) if not each.finished]
-    differences = {folder: _refused(settings, _old(folder.path)) for folder in unfinished}
+    differences = {folder: _differences(settings, folder.path) for folder in unfinished}
     same = [folder for folder, lines in differences.items() if not lines]
     if len(same) > 1:
         raise StudyFolderError(
@@ -125,6 +125,14 @@ def with_sweep(settings: StudySettings, sweep: Mapping[str, Any]) -> StudySettin
         ConfigError: A key is unknown, or a value breaks its rule.
     """
     return with_values(settings, {f"sweep.{key}": value for key, value in sweep.items()})
+
+
+def _differences(settings: StudySettings, path: Path) -> list[str]:
+    """Say what keeps a study from being the one with these settings."""
+    try:
+        return _refused(settings, _old(path))
+    except StudyFolderError as error:  # a damaged one, or one of another version
+        return [f"  {error}"]
 
 
 def reopen(path: Path, settings: StudySettings, fingerprints: Mapping[str, str]) -> StudyFolder:

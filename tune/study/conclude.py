@@ -170,10 +170,12 @@ class Conclusion:
         if answer.finalists:
             first = answer.finalists[0]
             metrics = {"final/mean": first.mean, "final/deviation": first.deviation}
+        data = data_of(final.system.settings, self.datasets)
         registered = {
             tag.METRIC: sweep.metric,
             tag.VALUE: f"{answer.value:.6g}",
-            tag.DATA: data_of(final.system.settings, self.datasets).fingerprint,
+            tag.DATA: data.fingerprint,
+            tag.EXAM: data.exam,
             tag.STUDY_ID: self.folder.study_id,
             tag.TRIAL: answer.winner.number,
         }

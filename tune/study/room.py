@@ -68,5 +68,11 @@ class Room(ray_tune.Callback):
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """Count the places anew, once in a while."""
-        if time.monotonic() - self._counted_at >= COUNT_EVERY_S:
+        if time.monotonic() - self._counted_at < COUNT_EVERY_S:
+            return
+        import ray
+
+        try:
             self.look()
+        except (ray.exceptions.RayError, RuntimeError, OSError) as error:
+            logger.warning("the places of the cluster cannot be counted now: %s", error)
