@@ -44,7 +44,7 @@ export INSTALL_SH
 INSTALL := sh -c "$$INSTALL_SH" install $(PIP)
 
 help:
-	@echo "make demo           set up once, then run a small complete study (about a minute)"
+	@echo "make demo           set up once, then run a small complete study (20 seconds)"
 	@echo "make test           set up once, then all checks and all tests"
 	@echo "make test-long      tests that take longer: killed drivers, servers that go away, several nodes"
 	@echo "make test-fast      the same without slow tests and those that start Ray"

@@ -46,9 +46,9 @@ epochs, no more and no fewer. Loss, negatives for each positive, batch, regulari
 item bias were chosen on validation; the matrix factorization beside it is free in everything.
 
 The split and the two measures are those of the chapter on NeuMF in "Dive into Deep Learning". The
-versions of that chapter which we could read have other sizes, rank only the films with the first
+versions of that chapter that can be read have other sizes, rank only the films with the first
 943 numbers (as many as there are users) and count a test film beyond them as missed; here all 1,682
-are ranked. The two published figures are known here without the address they came from.
+are ranked. The two published figures have no address here.
 """,
     metrics=_METRICS,
     published=(

@@ -15,7 +15,7 @@ _OURS: Final = "matrix factorization"
 _REGULARISATIONS: Final = (100.0, 200.0, 300.0, 400.0)
 _SOURCE: Final = (
     "a comparison of EASE with factorization on MovieLens 1M, ratings of 5 as positives, each "
-    "user parted 80/20; the figures are known here without their publication's address, so the "
+    "user parted 80/20; no address given, so the "
     "protocol is checked by EASE, which has no seed: the same figure speaks for the same protocol"
 )
 

@@ -19,7 +19,7 @@ _RENDLE: Final = (
 )
 _UNCHECKED: Final = (
     "reported on the same split, such as by Anelli et al., RecSys 2021, "
-    "https://arxiv.org/abs/2107.13472; its table was not at hand to check the figure"
+    "https://arxiv.org/abs/2107.13472; the figure is not checked against its table"
 )
 _HE: Final = (
     'He et al., "Neural collaborative filtering", WWW 2017, https://arxiv.org/abs/1708.05031'

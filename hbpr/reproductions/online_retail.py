@@ -148,7 +148,7 @@ bought, so that more known products reach it at once, and a vector has to be fit
         Published(
             "a vendor, candidates not named",
             {"test/precision_at_10": 0.82},
-            "known here without an address",
+            "no address given",
         ),
     ),
     bars=(

@@ -131,6 +131,22 @@ def loaded(system: RecommendationSystem, folder: Path) -> LoadedModel:
     return LoadedModel.read(folder / "loaded")
 
 
+def test_champions_compare_where_the_exam_is_the_same(tracking_uri: str) -> None:
+    system = small_system()
+    client = open_client(tracking_uri)
+    run_id = client.create_run(ensure_experiment(client, "films", tracking_uri)).info.run_id
+
+    def champion_after(value: float, features: str) -> str | None:
+        data = {"hbpr.data": features, "hbpr.exam": "the same"}
+        tags = {"hbpr.metric": "val/auc", "hbpr.value": str(value), **data}
+        uri = log_system(client, run_id, system)
+        return register_model(client, "films", uri, run_id=run_id, tags=tags).champion
+
+    assert champion_after(0.6, "indicator") == "1"
+    assert champion_after(0.5, "both") == "1"
+    assert champion_after(0.7, "both") == "3"
+
+
 def test_the_best_version_of_its_kind_is_the_champion(tracking_uri: str) -> None:
     system, name = small_system(), "films/2: é%"
     client = open_client(tracking_uri)

@@ -53,6 +53,8 @@ def test_a_job_that_is_started_again_finds_its_study(small_study) -> None:
         unfinished_like(small_study())
     assert str(folder.path) in str(error.value)
     assert str(other.path) in str(error.value)
+    other.settings.write_text("{}")  # a damaged one, or one of another version
+    assert unfinished_like(small_study()) == folder
     other.summary.write_text("{}")
     assert unfinished_like(small_study()) == folder
 
