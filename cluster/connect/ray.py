@@ -12,7 +12,7 @@ import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -88,6 +88,7 @@ def ray_runtime(
     data_bytes: int = 0,
     dashboard: bool = False,
     job: str | None = None,
+    preload: Sequence[str] = (),
     announce: Callable[[str], None] = logger.info,
 ) -> Iterator[Runtime]:
     """Run the body with Ray at hand, and leave nothing behind.
@@ -102,6 +103,7 @@ def ray_runtime(
         data_bytes: Size of the data that trials will share; sizes a private object store.
         dashboard: Start a private Ray's dashboard, on loopback, and announce its link.
         job: Name of the job in Ray's dashboard.
+        preload: Modules that the workers of a private Ray import before they have work.
         announce: Called with what is about to take seconds.
 
     Raises:
@@ -120,7 +122,7 @@ def ray_runtime(
         started = (
             _joined(address, origin, job)
             if address
-            else _private(_Wanted(cpus, data_bytes, dashboard, job))
+            else _private(_Wanted(cpus, data_bytes, dashboard, job, tuple(preload)))
         )
         with started as runtime:
             if runtime.dashboard:
@@ -161,6 +163,7 @@ class _Wanted:
     data_bytes: int
     dashboard: bool
     job: str | None
+    preload: tuple[str, ...]
 
 
 def _job_config(job: str | None) -> "JobConfig":
@@ -179,6 +182,10 @@ def _private(wanted: _Wanted) -> Iterator[Runtime]:
     lock = Lock(Path(folder) / _LOCK)
     lock.acquire(wait=True)
     environment = dict(_PRIVATE_ENV)
+    if wanted.preload:
+        environment["RAY_preload_python_modules"] = ",".join(wanted.preload)
+        # As soon as placement groups hold all CPUs, Ray would end the workers that wait for them.
+        environment["RAY_idle_worker_killing_time_threshold_ms"] = "60000"
     if "RAY_AUTH_MODE" not in os.environ:
         token_file = os.path.join(folder, "token")
         with open(os.open(token_file, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:

@@ -1,9 +1,9 @@
 """Where the records of a delimited text end, and which of them are malformed: one compiled pass."""
 
 from collections.abc import Callable
+from functools import cache
 from typing import Final, NamedTuple
 
-import numba
 import numpy as np
 
 from hbpr.errors import DataError
@@ -61,7 +61,7 @@ def scan(
         n_records: Stop after so many records; -1: at the end.
     """
     found = np.zeros(10, np.int64)
-    _scan(
+    _compiled()(
         np.frombuffer(data, np.uint8),
         ord(delimiter),
         -1 if quote is None else ord(quote),
@@ -177,4 +177,9 @@ def _scan_records(  # type: ignore[no-untyped-def]  # noqa: C901, PLR0915 - a co
         found[0], found[1], found[2], found[3] = at, line, records, multiline
 
 
-_scan: Callable[..., None] = numba.njit(cache=True, nogil=True)(_scan_records)
+@cache
+def _compiled() -> Callable[..., None]:
+    import numba  # half a second, which those who read no text need not wait for
+
+    compiled: Callable[..., None] = numba.njit(cache=True, nogil=True)(_scan_records)
+    return compiled

@@ -37,7 +37,7 @@ def template() -> Path | None:
 
     MLflow's migrations take seconds, and come to the same file each time. None: it cannot be kept.
     """
-    kept = _cache() / f"mlflow-{version('mlflow')}.db"
+    kept = _kept()
     try:
         if not kept.is_file():
             kept.parent.mkdir(parents=True, exist_ok=True)
@@ -58,8 +58,9 @@ def _drop_partial(path: Path) -> None:
         left.unlink(missing_ok=True)
 
 
-def _cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hbpr"
+def _kept() -> Path:
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "hbpr" / f"mlflow-{version('mlflow')}.db"
 
 
 def _make_tables(path: Path) -> None:
@@ -86,6 +87,31 @@ def _add_default_experiment(path: Path, artifacts: Path) -> None:
             " creation_time, last_update_time) VALUES (0, 'Default', ?, 'active', ?, ?)",
             (str(artifacts), now, now),
         )
+
+
+def is_current(path: Path) -> bool:
+    """Whether a file is a whole database of the installed MLflow that can be written to.
+
+    False where that is not known without MLflow, whose import takes a second.
+    """
+    kept = _kept()
+    try:
+        if (
+            not kept.is_file()
+            or _version(path) != _version(kept)
+            or tables_without_experiment(path)
+        ):
+            return False
+        switch_to_wal(path)
+    except (OSError, sqlite3.Error):
+        return False
+    return True
+
+
+def _version(path: Path) -> list[tuple[str]]:
+    """Return the last migration of a file."""
+    with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
+        return database.execute("SELECT version_num FROM alembic_version").fetchall()
 
 
 def tables_without_experiment(path: Path) -> int:

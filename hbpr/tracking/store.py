@@ -19,7 +19,7 @@ from urllib.request import getproxies, proxy_bypass
 from hbpr.errors import ConfigError, TrackingError
 from hbpr.files import Lock
 from hbpr.names import folder_name
-from hbpr.tracking.sqlite import build, switch_to_wal, tables_without_experiment, template
+from hbpr.tracking.sqlite import build, is_current, switch_to_wal, tables_without_experiment
 from hbpr.words import did_you_mean
 
 if TYPE_CHECKING:
@@ -71,17 +71,6 @@ def open_client(tracking_uri: str, *, create: bool = True) -> "MlflowClient":
     )
 
 
-def prepare(tracking_uri: str) -> None:
-    """Import MLflow and, for a SQLite file that is not there yet, make its tables beside.
-
-    Nothing is left where the file will be. It takes seconds that a caller may have to spare.
-    """
-    _import_client()
-    path = sqlite_path(tracking_uri)
-    if path is not None and not path.exists():
-        template()
-
-
 def check_store(tracking_uri: str) -> None:
     """Make sure that a tracking store can be used, and leave nothing behind where it is a new file.
 
@@ -91,7 +80,8 @@ def check_store(tracking_uri: str) -> None:
     """
     path = sqlite_path(tracking_uri)
     if path is None or path.exists():
-        open_client(tracking_uri)
+        if path is None or not is_current(path):
+            open_client(tracking_uri)
         return
     _check_folder(path, tracking_uri)
     try:

@@ -2,11 +2,12 @@
 
 import sqlite3
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
 from hbpr.tracking import sqlite
-from hbpr.tracking.store import open_client, prepare
+from hbpr.tracking.store import check_store, open_client
 
 
 def tables(path: Path) -> set[str]:
@@ -19,8 +20,7 @@ def test_a_new_file_is_a_copy_that_mlflow_takes(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
-    prepare(uri)
-    assert not (tmp_path / "mlflow.db").exists(), "nothing is recorded yet"
+    sqlite.template()
     (kept,) = (tmp_path / "cache" / "hbpr").glob("*.db")
     before = kept.read_bytes()
     monkeypatch.setattr(sqlite, "_make_tables", lambda path: pytest.fail("made again"))
@@ -30,6 +30,32 @@ def test_a_new_file_is_a_copy_that_mlflow_takes(
     assert kept.read_bytes() == before
     with sqlite3.connect(tmp_path / "mlflow.db") as database:
         assert database.execute("pragma journal_mode").fetchone() == ("wal",)
+
+
+def test_a_file_of_this_mlflow_is_known_without_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    path = tmp_path / "it's 50 % #1.db"
+    sqlite.build(path)
+    assert sqlite.is_current(path)
+    monkeypatch.setattr("hbpr.tracking.store.open_client", lambda uri: pytest.fail("opened"))
+    check_store(f"sqlite:///{quote(str(path))}")
+    with sqlite3.connect(path) as database:
+        database.execute("update alembic_version set version_num = 'older'")
+    assert not sqlite.is_current(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"no database", None])
+def test_another_file_is_left_to_mlflow(
+    content: bytes | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert sqlite.template() is not None
+    path = tmp_path / "x.db"
+    if content is not None:
+        path.write_bytes(content)
+    assert not sqlite.is_current(path)
 
 
 def test_without_a_folder_to_keep_it_tables_are_made(

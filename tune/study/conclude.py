@@ -1,11 +1,8 @@
 """A study's end: its answer, and the answer written down."""
 
-import platform
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from importlib.metadata import version
-from typing import Final
 
 from hbpr.data.interactions import Interactions
 from hbpr.tracking import tags as tag
@@ -14,7 +11,6 @@ from hbpr.tracking.from_runs import importance_text
 from hbpr.tracking.records import Identity, Origin, StudyRecord, Times, Tracking, TrialRecord
 from hbpr.tracking.run_log import MAX_TAG
 from hbpr.tracking.store import mask_uri
-from hbpr.version import __version__
 from tune.answer.answer import Answer, find_answer
 from tune.answer.early_order import rank_correlations, warning_of
 from tune.answer.importance import importance
@@ -27,12 +23,11 @@ from tune.settings import StudyPlan
 from tune.storage.folder import StudyFolder
 from tune.storage.trials import read_journal
 from tune.study.housekeeping import Housekeeping
+from tune.study.versions import versions
 from tune.tracking.events import without_passwords
 from tune.tracking.history import failure_notes, restart_notes
 from tune.tracking.recorder import MlflowRecorder
 from tune.trial.data import data_of
-
-_LIBRARIES: Final = ("numpy", "torch", "numba", "ray", "optuna", "mlflow")
 
 
 @dataclass(frozen=True)
@@ -218,9 +213,3 @@ class Conclusion:
             winner=replace(record.winner, registered=recorder.registered),
             times=self._times(),
         )
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of what a study's figures may hang on."""
-    found = {"hbpr": __version__, "python": platform.python_version()}
-    return found | {name: version(name) for name in _LIBRARIES}

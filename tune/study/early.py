@@ -1,71 +1,73 @@
-"""What begins before it is needed: imports while Ray starts, and workers that import meanwhile.
+"""What begins before it is needed: imports while Ray starts, in the driver and in the workers.
 
-Ray spends its start waiting for processes of its own, so that a thread has the time for what takes
-seconds: torch, Tune, Optuna, MLflow and the tables of its empty database.
+Ray spends its start waiting for processes of its own, so that a thread has the time for Tune and
+Optuna, and workers for torch and the engines. What only the end needs comes while trials run.
 """
 
 import importlib
 import logging
+import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from cluster.connect.ray import Runtime
 from hbpr.settings.models import TrialSettings
-from hbpr.tracking.store import prepare
 
 if TYPE_CHECKING:
     from tune.settings import ResourceSettings
 
 _log = logging.getLogger(__name__)
 
-#: What a study needs, the heaviest first.
-_DRIVER: Final = ("tune.study.ray_run", "tune.study.conclude", "hbpr.training.warmup")
-_WORKER: Final = ("tune.trial.trainable", "hbpr.training.fused", "hbpr.training.listwise")
-#: Workers that are told to import ahead; the others do it with their first trial.
+#: What a study needs to begin its search, and what only its end needs.
+_BEGINNING: Final = ("tune.study.ray_run",)
+_END: Final = ("tune.study.conclude",)
+#: Where there are more, each imports with its first trial: memory.
 _MOST_WORKERS: Final = 32
 
 
 @contextmanager
-def imports(tracking_uri: str) -> Iterator[Callable[[], None]]:
-    """In the body, import what a study needs in a thread; call the value to wait for it."""
-    thread = threading.Thread(
-        target=_import_all, args=(tracking_uri,), name="hbpr-imports", daemon=True
-    )
-    thread.start()
+def imports() -> Iterator[Callable[[], None]]:
+    """In the body, import what a search needs in a thread; call the value to wait for it."""
+    thread = _importing(_BEGINNING)
     try:
         yield thread.join
     finally:
         thread.join()  # no module is left half imported
 
 
-def _import_all(tracking_uri: str) -> None:
+def import_end() -> None:
+    """Import what the end of a study needs, in a thread, while trials run."""
+    _importing(_END)
+
+
+def _importing(names: Sequence[str]) -> threading.Thread:
+    thread = threading.Thread(target=_import, args=(names,), name="hbpr-imports", daemon=True)
+    thread.start()
+    return thread
+
+
+def _import(names: Sequence[str]) -> None:
     try:
-        for name in _DRIVER:
+        for name in names:
             importlib.import_module(name)
-        prepare(tracking_uri)
     except Exception:  # noqa: BLE001 - whoever needs it meets the error, where it can be told
-        _log.debug("something could not be prepared", exc_info=True)
+        _log.debug("something could not be imported", exc_info=True)
 
 
-def warm_workers(ray_: Runtime, slots: int, resources: "ResourceSettings") -> None:
-    """Let the idle workers of a private Ray import what trials need; nobody waits for them.
+def worker_modules(resources: "ResourceSettings", cpus: int | None) -> tuple[str, ...]:
+    """Return what workers of a private Ray import before they have a trial; empty: nothing.
 
-    Ray makes actors of workers that have run tasks, so that a trial finds its imports done.
+    Ray starts a worker for each CPU at once, so where a trial takes more than one CPU some would
+    import in vain.
+
+    Args:
+        resources: Those of a trial.
+        cpus: CPUs of the private Ray; None: all of the machine.
     """
-    if not ray_.private or resources.gpu:
-        return
-    import ray
-
-    task = ray.remote(num_cpus=resources.cpu, max_retries=0)(_import_in_worker)
-    for _ in range(min(slots, _MOST_WORKERS)):
-        task.remote()
-
-
-def _import_in_worker() -> None:
-    for name in _WORKER:
-        importlib.import_module(name)
+    n_workers = cpus or os.cpu_count() or 1
+    fits = resources.cpu == 1 and not resources.gpu and n_workers <= _MOST_WORKERS
+    return ("tune.trial.ahead",) if fits else ()
 
 
 def compiled(base: TrialSettings) -> bool:

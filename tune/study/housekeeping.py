@@ -9,6 +9,7 @@ from ray import tune as ray_tune
 
 from tune.storage.checkpoints import trial_folder
 from tune.storage.folder import StudyFolder
+from tune.study.early import import_end
 from tune.trial.messages import Result, number_of
 
 
@@ -35,7 +36,9 @@ class Housekeeping(ray_tune.Callback):
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: Result, **info: Any
     ) -> None:
-        """Note when a trial was heard of last."""
+        """Note when a trial was heard of last; the first time, import what the end needs."""
+        if not self._last:
+            import_end()
         self._last = time.monotonic()
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:

@@ -16,6 +16,7 @@ from typing import Any, Final
 import optuna
 import ray
 from ray import tune as ray_tune
+from ray.tune.execution import class_cache
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import ConcurrencyLimiter, Searcher
 from ray.tune.stopper import CombinedStopper
@@ -130,7 +131,7 @@ def run_trials(plan: StudyPlan, sitting: Sitting, watchers: Watchers, *, progres
         ForgetEnded(),
     ]
     try:
-        with stop.polled(), _quiet(), ExitStack() as limited:
+        with stop.polled(), _quiet(), _plain_actors(), ExitStack() as limited:
             search_alg, scheduler = _decisions(plan, sitting)
             if not plan.scheduler.limits_concurrency:
                 limited.enter_context(_many_pending())
@@ -205,6 +206,23 @@ def _decisions(plan: StudyPlan, sitting: Sitting) -> tuple[Searcher, TrialSchedu
             copy_checkpoint=partial(copy_checkpoint, folder.checkpoints),
         )
     )
+
+
+@contextmanager
+def _plain_actors() -> Iterator[None]:
+    """Let actors have the environment of their node, as the workers that wait there have it.
+
+    Tune gives actors variables of the driver. Ray then starts a process for each instead of taking
+    one that waits, and its dashboard shows them, the keys of object stores among them.
+    """
+    names = ("DEFAULT_ENV_VARS", "ENV_VARS_TO_PROPAGATE")
+    before = {name: getattr(class_cache, name) for name in names}
+    class_cache.DEFAULT_ENV_VARS, class_cache.ENV_VARS_TO_PROPAGATE = {}, set()
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            setattr(class_cache, name, value)
 
 
 @contextmanager

@@ -25,7 +25,7 @@ from hbpr.errors import StudyError
 from hbpr.tracking import tags as tag
 from hbpr.tracking.about import about
 from hbpr.tracking.records import TrialRecord
-from hbpr.tracking.store import check_store, open_client
+from hbpr.tracking.store import check_store
 from tune.report.say import say
 from tune.settings import StudyPlan, StudySettings, make_plan
 from tune.storage import folder as folders
@@ -33,8 +33,9 @@ from tune.storage import resume as resuming
 from tune.storage.beginning import Beginning
 from tune.storage.folder import StudyFolder
 from tune.study.disk import check_writable, disk_problem
-from tune.study.early import compiled, imports, warm_workers
+from tune.study.early import compiled, imports, worker_modules
 from tune.study.interrupt import StopRequest, StudyInterrupted, orderly_stop
+from tune.study.versions import versions
 from tune.trial.data import load_datasets, n_bytes, trial_slots
 from tune.warm_start.earlier import read_beginning
 
@@ -117,25 +118,24 @@ def run_study(  # noqa: PLR0913 - a public function
     with (
         folders.removed_if_empty(experiment),
         orderly_stop() as stop,
-        imports(settings.mlflow.tracking_uri) as wait,  # torch, Tune and MLflow, while Ray starts
+        imports() as wait,  # Tune and Optuna, while Ray starts
         ray_runtime(
             address,
             cpus=cpus,
             data_bytes=data_bytes,
             dashboard=dashboard,
             job=f"{settings.mlflow.experiment_name} {study_id}",
+            preload=worker_modules(settings.sweep.resources, cpus),
             announce=announce,
         ) as ray,
     ):
         slots = trial_slots(settings, ray)
-        warm_workers(ray, slots, settings.sweep.resources)
         wait()
         if not compiled(plan.base):
             announce(
                 "compiling once for this machine, half a minute at most; hbpr warmup does it ahead"
             )
         room = _room(settings, ray, slots)
-        open_client(settings.mlflow.tracking_uri)  # makes its file, now that trials will run
         if folder is None:
             folder = folders.create(settings, fingerprints, study_id)
             if data is not None:
@@ -193,13 +193,13 @@ class _Study:
         )
 
     def run(self, ray: Runtime, room: "Room", *, progress: bool, started: float) -> "StudyResult":
-        from tune.study.conclude import Conclusion, versions
-
         known = about(self._datasets.values(), versions())
         self._recorder.open({tag.LEFT_OUT: self._left_out()}, known)
         try:
             self._recorder.catch_up(self._journal())
             ended = self._search(room, progress=progress)
+            from tune.study.conclude import Conclusion
+
             return Conclusion(
                 self._plan,
                 self._datasets,

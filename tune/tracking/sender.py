@@ -18,6 +18,8 @@ logger = logging.getLogger(__name__)
 #: Delivers events, in order; raises TrackingError or OSError where it should be tried again.
 Deliver = Callable[[list[Event]], None]
 
+#: Importing MLflow takes a second of a CPU that the first trials can use.
+_FIRST_PAUSE_S: Final = 4.0
 _PAUSE_S: Final = 0.5
 _LONGEST_PAUSE_S: Final = 10.0
 #: How long the end of a study waits for a store that does not answer.
@@ -65,6 +67,7 @@ class Sender:
         self._thread.join(timeout_s)
 
     def _run(self) -> None:
+        self._hurry.wait(_FIRST_PAUSE_S)
         while not self._stop.is_set():
             self._hurry.clear()
             events, position = self._outbox.take()

@@ -5,12 +5,14 @@ Neither depends on what the weights are, so a trial measures them once, at its f
 
 import time
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from hbpr.models import Recommender
 from hbpr.names import ITEM_VECTOR_BYTES, SCORE_CPU_MS
+
+if TYPE_CHECKING:
+    from hbpr.models import Recommender
 
 #: Users in a block; rounds, of which the fastest counts; CPU seconds of a round, at least.
 _USERS: Final = 32
@@ -18,7 +20,7 @@ _ROUNDS: Final = 5
 _ROUND_S: Final = 0.01
 
 
-def measure_costs(model: Recommender, names: Sequence[str]) -> dict[str, float]:
+def measure_costs(model: "Recommender", names: Sequence[str]) -> dict[str, float]:
     """Measure some of the costs of a model on a CPU.
 
     Args:
@@ -32,12 +34,12 @@ def measure_costs(model: Recommender, names: Sequence[str]) -> dict[str, float]:
     return {name: float(ways[name](model)) for name in names}
 
 
-def item_vector_bytes(model: Recommender) -> int:
+def item_vector_bytes(model: "Recommender") -> int:
     """Return the bytes of all item vectors as they are served: items x size x 4."""
     return int(model.item_vectors().astype(np.float32, copy=False).nbytes)
 
 
-def score_cpu_ms(model: Recommender) -> float:
+def score_cpu_ms(model: "Recommender") -> float:
     """Return the milliseconds of CPU time to score the whole catalogue for one user.
 
     Users are scored in blocks, and what all share is prepared beforehand, as in serving. CPU time,

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from typing import TypeVar
 
 from cluster.connect.ray import Runtime
+from hbpr.contracts.metric import of_lists
 from hbpr.data import load_data
 from hbpr.data.interactions import Features, Interactions, Judged, UserItems
 from hbpr.errors import ClusterError, ConfigError, DataError
-from hbpr.evaluation.recommended import check_described
 from hbpr.settings.load import dotted
 from hbpr.settings.models import DataSettings, TrialSettings
 from tune.settings import StudyPlan, StudySettings
@@ -52,7 +52,10 @@ def load_datasets(plan: StudyPlan, data: Interactions | None) -> dict[str, Inter
                     f"search needs them (split: {interactions.split or 'unknown'}); raise {key}, "
                     "or add interactions"
                 )
-        check_described(plan.base.training.metrics, interactions)
+        if of_lists(plan.base.training.metrics):
+            from hbpr.evaluation.recommended import check_described  # with a compiler
+
+            check_described(plan.base.training.metrics, interactions)
     check_same_exam(datasets)
     return datasets
 

@@ -3,6 +3,8 @@
 The actor that runs it is kept warm and takes the next trial, whatever its settings. A trial keeps
 its own checkpoints in the study's folder, a few seconds of work apart, so that a trial that is
 started again, by Ray after a fault or by a resumed study, goes on from there.
+
+The driver imports this too, before it needs torch: what does is imported within functions.
 """
 
 import logging
@@ -11,10 +13,9 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ray
-import torch
 from ray import tune as ray_tune
 
 from hbpr.data.interactions import Interactions
@@ -22,12 +23,14 @@ from hbpr.errors import HbprError
 from hbpr.files import fresh_folder
 from hbpr.settings.load import with_values
 from hbpr.settings.models import TrialSettings
-from hbpr.training.trainer import Trainer
 from tune.storage.checkpoints import checkpoint_at, newest_checkpoint, trial_folder
 from tune.trial.costs import measure_costs
 from tune.trial.data import data_key, data_of
 from tune.trial.messages import NUMBER, PARENT, VALUES, Result, evaluated, failed
 from tune.trial.parts import Travelling
+
+if TYPE_CHECKING:
+    pass
 
 logger = logging.getLogger(__name__)
 
@@ -84,6 +87,8 @@ class HbprTrainable(ray_tune.Trainable):
 
     def setup(self, config: dict[str, Any]) -> None:
         """Prepare the actor and its first trial."""
+        import torch
+
         torch.set_num_threads(self.context.threads)
         self._loaded: dict[str, Interactions] = {}
         self._first = trial_folder(self.context.checkpoints, int(config[NUMBER])).name
@@ -95,6 +100,8 @@ class HbprTrainable(ray_tune.Trainable):
         return True
 
     def _begin(self, config: dict[str, Any]) -> None:
+        from hbpr.training.trainer import Trainer
+
         self._folder = trial_folder(self.context.checkpoints, int(config[NUMBER]))
         self._trainer: Trainer | None = None
         self._failure: HbprError | None = None
