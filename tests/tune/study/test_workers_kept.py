@@ -24,13 +24,17 @@ def look(event):
             seen.add(process.pid)
 
 if __name__ == "__main__":
-    sold = {"user": [u for u in range(40) for _ in range(8)], "item": [(u + k) % 30 for u in range(40) for k in range(8)]}
+    pairs = [(user, (user + k) % 30) for user in range(40) for k in range(8)]
+    sold = {"user": [user for user, _ in pairs], "item": [item for _, item in pairs]}
     data = hbpr.UserItemData.from_frame(sold)
     hbpr.search(
         data,
         space={"optimizer.lr": [0.01, 0.02, 0.03, 0.05]},
         num_trials=4,
-        base={"training": {"n_iter": 2}, "mlflow": {"tracking_uri": f"sqlite:///{Path('m.db').absolute()}"}},
+        base={
+            "training": {"n_iter": 2},
+            "mlflow": {"tracking_uri": f"sqlite:///{Path('m.db').absolute()}"},
+        },
         cpus=2,
         callbacks=[look],
         progress=False,
