@@ -42,8 +42,8 @@ class Checkpoints(Protocol):
         """Write a checkpoint, whole or not at all, and let older ones go."""
 
 
-class DriverCheckpoints(Protocol):
-    """What the driver does with them."""
+class DriverCheckpoints(Checkpoints, Protocol):
+    """What the driver does with them besides."""
 
     def drop(self, number: int) -> None:
         """Remove what a trial that ended has left."""
@@ -186,19 +186,33 @@ def packed(use: Use) -> bytes:
     """Return as one archive what is written into a folder; its end tells that it is whole."""
     with tempfile.TemporaryDirectory(prefix="hbpr-checkpoint-") as folder:
         use(Path(folder))
-        buffer = io.BytesIO()
-        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-            for path in sorted(Path(folder).iterdir()):
-                archive.write(path, path.name)
-        return buffer.getvalue()
+        return pack(Path(folder))
+
+
+def pack(folder: Path) -> bytes:
+    """Return the files of a folder as one archive."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for path in sorted(folder.iterdir()):
+            archive.write(path, path.name)
+    return buffer.getvalue()
+
+
+def unpack(content: bytes, folder: Path) -> None:
+    """Write the files of an archive into a folder.
+
+    Raises:
+        zipfile.BadZipFile: It is not whole.
+    """
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        archive.extractall(folder)
 
 
 def used(content: bytes, use: Use) -> bool:
     """Let `use` read what `packed` returned; return False where the archive is not whole."""
     with tempfile.TemporaryDirectory(prefix="hbpr-checkpoint-") as folder:
         try:
-            with zipfile.ZipFile(io.BytesIO(content)) as archive:
-                archive.extractall(folder)
+            unpack(content, Path(folder))
         except zipfile.BadZipFile:
             return False
         use(Path(folder))

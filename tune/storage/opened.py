@@ -20,11 +20,12 @@ from tune.storage import names
 from tune.storage.bring import bring
 from tune.storage.conditional import conditional
 from tune.storage.folder import StudyFolder, new_id
-from tune.storage.kept import Checkpoints, DriverCheckpoints, KeptInFolder, KeptInStore, take_over
+from tune.storage.kept import DriverCheckpoints, KeptInFolder, KeptInStore, take_over
 from tune.storage.lease import LEASE, take
 from tune.storage.mirror import Mirror, states_of
 from tune.storage.trials import read_journal
 from tune.storage.where import (
+    DRIVER,
     experiment_address,
     experiment_folder,
     is_store,
@@ -44,12 +45,14 @@ class Opened:
         resumed: Whether the study is there already.
         kept: Checkpoints, as the driver sees them.
         mirror: Of an object store.
+        shared: Whether every node reaches it.
     """
 
     folder: StudyFolder
     resumed: bool
     kept: DriverCheckpoints
     mirror: Mirror | None = None
+    shared: bool = True
 
     def drop(self, number: int) -> None:
         """Remove the checkpoints of a trial that ended, once the storage knows that it did."""
@@ -57,11 +60,6 @@ class Opened:
             self.kept.drop(number)
         else:
             self.mirror.after_this(partial(self.kept.drop, number))
-
-    def for_workers(self) -> Checkpoints:
-        """Return the checkpoints as workers see them."""
-        assert isinstance(self.kept, KeptInFolder | KeptInStore)
-        return self.kept
 
     def copy(self, parent: int, epoch: int, number: int) -> None:
         """Put a trial's checkpoint where a new trial looks for its own, all told before."""
@@ -107,7 +105,9 @@ def opened(
             )
         path = Path(resume).absolute() if resume is not None else None
         folder = StudyFolder(path or experiment_folder(settings) / (study_id or new_id()))
-        yield Opened(folder, resume is not None, KeptInFolder(folder.checkpoints))
+        kept = KeptInFolder(folder.checkpoints)
+        shared = settings.sweep.storage != DRIVER
+        yield Opened(folder, resume is not None, kept, shared=shared)
         return
     if resume is not None:
         study_id = _id_of(str(resume), experiment_address(settings))

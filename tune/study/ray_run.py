@@ -28,6 +28,7 @@ from tune.search.searcher import OptunaSearcher
 from tune.settings import StudyPlan
 from tune.storage.beginning import Beginning
 from tune.storage.journal import quiet_optuna
+from tune.storage.kept import Checkpoints
 from tune.storage.opened import Opened
 from tune.study.budget import Budget
 from tune.study.disk import DiskGuard, LostGuard, disk_problem
@@ -41,6 +42,7 @@ from tune.study.task_names import NameTasks
 from tune.study.tell import Tell
 from tune.tracking.callback import RecordTrials
 from tune.tracking.recorder import MlflowRecorder
+from tune.trial.keeper import for_workers
 from tune.trial.messages import number_of
 from tune.trial.trainable import HbprTrainable, TrialContext
 
@@ -57,6 +59,7 @@ class Sitting:
         beginning: What a new study starts from; None for a resumed one.
         before: Trials of earlier sittings.
         room: Trials at a time.
+        alone: Whether all workers are on this machine.
     """
 
     storage: Opened
@@ -64,6 +67,7 @@ class Sitting:
     beginning: Beginning | None
     before: Sequence[TrialRecord]
     room: Room
+    alone: bool = False
 
     def n_left(self, plan: StudyPlan) -> int:
         """Return the trials that have not ended, new ones included, further copies not counted."""
@@ -131,7 +135,12 @@ def run_trials(plan: StudyPlan, sitting: Sitting, watchers: Watchers, *, progres
         ForgetEnded(),
     ]
     try:
-        with stop.polled(), _quiet(), ExitStack() as limited:
+        with (
+            stop.polled(),
+            _quiet(),
+            for_workers(sitting.storage, alone=sitting.alone) as checkpoints,
+            ExitStack() as limited,
+        ):
             search_alg, scheduler = _decisions(plan, sitting)
             if not plan.scheduler.limits_concurrency:
                 limited.enter_context(_many_pending())
@@ -139,7 +148,7 @@ def run_trials(plan: StudyPlan, sitting: Sitting, watchers: Watchers, *, progres
                 search_alg = sitting.room.limit(limiter)
             ray_tune.run(
                 HbprTrainable.of(
-                    _trial_context(plan, sitting),
+                    _trial_context(plan, sitting, checkpoints),
                     f"{plan.settings.mlflow.experiment_name} {folder.study_id}",
                 ),
                 name=time.strftime("%Y%m%d-%H%M%S"),
@@ -168,13 +177,13 @@ def run_trials(plan: StudyPlan, sitting: Sitting, watchers: Watchers, *, progres
         raise OSError(errno.ENOSPC, disk.problem, str(folder.path))
 
 
-def _trial_context(plan: StudyPlan, sitting: Sitting) -> TrialContext:
+def _trial_context(plan: StudyPlan, sitting: Sitting, checkpoints: Checkpoints) -> TrialContext:
     """Return what all trials share; the data go to Ray's object store."""
     return TrialContext(
         base=plan.base,
         data={key: ray.put(interactions) for key, interactions in sitting.datasets.items()},
         threads=plan.settings.sweep.resources.cpu,
-        checkpoints=sitting.storage.for_workers(),
+        checkpoints=checkpoints,
         pause_every=plan.scheduler.pause_every,
         costs=plan.goals.costs,
         evaluate_at=plan.scheduler.evaluate_at(plan.max_epochs),

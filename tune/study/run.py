@@ -202,7 +202,7 @@ class _Study:
         self._recorder.open({tag.LEFT_OUT: self._left_out()}, known)
         try:
             self._recorder.catch_up(self._journal())
-            ended = self._search(room, progress=progress)
+            ended = self._search(room, alone=ray.private, progress=progress)
             self._storage.flush()  # who lost the study to another driver writes no answer
             result = Conclusion(
                 self._plan,
@@ -244,7 +244,7 @@ class _Study:
 
         return read_journal(self._folder.path, self._space)
 
-    def _search(self, room: "Room", *, progress: bool) -> str | None:
+    def _search(self, room: "Room", *, alone: bool, progress: bool) -> str | None:
         """Run the trials that have not ended; return what ended the search before that, if so."""
         from tune.storage.journal import prune_running
         from tune.study.budget import Budget
@@ -255,7 +255,12 @@ class _Study:
             self._settings.sweep.budget, self._folder.spent, before=before, goals=self._goals
         )
         sitting = Sitting(
-            self._storage, self._datasets, beginning=self._beginning, before=before, room=room
+            self._storage,
+            self._datasets,
+            beginning=self._beginning,
+            before=before,
+            room=room,
+            alone=alone,
         )
         left = sitting.n_left(self._plan)
         if left > 0 and budget.reached is None:

@@ -200,7 +200,10 @@ class HbprTrainable(ray_tune.Trainable):
         if self._trainer is None or self._ended:
             return
         if self._trainer.epoch > self._saved_epoch:  # else another actor may be further by now
-            self._save()
+            try:
+                self._save()
+            except HbprError as error:
+                logger.warning("trial %d loses its last steps: %s", self._number, error)
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Write the trial's state for a scheduler that pauses or copies trials."""

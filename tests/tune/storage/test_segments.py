@@ -40,7 +40,7 @@ def test_a_gap_ends_the_file() -> None:
     st.randoms(use_true_random=False),
 )
 def test_sittings_that_lose_and_merge_make_one_file(writes, lost, random) -> None:
-    """Each sitting takes over some of what was there and adds to it; merged or not, in any order."""
+    """Each sitting takes over some of what was there and adds to it, merged or not."""
     content: list[tuple[int, int]] = []  # (term, offset) of each byte
     found: list[Segment] = []
     begins: dict[int, int] = {}
