@@ -7,6 +7,7 @@ within functions; see ``docs/decisions/0032-a-fast-start.md``.
 import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Self
 
 from hbpr.data.given import as_interactions
@@ -111,6 +112,14 @@ class Study(AboutStudy):
             from hbpr.inference.system import RecommendationSystem
 
             return RecommendationSystem.load(StudyFolder(folder).model, allow=known)
+        address = self.record.identity.folder or ""
+        if is_url(address):
+            from hbpr.inference.locate import find_model
+            from hbpr.inference.system import RecommendationSystem
+
+            with TemporaryDirectory(prefix="hbpr-read-") as into:
+                located = find_model(address, Path(into))
+                return RecommendationSystem.load(located.folder, allow=known)
         if self.record.tracking.run_id is None:
             raise StudyError(
                 f"study {self.study_id}: the winner, trial {winner.number}, is neither in a folder "

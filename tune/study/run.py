@@ -193,6 +193,7 @@ class _Study:
             monitor=settings.sweep.metric,
             others=self._goals.metrics[1:],
             kept=None if storage.mirror is None else storage.mirror.recorded,
+            address=folder.told,
         )
 
     def run(self, ray: Runtime, room: "Room", *, progress: bool, started: float) -> "StudyResult":

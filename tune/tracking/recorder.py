@@ -64,9 +64,10 @@ class MlflowRecorder:
         others: Metrics that it looks at besides.
         kept: Returns how many bytes of the outbox's journal are safe, where a copy of it is what
             survives this machine; no more is sent.
+        address: What commands call the study; None: the folder.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # each is said by name
         self,
         folder: str | Path,
         *,
@@ -77,6 +78,7 @@ class MlflowRecorder:
         monitor: str = "val/ndcg_at_10",
         others: Sequence[str] = (),
         kept: Callable[[], int] | None = None,
+        address: str | None = None,
     ) -> None:
         self.folder = Path(folder).absolute()
         self.tracking_uri = tracking_uri
@@ -87,6 +89,7 @@ class MlflowRecorder:
         self.monitor = monitor
         self.others = tuple(others)
         self._kept = kept
+        self._address = address or str(self.folder)
         self._delivery = Delivery(tracking_uri, experiment_name, study_id)
         self._outbox: Outbox | None = None
         self._sender: Sender | None = None
@@ -288,7 +291,7 @@ class MlflowRecorder:
                 "it with: hbpr study sync %s",
                 mask_uri(self.tracking_uri),
                 self._outbox.folder,
-                shlex.quote(str(self.folder)),
+                shlex.quote(self._address),
             )
         if self._sender is not None:
             self._sender.close()

@@ -37,7 +37,7 @@ sweep:
   search: {{algorithm: random, seed: 0}}
   num_trials: {N_TRIALS}
   max_concurrent: 1
-  final: {{finalists: 0}}
+  final: {{top: 1}}
   space:
     model.n_latent: [16]
     optimizer.lr: {{low: 0.01, high: 0.5, log: true}}
