@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ..support.store import BUCKET, Store, running_store
+from ...support.store import BUCKET, Store, running_store
 
 
 @pytest.fixture(scope="module")

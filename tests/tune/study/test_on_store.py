@@ -21,7 +21,7 @@ from tune.storage.folder import read_settings
 from tune.storage.lease import TERM_S
 from tune.storage.trials import read_journal
 
-from ..support.store import BUCKET, SECRET, Store, running_store
+from ...support.store import BUCKET, SECRET, Store, running_store
 
 pytestmark = [pytest.mark.ray, pytest.mark.long, pytest.mark.timeout(1200)]
 

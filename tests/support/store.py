@@ -2,6 +2,7 @@
 
 import logging
 import os
+import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -58,6 +59,8 @@ def running_store(folder: Path) -> Iterator[Store]:
         os.environ.pop(name, None)
     os.environ.update(env)
     try:
+        reset = f"{env['AWS_ENDPOINT_URL']}/moto-api/reset"  # all servers of a process share it
+        urllib.request.urlopen(urllib.request.Request(reset, method="POST")).close()
         client = boto3.client("s3", endpoint_url=env["AWS_ENDPOINT_URL"], region_name="us-east-1")
         client.create_bucket(Bucket=BUCKET)
         yield Store(env, client)
