@@ -195,6 +195,11 @@ def _private(folder: Path) -> None:
 
 def _id_of(address: str, experiment: str) -> str:
     """Return the id of a study by its address, which must be one of the experiment's."""
+    if not is_url(address):
+        raise ConfigError(
+            f"--resume {address}: sweep.storage is an object store; name the study by its URL, "
+            f"{experiment}/STUDY"
+        )
     storage, name, study_id = split_address(address)
     if f"{storage}/{name}" != experiment:
         raise ConfigError(

@@ -4,6 +4,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -16,7 +17,7 @@ class StudyInterrupted(KeyboardInterrupt):
         ended_from_outside: Whether the process itself was asked to end (SIGTERM), not the study.
     """
 
-    def __init__(self, folder: str, *, ended_from_outside: bool = False) -> None:
+    def __init__(self, folder: str | Path, *, ended_from_outside: bool = False) -> None:
         super().__init__(f"the study was stopped; its trials so far are kept in {folder}")
         self.folder = folder
         self.ended_from_outside = ended_from_outside

@@ -222,7 +222,8 @@ class _Study:
         except KeyboardInterrupt as error:
             self._recorder.finish("KILLED")
             outside = self._stop.signum == signal.SIGTERM
-            raise StudyInterrupted(self._folder.told, ended_from_outside=outside) from error
+            where = self._folder.url or self._folder.path
+            raise StudyInterrupted(where, ended_from_outside=outside) from error
         except BaseException as error:
             problem = disk_problem(error)
             patience = {"timeout_s": 0.0} if self._storage.lost() else {}  # it may send nothing

@@ -29,7 +29,7 @@ N_TRIALS = 4
 #: A population writes a checkpoint at every interval, however fast its trials are.
 CONFIG = f"""
 data: {{source: synthetic, synthetic: {{n_users: 300, n_items: 200, n_shown: 60}}}}
-training: {{n_iter: 60, eval_every: 2, early_stopping_patience: 0}}
+training: {{n_iter: 100, eval_every: 2, early_stopping_patience: 0}}
 mlflow: {{experiment_name: kept}}
 sweep:
   storage: s3://{BUCKET}/studies
