@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from hbpr.errors import ConfigError, HbprError, StudyError
 from hbpr.places import Place, is_url
@@ -53,6 +54,10 @@ class Opened:
     kept: DriverCheckpoints
     mirror: Mirror | None = None
     shared: bool = True
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Let Tune pack what asks this storage; nothing goes on from what it packs."""
+        return {**vars(self), "mirror": None}
 
     def drop(self, number: int) -> None:
         """Remove the checkpoints of a trial that ended, once the storage knows that it did."""

@@ -1,5 +1,6 @@
 """The storage of a study for the process that runs it, and what others see of it."""
 
+import pickle
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,7 @@ def test_a_study_that_begins_ends_and_goes_on(plan, store, tmp_path) -> None:
         folder = storage.folder
         assert folder.told == URL
         assert isinstance(storage.kept, KeptInStore)
+        assert pickle.loads(pickle.dumps(storage.lost))() is None  # noqa: S301  # Tune packs it
         folders.create(plan.settings, DATA, folder=folder)
         (folder.path / "journal.log").write_bytes(b"")
     assert not folder.path.exists(), "it is in the store"

@@ -89,7 +89,7 @@ def study(*words: str) -> str:
 
 @pytest.mark.usefixtures("tracking_uri")
 def test_a_killed_driver_a_second_one_and_an_empty_disk(
-    store: Store, tmp_path: Path, terminal: Any, temporary: Path, record_property: Any
+    store: Store, tmp_path: Path, terminal: Any, temporary: Path
 ) -> None:
     (tmp_path / "config.yaml").write_text(CONFIG)
     options = ("--cpus", "1", "--no-progress")
@@ -102,7 +102,7 @@ def test_a_killed_driver_a_second_one_and_an_empty_disk(
     said += terminal.run(tmp_path, "study", "resume", url, *options, code=1)
     assert "another driver runs it: process" in said[-1]
     assert f"process {first.pid} on" in said[-1]
-    record_property("second_driver_refused_s", time.monotonic() - began)
+    assert time.monotonic() - began < 60, "it took an age; the start of the program is in it"
     assert "running" in study("list", "--storage", f"s3://{BUCKET}/studies")
     kill(first)
     before = {trial.number: trial for trial in journal(url)}
@@ -180,15 +180,13 @@ def test_a_driver_that_lost_its_lease_stops_and_the_study_goes_on_elsewhere(
 
 
 @pytest.mark.usefixtures("tracking_uri")
-def test_a_bucket_that_does_not_exist(
-    store: Store, tmp_path: Path, terminal: Any, record_property: Any
-) -> None:
+def test_a_bucket_that_does_not_exist(store: Store, tmp_path: Path, terminal: Any) -> None:
     (tmp_path / "config.yaml").write_text(CONFIG)
     began = time.monotonic()
     _, err = terminal.run(
         tmp_path, "tune", "config.yaml", "--set", "sweep.storage=s3://nobody/studies", code=2
     )
-    record_property("no_bucket_refused_s", time.monotonic() - began)
+    assert time.monotonic() - began < 60, "it took an age; the start of the program is in it"
     assert "sweep.storage: s3://nobody/studies/kept/" in err
     assert "there is no such bucket" in err
     assert SECRET not in err
