@@ -75,10 +75,6 @@ class Mirror:
         """Do something once all that is in the folder now is in the store."""
         self._later.append(action)
 
-    def hurry(self) -> None:
-        """Copy now, and return at once."""
-        self._wake.set()
-
     def flush(self) -> None:
         """Copy now.
 
