@@ -45,8 +45,8 @@ class Checkpoints(Protocol):
 class DriverCheckpoints(Checkpoints, Protocol):
     """What the driver does with them besides."""
 
-    def drop(self, number: int) -> None:
-        """Remove what a trial that ended has left."""
+    def drop(self, *numbers: int) -> None:
+        """Remove what trials that ended have left."""
 
     def copy(self, parent: int, epoch: int, number: int) -> None:
         """Put a trial's checkpoint of an epoch where a new trial looks for its own."""
@@ -76,9 +76,10 @@ class KeptInFolder:
             if other != target:
                 shutil.rmtree(other, ignore_errors=True)
 
-    def drop(self, number: int) -> None:
-        """Remove what a trial that ended has left."""
-        shutil.rmtree(trial_folder(self.folder, number), ignore_errors=True)
+    def drop(self, *numbers: int) -> None:
+        """Remove what trials that ended have left."""
+        for number in numbers:
+            shutil.rmtree(trial_folder(self.folder, number), ignore_errors=True)
 
     def copy(self, parent: int, epoch: int, number: int) -> None:
         """Put a trial's checkpoint of an epoch where a new trial looks for its own."""
@@ -133,11 +134,13 @@ class KeptInStore:
         except HbprError as error:
             logger.warning("the checkpoint of trial %d is missed: %s", number, error)
 
-    def drop(self, number: int) -> None:
-        """Remove what a trial that ended has left."""
-        folder = self._folder(number)
-        for name in folder.names():
-            (folder / name).remove()
+    def drop(self, *numbers: int) -> None:
+        """Remove what trials that ended have left: most have nothing, so one list is enough."""
+        above = self._opened()
+        ended = {trial_folder(Path(), number).name for number in numbers}
+        for path in above.files_below():
+            if path.partition("/")[0] in ended:
+                (above / path).remove()
 
     def copy(self, parent: int, epoch: int, number: int) -> None:
         """Put a trial's checkpoint of an epoch where a new trial looks for its own."""
@@ -146,9 +149,12 @@ class KeptInStore:
         source.copy_to(self._folder(number) / _name(epoch))
 
     def _folder(self, number: int) -> Place:
+        return self._opened() / trial_folder(Path(), number).name
+
+    def _opened(self) -> Place:
         if self._place is None:
             self._place = Place.of(self.url)
-        return self._place / trial_folder(Path(), number).name
+        return self._place
 
 
 def take_over(above: Place, term: int, trials: Sequence[TrialRecord]) -> None:

@@ -1,7 +1,7 @@
 """A study's folder, copied to an object store while the study runs.
 
 The journal and the records go up as segments every `EVERY_S` seconds, everything else whole where
-it has changed. What MLflow is sent (`recorded`) and which checkpoints are removed (`after_this`)
+it has changed. What MLflow is sent (`recorded`) and which checkpoints are removed (`ended`)
 wait for that: a driver that takes over knows all that MLflow knows, and finds a checkpoint of each
 trial that it has to run again.
 """
@@ -9,6 +9,7 @@ trial that it has to run again.
 import json
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
@@ -27,6 +28,7 @@ EVERY_S: Final = 2.0
 JOURNAL: Final = names.JOURNAL
 RECORDS: Final = f"{names.OUTBOX}/{names.EVENTS}"
 GROWING: Final = (JOURNAL, RECORDS)
+_LOOKED_AT: Final = (RECORDS, JOURNAL)
 #: What stays here: trials write checkpoints themselves, the rest is of this machine.
 _NOT_COPIED: Final = (names.CHECKPOINTS, names.RAY)
 #: Segments of a file after which they become one.
@@ -41,17 +43,24 @@ class Mirror:
         folder: The study's folder on this machine; it may not be there yet.
         place: The study's place in the store.
         lease: Of this process on the study.
-        known: Files of the folder that came from the store and are there, by path and `_state`.
+        known: Files of the folder that came from the store, see `states_of`.
+        drop: Removes the checkpoints of trials, given their numbers.
     """
 
     def __init__(
-        self, folder: Path, place: Place, lease: Lease, known: dict[str, tuple[int, int]]
+        self,
+        folder: Path,
+        place: Place,
+        lease: Lease,
+        known: dict[str, tuple[int, int]],
+        drop: Callable[..., None],
     ) -> None:
         self.folder, self.place, self._lease = folder, place, lease
         self._known = known
         self._sizes = {name: _length(folder / name) for name in GROWING}
         self._segments: dict[str, list[Segment]] = {name: [] for name in GROWING}
-        self._later: list[Callable[[], None]] = []
+        self._ended: deque[int] = deque()
+        self._drop = drop
         self._turn = threading.Lock()
         self._wake = threading.Event()
         self._stop = threading.Event()
@@ -71,9 +80,9 @@ class Mirror:
         """Return how many bytes of the records are in the store."""
         return self._sizes[RECORDS]
 
-    def after_this(self, action: Callable[[], None]) -> None:
-        """Do something once all that is in the folder now is in the store."""
-        self._later.append(action)
+    def ended(self, number: int) -> None:
+        """Drop the checkpoints of a trial once the store knows all that the folder has now."""
+        self._ended.append(number)
 
     def flush(self) -> None:
         """Copy now.
@@ -115,13 +124,14 @@ class Mirror:
                 self.flush()
             except StudyError:
                 return  # told by the lease
-            except (HbprError, OSError) as error:
+            except Exception as error:  # the thread goes on; it is logged
                 if not self._failed:
                     logger.warning(
                         "%s cannot be written now: %s. The study goes on; a driver that takes over "
                         "would know nothing newer",
                         self.place.told,
                         error,
+                        exc_info=None if isinstance(error, HbprError) else error,
                     )
                 self._failed = True
             else:
@@ -131,21 +141,14 @@ class Mirror:
 
     def _copy(self) -> None:
         """Bring the store up to date; the caller has the turn."""
-        later, self._later = self._later, []
-        try:
-            # The records first say how far they go, so that the journal has all that they tell.
-            ends = {
-                name: _whole_lines(self.folder / name, self._sizes[name])
-                for name in reversed(GROWING)
-            }
-            for name in GROWING:
-                self._grow(name, ends[name])
-            self._copy_changed()
-        except BaseException:
-            self._later = later + self._later
-            raise
-        for action in later:
-            action()
+        n_ended = len(self._ended)
+        # How far the records go is read first, so that the journal has all that they tell.
+        ends = [(name, _whole_lines(self.folder / name, self._sizes[name])) for name in _LOOKED_AT]
+        for name, end in reversed(ends):
+            self._grow(name, end)
+        self._copy_changed()
+        if n_ended:
+            self._drop(*(self._ended.popleft() for _ in range(n_ended)))
 
     def _grow(self, name: str, end: int) -> None:
         start = self._sizes[name]

@@ -10,7 +10,6 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +63,7 @@ class Opened:
         if self.mirror is None:
             self.kept.drop(number)
         else:
-            self.mirror.after_this(partial(self.kept.drop, number))
+            self.mirror.ended(number)
 
     def copy(self, parent: int, epoch: int, number: int) -> None:
         """Put a trial's checkpoint where a new trial looks for its own, all told before."""
@@ -135,8 +134,8 @@ def _from_store(plan: StudyPlan, study_id: str, *, resumed: bool) -> Iterator[Op
             take_over(place / names.CHECKPOINTS, lease.term, trials)
         else:
             shutil.rmtree(folder.path, ignore_errors=True)
-        mirror = Mirror(folder.path, place, lease, states_of(folder.path))
         kept = KeptInStore(f"{url}/{names.CHECKPOINTS}/{lease.term:05d}")
+        mirror = Mirror(folder.path, place, lease, states_of(folder.path), kept.drop)
         with _closing(mirror, folder):
             yield Opened(folder, resumed, kept, mirror)
     finally:

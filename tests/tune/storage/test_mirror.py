@@ -50,11 +50,11 @@ def content_of(folder) -> dict[str, bytes]:
 def test_what_comes_down_is_what_went_up(place, lease, tmp_path) -> None:
     folder, there = tmp_path / "folder", tmp_path / "there"
     begin(folder)
-    mirror = Mirror(folder, place, lease, {})
+    mirror = Mirror(folder, place, lease, {}, pytest.fail)
     assert mirror.recorded() == 2, "what is there already was brought from the store"
     mirror.abandon()
     folder = tmp_path / "new"
-    mirror = Mirror(folder, place, lease, {})
+    mirror = Mirror(folder, place, lease, {}, pytest.fail)
     begin(folder)
     (folder / "model").mkdir()
     (folder / "model" / "about.json").write_text("{}")
@@ -82,7 +82,7 @@ def test_what_comes_down_is_what_went_up(place, lease, tmp_path) -> None:
 
 def test_half_a_line_waits_and_segments_become_one(place, lease, store, tmp_path) -> None:
     folder, there, draw = tmp_path / "folder", tmp_path / "there", random.Random(0)
-    mirror = Mirror(folder, place, lease, {})
+    mirror = Mirror(folder, place, lease, {}, pytest.fail)
     begin(folder)
     mirror.flush()
     with (folder / "journal.log").open("ab", buffering=0) as journal:
@@ -103,25 +103,32 @@ def test_the_next_sitting_takes_over_and_the_last_one_adds_nothing(
     monkeypatch.setattr(take.__globals__["Lease"], "_keep", lambda self: None)
     thing = conditional(place / LEASE)
     stale, folder = take(thing, URL), tmp_path / "first"
-    mirror = Mirror(folder, place, stale, {})
+    mirror = Mirror(folder, place, stale, {}, pytest.fail)
     begin(folder)
     mirror.flush()
     fresh = take(thing, URL, term_s=0.2, look_s=0.05)
     other = tmp_path / "second"
     bring(place, other)
-    second = Mirror(other, place, fresh, states_of(other))
+    done = []
+
+    def drop(*numbers):
+        done.append((numbers, store.keys("studies/small/one/log/00002/journal.log")))
+
+    second = Mirror(other, place, fresh, states_of(other), drop)
     with (folder / "journal.log").open("ab") as journal:
         journal.write(b"of the first\n")
     mirror.flush()  # it does not know yet
     with (other / "journal.log").open("ab") as journal:
         journal.write(b"of the second\n")
-    done = []
-    second.after_this(lambda: done.append(store.keys("studies/small/one/log/00002/journal.log")))
+    second.ended(7)
+    second.ended(9)
     assert done == []
     second.flush()
-    assert len(done[0]) == 1
+    ((numbers, keys),) = done
+    assert numbers == (7, 9)
+    assert len(keys) == 1, "the store has what the journal says of their end"
     stale._sure_until = 0.0
-    mirror.after_this(lambda: pytest.fail("it is no longer its study"))
+    mirror.ended(7)  # it is no longer its study: nothing is dropped
     with pytest.raises(StudyError, match="another driver went on with it"):
         mirror.flush()
     assert "this one stops" in str(mirror.lost)
@@ -135,7 +142,7 @@ def test_the_next_sitting_takes_over_and_the_last_one_adds_nothing(
 
 def test_the_journal_goes_up_before_the_records(place, lease, tmp_path, monkeypatch) -> None:
     folder, order = tmp_path / "folder", []
-    mirror = Mirror(folder, place, lease, {})
+    mirror = Mirror(folder, place, lease, {}, pytest.fail)
     begin(folder)
     grow = Mirror._grow
 
