@@ -8,7 +8,7 @@ import logging
 import math
 import shlex
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -62,9 +62,12 @@ class MlflowRecorder:
         settings: All settings of the study, as plain data.
         monitor: Metric that the study maximises.
         others: Metrics that it looks at besides.
+        kept: Returns how many bytes of the outbox's journal are safe, where a copy of it is what
+            survives this machine; no more is sent.
+        address: What commands call the study; None: the folder.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # each is said by name
         self,
         folder: str | Path,
         *,
@@ -74,6 +77,8 @@ class MlflowRecorder:
         settings: Mapping[str, Any],
         monitor: str = "val/ndcg_at_10",
         others: Sequence[str] = (),
+        kept: Callable[[], int] | None = None,
+        address: str | None = None,
     ) -> None:
         self.folder = Path(folder).absolute()
         self.tracking_uri = tracking_uri
@@ -83,6 +88,8 @@ class MlflowRecorder:
         self.settings = dict(settings)
         self.monitor = monitor
         self.others = tuple(others)
+        self._kept = kept
+        self._address = address or str(self.folder)
         self._delivery = Delivery(tracking_uri, experiment_name, study_id)
         self._outbox: Outbox | None = None
         self._sender: Sender | None = None
@@ -104,7 +111,7 @@ class MlflowRecorder:
         if self._outbox is not None:
             return
         self._about = about
-        self._outbox = Outbox(self.folder / OUTBOX)
+        self._outbox = Outbox(self.folder / OUTBOX, self._kept)
         for event in self._outbox.events():
             self._history.note(event)
         event = study_start(
@@ -284,7 +291,7 @@ class MlflowRecorder:
                 "it with: hbpr study sync %s",
                 mask_uri(self.tracking_uri),
                 self._outbox.folder,
-                shlex.quote(str(self.folder)),
+                shlex.quote(self._address),
             )
         if self._sender is not None:
             self._sender.close()

@@ -14,6 +14,7 @@ from tune.space.dimensions import setting_of
 from tune.space.domains import same
 from tune.space.points import PLACE, check_point, plain, settings_point, value_in, written_points
 from tune.storage.beginning import Beginning, EarlierTrial
+from tune.storage.bring import at_hand
 from tune.storage.folder import read_settings
 from tune.warm_start.from_mlflow import PREFIX, EarlierStudy, read_recorded
 from tune.warm_start.portfolio import portfolio_points
@@ -22,10 +23,10 @@ logger = logging.getLogger(__name__)
 
 
 def read_study(folder: str | Path, place: str) -> EarlierStudy:
-    """Read a study's folder.
+    """Read a study by its folder or URL.
 
     Args:
-        folder: A folder that `hbpr tune` named.
+        folder: A folder or URL that `hbpr tune` named.
         place: Where it was written, for messages.
 
     Raises:
@@ -33,13 +34,12 @@ def read_study(folder: str | Path, place: str) -> EarlierStudy:
     """
     from tune.storage.trials import read_journal  # Optuna
 
-    path = Path(folder).absolute()
     try:
-        settings, _ = read_settings(path)
+        with at_hand(folder) as study:
+            plan = plan_of_started(read_settings(study.path)[0])
+            return EarlierStudy(study.told, plan, read_journal(study.path, plan.space))
     except StudyError as error:
         raise ConfigError(f"{place}: {error}") from error
-    plan = plan_of_started(settings)
-    return EarlierStudy(str(path), plan, read_journal(path, plan.space))
 
 
 def read_studies(reference: str, settings: StudySettings, place: str) -> list[EarlierStudy]:

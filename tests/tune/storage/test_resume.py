@@ -60,13 +60,18 @@ def test_a_job_that_is_started_again_finds_its_study(small_study) -> None:
 
 
 def test_a_study_by_its_name(small_study) -> None:
-    assert study_named(small_study(), "20260101-000000-abcd") is None
+    with study_named(small_study(), "20260101-000000-abcd") as found:
+        assert found is None
     folder = folders.create(small_study(), DATA, "20260101-000000-abcd")
     assert folder.study_id == "20260101-000000-abcd"
-    assert study_named(small_study(), folder.study_id) == folder
+    with study_named(small_study(), folder.study_id) as found:
+        assert found == folder
     for wrong in ("", "../other", "a b", ".hidden"):
-        with pytest.raises(StudyError, match="expected the id of a study"):
-            study_named(small_study(), wrong)
+        with (
+            pytest.raises(StudyError, match="expected the id of a study"),
+            study_named(small_study(), wrong),
+        ):
+            pass
 
 
 def test_a_finished_study_is_taken_up_again_for_more_trials(small_study) -> None:

@@ -142,3 +142,21 @@ def test_one_process_at_a_time_holds_it(tmp_path: Path) -> None:
         Outbox(tmp_path / "outbox")
     first.close()
     Outbox(tmp_path / "outbox").close()
+
+
+def test_what_is_not_safe_yet_is_not_handed_out(tmp_path: Path) -> None:
+    safe = [0]
+    outbox = Outbox(tmp_path, lambda: safe[0])
+    outbox.append({"n": 1})
+    first = (tmp_path / "events.jsonl").stat().st_size
+    outbox.append({"n": 2})
+    assert outbox.take()[0] == []
+    assert not outbox.is_empty
+    safe[0] = first + 1
+    assert [event["n"] for event in outbox.take()[0]] == [1]
+    safe[0] = 2 * first
+    events, position = outbox.take()
+    assert [event["n"] for event in events] == [2]
+    outbox.acknowledge(position)
+    assert outbox.is_empty
+    outbox.close()
