@@ -25,22 +25,35 @@ Examples:
 @config_argument
 @set_option
 @address_option
+@click.option(
+    "--upload-data",
+    is_flag=True,
+    help="Copy tables of this machine into sweep.storage first, once for the same content.",
+)
 @click.option("--follow", is_flag=True, help="Follow the job's log; its exit code is ours.")
-def submit(config: Path, overrides: tuple[str, ...], address: str, follow: bool) -> int:
+def submit(
+    config: Path, overrides: tuple[str, ...], address: str, upload_data: bool, follow: bool
+) -> int:
     """Run the study that CONFIG describes as a job of a cluster.
 
     The settings are checked here first. A job that is started again goes on with its study. The
-    nodes have hbpr; run from a checkout, its code goes along. Data are read on the head.
+    nodes have hbpr; run from a checkout, its code goes along. Data are read on the head: tables on
+    an object store where they are, those of this machine with --upload-data.
     """
     from cluster.jobs.client import EXPERIMENT, FOLDER, STUDY, connect
     from cluster.jobs.client import submit as start
     from cluster.jobs.upload import CONFIG
+    from tune.commands.local_tables import bring, check_absolute, local_tables
     from tune.settings import load_study
     from tune.storage.folder import experiment_folder, new_id
 
     plan = load_study(config, overrides)
     check_places(plan)
+    tables = local_tables(plan)
+    if not upload_data:
+        check_absolute(tables)
     client = connect(address)
+    overrides += bring(client, tables, plan.settings.sweep.storage, upload_data=upload_data)
     experiment, study = plan.settings.mlflow.experiment_name, new_id()
     words = ["python", "-m", "tune", CONFIG, "--resume-or-start", study, "--no-progress"]
     for text in overrides:

@@ -89,7 +89,7 @@ def tune(  # noqa: PLR0913  # click's options
     test part, scored on it once beside a popularity baseline, and saved for serving.
     """
     from tune.settings import load_study
-    from tune.storage.resume import newest_unfinished
+    from tune.storage.resume import has_more_to_do, newest_unfinished
 
     if config is None:
         raise click.UsageError(_without_config(resume))
@@ -110,7 +110,7 @@ def tune(  # noqa: PLR0913  # click's options
     folder, name = None, None
     if resume_or_start is not None:
         study, name = _wanted(plan, resume_or_start)
-        if study is not None and study.finished:
+        if study is not None and not has_more_to_do(study, plan.settings):
             click.echo(f"study {study.study_id} has come to its result:\n{study.text.read_text()}")
             return
         folder = study.path if study else None

@@ -73,7 +73,7 @@ def study_named(settings: StudySettings, study_id: str) -> StudyFolder | None:
     """Return the experiment's study of that id; None: there is none yet.
 
     Raises:
-        StudyFolderError: No study can have that id.
+        StudyFolderError: No study can have that id, or the one that has it has other settings.
     """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", study_id):
         raise StudyFolderError(
@@ -81,7 +81,24 @@ def study_named(settings: StudySettings, study_id: str) -> StudyFolder | None:
             "dots, dashes and underscores"
         )
     folder = StudyFolder(experiment_folder(settings) / study_id)
-    return folder if folder.settings.is_file() else None
+    if not folder.settings.is_file():
+        return None
+    lines = _differences(settings, folder.path)
+    if lines:
+        raise StudyFolderError(
+            f"--resume-or-start: the study {folder.path} has other settings:\n"
+            + "\n".join(lines)
+            + "\nTake them back to go on with it; or start a new study beside it, by another name: "
+            "--resume-or-start STUDY"
+        )
+    return folder
+
+
+def has_more_to_do(folder: StudyFolder, settings: StudySettings) -> bool:
+    """Return whether a study has not come to its result, or was given more trials or budget."""
+    if not folder.finished:
+        return True
+    return bool(_changed(_old(folder.path), dotted(public_settings(settings))))
 
 
 def check_is_study(path: Path) -> None:
