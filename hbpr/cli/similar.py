@@ -83,7 +83,7 @@ def _write(table: Any, output: str) -> None:
     import pyarrow as pa
 
     from hbpr.inference.batch.formats import format_of
-    from hbpr.inference.batch.places import Place
+    from hbpr.places import Place
 
     place = Place.of(output)
     encode = format_of(place.suffix, output).encode

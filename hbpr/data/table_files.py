@@ -13,7 +13,7 @@ import pyarrow as pa
 from pyarrow import fs, parquet
 
 from hbpr.data.normal import without_views
-from hbpr.data.object_store import open_store, told
+from hbpr.object_store import open_store, told
 from hbpr.data.text_files import TextFile, TextForm
 from hbpr.errors import DataError, DatasetMissingError
 

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from hbpr.places import has_secret
 from hbpr.settings.base import Settings
 
 Text = Annotated[str, Field(min_length=1)]
@@ -49,8 +50,7 @@ def _quote(text: str | None) -> str | None:
 
 def _no_secret(paths: "str | tuple[str, ...]") -> "str | tuple[str, ...]":
     for path in (paths,) if isinstance(paths, str) else paths:
-        _, mark, rest = path.partition("://")
-        if mark and "@" in rest.partition("/")[0]:
+        if has_secret(path):
             raise ValueError(
                 "must not hold a key or password, since every record would show it; set "
                 "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from hbpr.errors import DataError, DatasetMissingError, HbprError
-from hbpr.inference.batch.places import Place
+from hbpr.places import Place
 
 
 def read_ids(named: str, column: str) -> list[Any]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from hbpr.errors import DataError, HbprError
 from hbpr.inference.batch.formats import format_of
-from hbpr.inference.batch.places import Place
+from hbpr.places import Place
 from hbpr.inference.loaded import LoadedModel
 from hbpr.inference.options import ListOptions
 

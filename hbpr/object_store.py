@@ -61,6 +61,7 @@ def open_store(address: str) -> tuple[Any, str]:
             connect_timeout=_CONNECT_S,
             request_timeout=_REQUEST_S,
             retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=_TRIES),
+            allow_delayed_open=True,  # a small object is one request
             **options,
         )
     except (OSError, ValueError) as error:
