@@ -12,11 +12,12 @@ import time
 import uuid
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
-from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from hbpr.data.object_store import open_store, told
 from hbpr.data.table_files import Part, files_of, key_folders
-from hbpr.errors import ClusterError, ConfigError
+from hbpr.errors import ClusterError, ConfigError, HbprError
+from hbpr.files import fresh_file
+from hbpr.places import Place, is_url
 
 if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient
@@ -38,7 +39,7 @@ print({_MARK!r} + json.dumps(lacks), flush=True)
 
 def is_local(path: str) -> bool:
     """Tell a path of some machine from an address such as ``s3://bucket/key``."""
-    return "://" not in path or path.startswith("file://")
+    return not is_url(path) or path.startswith("file://")
 
 
 def head_lacks(
@@ -108,23 +109,17 @@ def upload(path: str, storage: str) -> Uploaded:
                 content.update(block)
                 n_bytes += len(block)
         total.update(f"{name}\0{content.hexdigest()}\n".encode())
+    new = f"{storage.rstrip('/')}/{FOLDER}/{total.hexdigest()[:32]}"
+    place = _usable(storage) / FOLDER / total.hexdigest()[:32]
     try:
-        system, root = _place(storage)
-        place = f"{root}/{FOLDER}/{total.hexdigest()[:32]}"
-        new = f"{storage.rstrip('/')}/{FOLDER}/{PurePosixPath(place).name}"
-        if "/" not in names[0]:
-            new += f"/{names[0]}"
-        was_there = _is_file(system, f"{place}/{_WHOLE}")
+        was_there = (place / _WHOLE).exists()
         if not was_there:
             for name, part in zip(names, parts, strict=True):
-                with part.open() as file:
-                    _put(system, f"{place}/{name}", file)
-            _put(system, f"{place}/{_WHOLE}", None)
-    except OSError as error:
-        raise ConfigError(
-            f"--upload-data: sweep.storage {storage} cannot be written from here: {told(error)}"
-        ) from error
-    return Uploaded(new, n_bytes, was_there)
+                _put(Path(part.path), place / name)
+            (place / _WHOLE).write(b"")
+    except HbprError as error:
+        raise ConfigError(f"--upload-data: sweep.storage cannot be written: {error}") from error
+    return Uploaded(new if "/" in names[0] else f"{new}/{names[0]}", n_bytes, was_there)
 
 
 def _names(parts: Sequence[Part]) -> list[str]:
@@ -137,39 +132,30 @@ def _names(parts: Sequence[Part]) -> list[str]:
     ]
 
 
-def _place(storage: str) -> tuple[Any, str]:
-    if not is_local(storage):
-        return open_store(storage)
-    from pyarrow import fs
+def _usable(storage: str) -> Place:
+    """Return the place of the storage, if this machine can have it.
 
-    folder = Path(storage.removeprefix("file://"))
-    if not folder.is_dir() and not folder.parent.is_dir():
+    Raises:
+        ConfigError: It is a folder that is not here, or a store that cannot be reached.
+    """
+    place = Place.of(storage.removeprefix("file://"))
+    if place.is_local and not any(Path(p).is_dir() for p in (place.path, Path(place.path).parent)):
         raise ConfigError(
             f"--upload-data: sweep.storage {storage} is not a folder of this machine. Mount the "
             "folder that the cluster shares, or give an object store: --set "
             "sweep.storage=s3://BUCKET/studies; or put the data there by hand"
         )
-    return fs.LocalFileSystem(), str(folder)
+    return place
 
 
-def _is_file(system: Any, path: str) -> bool:
-    from pyarrow import fs
-
-    return bool(system.get_file_info(path).type == fs.FileType.File)
-
-
-def _put(system: Any, path: str, source: IO[bytes] | None) -> None:
+def _put(source: Path, target: Place) -> None:
     """Write a file that is there whole or not at all."""
-    from pyarrow import fs
-
-    from hbpr.files import fresh_file
-
-    if isinstance(system, fs.LocalFileSystem):
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        with fresh_file(Path(path)) as partial, partial.open("wb") as target:
-            if source is not None:
-                shutil.copyfileobj(source, target, _BLOCK_BYTES)
+    if not target.is_local:
+        target.upload(source)  # an object appears when all of it has arrived
         return
-    with system.open_output_stream(path) as target:  # an object appears when it is closed
-        if source is not None:
-            shutil.copyfileobj(source, target, _BLOCK_BYTES)
+    try:
+        Path(target.path).parent.mkdir(parents=True, exist_ok=True)
+        with fresh_file(Path(target.path)) as partial:
+            shutil.copyfile(source, partial)
+    except OSError as error:
+        raise HbprError(f"{target.told}: {error.strerror or error}") from error

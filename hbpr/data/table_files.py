@@ -13,9 +13,9 @@ import pyarrow as pa
 from pyarrow import fs, parquet
 
 from hbpr.data.normal import without_views
-from hbpr.object_store import open_store, told
 from hbpr.data.text_files import TextFile, TextForm
 from hbpr.errors import DataError, DatasetMissingError
+from hbpr.object_store import open_store, told
 
 #: Rows of a Parquet file that are read at a time.
 _ROWS: Final = 1 << 20

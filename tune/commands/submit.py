@@ -9,6 +9,7 @@ import click
 from cluster.jobs.command import address_option, started
 from hbpr.cli.options import config_argument, set_option
 from hbpr.errors import ConfigError
+from hbpr.places import is_url
 
 if TYPE_CHECKING:
     from tune.settings import StudyPlan
@@ -77,11 +78,11 @@ def check_places(plan: "StudyPlan") -> None:
     from hbpr.tracking.store import mask_uri
 
     storage, uri = plan.settings.sweep.storage, plan.settings.mlflow.tracking_uri
-    if not Path(storage).is_absolute():
+    if not is_url(storage) and not Path(storage).is_absolute():
         raise ConfigError(
             f"sweep.storage: {storage!r} would lie in the job's own folder, which Ray deletes some "
-            "time after the job. Give a folder that all nodes share, for example "
-            "--set sweep.storage=/shared/studies"
+            "time after the job. Give a folder that all nodes share or an object store, for "
+            "example --set sweep.storage=/shared/studies, or s3://BUCKET/studies"
         )
     if uri.startswith("sqlite:///") and uri.startswith(f"sqlite:///{Path.cwd().absolute()}/"):
         raise ConfigError(

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from hbpr.errors import DataError, HbprError
 from hbpr.inference.batch.formats import format_of
-from hbpr.places import Place
 from hbpr.inference.loaded import LoadedModel
 from hbpr.inference.options import ListOptions
+from hbpr.places import Place
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -1,8 +1,10 @@
 """Tables on their way to a cluster: one copy of the same content, read as before."""
 
+import logging
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -69,6 +71,44 @@ def test_folders_and_patterns_keep_their_keys_and_their_order(
     assert _same(f"{here}/{path}", done.path, **more)
     names = sorted(each.name for each in Path(done.path).rglob("*.csv"))
     assert names == ["a.csv"] * len(names)
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
+    """A bucket of an S3 server on loopback."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server.start()
+    host, port = server.get_host_and_port()
+    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_S3"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "writer")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "not-a-real-one")
+    from pyarrow import fs
+
+    fs.S3FileSystem(
+        endpoint_override=f"{host}:{port}", scheme="http", allow_bucket_creation=True
+    ).create_dir("lab")
+    yield "s3://lab/studies"
+    server.stop()
+
+
+def test_an_object_store_takes_them_too(here: Path, bucket: str) -> None:
+    done = upload(f"{here}/logs", bucket)
+    assert done.path.startswith(f"{bucket}/{FOLDER}/")
+    assert _same(f"{here}/logs", done.path, event="day", positive_events=[1])
+    assert upload(f"{here}/logs", bucket) == done._replace(was_there=True)
+    alone = upload(str(here / "clicks.csv"), bucket)
+    assert _same(str(here / "clicks.csv"), alone.path)
+    with pytest.raises(ConfigError, match=r"sweep\.storage cannot be written: s3://none"):
+        upload(str(here / "clicks.csv"), "s3://none/studies")
 
 
 def test_what_cannot_be_copied(here: Path, tmp_path: Path) -> None:
