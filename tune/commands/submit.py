@@ -54,7 +54,8 @@ def submit(
     if not upload_data:
         check_absolute(tables)
     client = connect(address)
-    overrides += bring(client, tables, plan.settings.sweep.storage, upload_data=upload_data)
+    storage = plan.settings.sweep.storage
+    overrides += bring(client, tables, storage, upload_data=upload_data)
     experiment, study = plan.settings.mlflow.experiment_name, new_id()
     words = ["python", "-m", "tune", CONFIG, "--resume-or-start", study, "--no-progress"]
     for text in overrides:
@@ -63,7 +64,7 @@ def submit(
         "job_name": f"{experiment} {study}",
         EXPERIMENT: experiment,
         STUDY: study,
-        FOLDER: str(experiment_folder(plan.settings) / study),
+        FOLDER: f"{storage.rstrip('/')}/{experiment_folder(plan.settings).name}/{study}",
     }
     job = start(client, f"{_plain(experiment)}-{study}", words, metadata, config)
     return started(client, job, address, follows=follow)
