@@ -118,6 +118,8 @@ def test_compose(names: Names) -> None:
         for each in services.values()
         for port in each.get("ports", [])
     )
+    # Without a driver SQLAlchemy 2.1 takes psycopg 3, which the image does not have.
+    assert "postgresql+psycopg2://" in services["mlflow"]["command"]
     for text in content["configs"].values():
         assert yaml.safe_load(text["content"])
 
@@ -158,6 +160,7 @@ def test_the_image_has_our_pins_and_is_not_run_as_root() -> None:
     assert all(re.findall(r"^USER (\S+)$", stage, re.M)[-1] == "1000" for stage in stages[:2])
     assert [stage.split("\n")[0].split()[-1] for stage in stages] == ["node", "mlflow", "node"]
     assert "ARG TORCH_INDEX" in text
+    assert "psycopg2-binary" in pins
 
 
 @pytest.mark.parametrize(

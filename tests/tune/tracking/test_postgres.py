@@ -111,7 +111,8 @@ def _make_database(server: Postgres, log: Path) -> None:
 def test_postgresql_holds_the_records_of_a_study(
     postgres: Postgres, small_study: Callable[..., StudySettings], tmp_path: Path
 ) -> None:
-    server = Server(tmp_path, postgres.uri)
+    # The driver is named, as in the file for docker compose: SQLAlchemy 2.1 takes psycopg 3 else.
+    server = Server(tmp_path, postgres.uri.replace("postgresql:", "postgresql+psycopg2:"))
     try:
         server.start()
         result = run_study(small_study(mlflow={"tracking_uri": server.uri}), progress=False)
