@@ -14,6 +14,7 @@ so many nodes of one CPU, all of them on this machine, ``--cpus`` at a time.
 import argparse
 import os
 import re
+import signal
 import subprocess
 import sys
 from bisect import bisect_right
@@ -205,6 +206,7 @@ def main() -> None:
         "threads": 1,
         "seed": 0,
     }
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends what was started here, too
     with cluster(options.nodes) as joined:
         told = harness.run_side("hbpr", "search", request | joined)
     found = told if "missing" in told else judge(told, options)
