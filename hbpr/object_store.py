@@ -22,12 +22,14 @@ _CREDENTIALS: Final = (
     "AWS_PROFILE, and the rights of that account"
 )
 _AWAY: Final = "the object store does not answer: check the network and AWS_ENDPOINT_URL"
-#: What Arrow says of a failed request, in words that tell what to do.
+#: What Arrow and boto3 say of a failed request, in words that tell what to do.
 _TOLD: Final = (
     (("ACCESS_DENIED", "INVALID_ACCESS_KEY", "SIGNATURE", "INVALID_CLIENT_TOKEN"), _CREDENTIALS),
     (("UNRECOGNIZED_CLIENT", "HTTP status 403", "credentials"), _CREDENTIALS),
+    (("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"), _CREDENTIALS),
     (("NETWORK_CONNECTION", "REQUEST_TIMEOUT", "curlCode"), _AWAY),
-    (("NO_SUCH_BUCKET",), "there is no such bucket"),
+    (("Could not connect to the endpoint", "timeout on endpoint"), _AWAY),
+    (("NO_SUCH_BUCKET", "NoSuchBucket", "' not found"), "there is no such bucket"),
 )
 
 
@@ -47,17 +49,13 @@ def open_store(address: str) -> tuple[Any, str]:
     bucket = root.partition("/")[0]
     if not bucket:
         raise DataError(f"{address}: name the bucket, as in s3://BUCKET/KEY")
-    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-    options: dict[str, Any] = {}
+    endpoint, options = _endpoint(), {}
     if endpoint:
         parts = urlsplit(endpoint)
         options = {"scheme": parts.scheme, "endpoint_override": parts.netloc + parts.path}
     try:
-        if not endpoint and not region:
-            region = fs.resolve_s3_region(bucket)
         system = fs.S3FileSystem(
-            region=region,
+            region=region(bucket),
             connect_timeout=_CONNECT_S,
             request_timeout=_REQUEST_S,
             retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=_TRIES),
@@ -67,6 +65,22 @@ def open_store(address: str) -> tuple[Any, str]:
     except (OSError, ValueError) as error:
         raise DataError(f"{address}: {told(error)}") from error
     return system, root.rstrip("/")
+
+
+def region(bucket: str) -> str | None:
+    """Return the region of a bucket: the environment's, else Amazon is asked.
+
+    Raises:
+        OSError: There is no such bucket, or no answer.
+    """
+    named = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    if named or _endpoint():
+        return named
+    return str(fs.resolve_s3_region(bucket))
+
+
+def _endpoint() -> str | None:
+    return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
 
 
 def told(error: Exception) -> str:

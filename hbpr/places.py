@@ -26,6 +26,29 @@ def has_secret(named: str) -> bool:
     return is_url(named) and "@" in named.partition("://")[2].partition("/")[0]
 
 
+def check_url(url: str) -> None:
+    """Check the form of a URL of an object store.
+
+    Raises:
+        ConfigError: It cannot be one, or would show a secret.
+    """
+    scheme, _, rest = url.partition("://")
+    if has_secret(url):
+        raise ConfigError(
+            f"{scheme}://…: a URL must not hold a key or password, since records would show it; "
+            "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, on every node"
+        )
+    if scheme not in _SCHEMES:
+        raise ConfigError(f"{url}: expected a folder or s3://BUCKET/FOLDER, got {scheme}://")
+    if not rest.partition("/")[0] or "?" in url:
+        raise ConfigError(
+            f"{url.partition('?')[0]}: expected {scheme}://BUCKET/FOLDER and nothing behind it; "
+            "another server than Amazon's is named by AWS_ENDPOINT_URL on every node"
+        )
+
+
+#: Stores that Arrow opens; the tests have a server for the first.
+_SCHEMES: Final = ("s3", "gs", "gcs", "abfs", "abfss")
 #: Bytes that are copied at a time.
 _BLOCK: Final = 1 << 20
 

@@ -5,20 +5,24 @@ every node.
 """
 
 import logging
-import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from cluster.connect.shared import Marker, appears, marker_in, next_step
 from hbpr.errors import ClusterError
 
 logger = logging.getLogger(__name__)
 
 
 def check_cluster(
-    *, cpu: float, gpu: float, storage: Path, may_come: bool = False, timeout_s: float = 30.0
+    *,
+    cpu: float,
+    gpu: float,
+    storage: str | Path | None,
+    may_come: bool = False,
+    timeout_s: float = 30.0,
 ) -> list[dict[str, Any]]:
     """Check that the connected cluster can run a study; `ray.init` has been called.
 
@@ -28,7 +32,8 @@ def check_cluster(
     Args:
         cpu: CPUs of one trial.
         gpu: GPUs of one trial.
-        storage: Absolute folder of the studies; it is created here if it is missing.
+        storage: Folder or URL of the studies; a folder is created here if it is missing. None:
+            nothing is shared.
         may_come: Where no node has a CPU, a trial may wait for one that an autoscaler brings.
         timeout_s: Seconds that the nodes have to answer, all together.
 
@@ -42,7 +47,7 @@ def check_cluster(
     """
     import ray
 
-    if "runtime_resources" in storage.parts:
+    if "runtime_resources" in str(storage).split("/"):
         logger.warning(
             "sweep.storage %s lies in this job's own copy of the checkout, which Ray deletes some "
             "time after the job. To keep the study and its records: --set sweep.storage=/SHARED/"
@@ -51,7 +56,7 @@ def check_cluster(
         )
     nodes = [node for node in ray.nodes() if node["Alive"]]
     _check_resources(nodes, {"CPU": cpu, "GPU": gpu}, may_come=may_come)
-    with _marker(storage) as marker:
+    with marker_in(storage) as marker:
         answers = _ask_nodes(nodes, marker, timeout_s)
     ours = _question().versions()
     problems = [answer.problem_beside(ours) for answer in answers]
@@ -152,31 +157,6 @@ def _check_resources(
     )
 
 
-class _Marker(NamedTuple):
-    """A file that every node must read, in a folder that every node must write."""
-
-    path: Path
-    content: str
-
-
-@contextmanager
-def _marker(storage: Path) -> Iterator[_Marker]:
-    marker = _Marker(storage / f".preflight-{uuid.uuid4().hex}", uuid.uuid4().hex)
-    try:
-        storage.mkdir(parents=True, exist_ok=True)
-        marker.path.write_text(marker.content)
-    except OSError as error:
-        raise ClusterError(
-            f"sweep.storage {storage}: this process cannot write there: {error.strerror or error}. "
-            "Name a folder that every node can write."
-        ) from error
-    try:
-        yield marker
-    finally:
-        for path in storage.glob(f"{marker.path.name}*"):
-            path.unlink(missing_ok=True)
-
-
 class _Question(NamedTuple):
     """What a node is asked."""
 
@@ -206,20 +186,14 @@ def _question() -> _Question:
         if missing:
             return f"cannot import {' and '.join(missing)}", {}
         known = versions()
-        try:
-            with open(path) as file:
-                if file.read() != content:
-                    return f"reads another {path}", known
-            with open(own, "w") as file:
-                file.write(content)
-        except OSError as error:
-            return f"{error.strerror or error}: {error.filename}", known
-        return "", known
+        from cluster.connect.shared import read_and_write
+
+        return read_and_write(path, content, own), known
 
     return _Question(look, versions)
 
 
-def _ask_nodes(nodes: list[dict[str, Any]], marker: _Marker, timeout_s: float) -> list[_Answer]:
+def _ask_nodes(nodes: list[dict[str, Any]], marker: Marker, timeout_s: float) -> list[_Answer]:
     """Run the question on each node; return what each said."""
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -228,9 +202,9 @@ def _ask_nodes(nodes: list[dict[str, Any]], marker: _Marker, timeout_s: float) -
     asked = {}
     for node in nodes:
         strategy = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-        own = f"{marker.path}-{node['NodeID'][:8]}"
+        own = marker.beside(node["NodeID"][:8])
         reference = task.options(scheduling_strategy=strategy).remote(
-            str(marker.path), marker.content, own
+            marker.path, marker.content, own
         )
         asked[reference] = (node, own)
     answered, _ = ray.wait(list(asked), num_returns=len(asked), timeout=timeout_s)
@@ -255,7 +229,7 @@ def _answer_of(reference: Any, own: str) -> tuple[str, dict[str, str]]:
         problem, known = ray.get(reference)
     except RayError as error:
         return f"the check failed: {str(error).strip().splitlines()[-1]}", {}
-    if not problem and not Path(own).is_file():
+    if not problem and not appears(own):
         problem = f"what it writes to {own} does not appear here"
     return problem, known
 
@@ -263,4 +237,4 @@ def _answer_of(reference: Any, own: str) -> tuple[str, dict[str, str]]:
 def _next_step(problem: str) -> str:
     if problem.startswith("cannot import"):
         return "Install hbpr there, or start with ray job submit --working-dir ."
-    return "sweep.storage must be one folder that every node shares, such as an NFS mount."
+    return next_step(problem)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 from hbpr.data.given import as_interactions
 from hbpr.errors import StudyError
 from hbpr.parts import paths_in
+from hbpr.places import is_url
 from hbpr.tracking.records import StudyRecord
 from hbpr.tracking.registry import load_system
 from hbpr.tracking.store import default_tracking_uri
@@ -20,6 +21,7 @@ from tune.api.recorded import Recorded, folder_of, of_folder, of_mlflow, referen
 from tune.settings import StudyPlan, make_plan
 from tune.storage.folder import StudyFolder
 from tune.storage.resume import with_sweep
+from tune.storage.where import is_store
 from tune.study import StudyInterrupted, run_study
 from tune.study.listen import Listener, TrialEvent
 
@@ -69,7 +71,7 @@ class Study(AboutStudy):
         """Read a study that was run before, finished or not.
 
         Args:
-            reference: Folder of the study, or ``mlflow:EXPERIMENT/STUDY``, or
+            reference: Folder or URL of the study, or ``mlflow:EXPERIMENT/STUDY``, or
                 ``mlflow:EXPERIMENT``, whose newest study it is.
             tracking_uri: Where MLflow has it; None: ``MLFLOW_TRACKING_URI``, or else ``mlflow.db``
                 in the current folder. Not looked at for a folder.
@@ -80,7 +82,7 @@ class Study(AboutStudy):
             TrackingError: MLflow does not answer.
         """
         found = reference_of(reference)
-        if isinstance(found, Path):
+        if isinstance(found, Path) or is_url(found):
             return cls(of_folder(found))
         return cls(of_mlflow(found, tracking_uri or default_tracking_uri()))
 
@@ -188,7 +190,7 @@ def run(
     cpus: int | None = None,
     progress: bool = True,
     callbacks: Callbacks = (),
-    resume: Path | None = None,
+    resume: str | Path | None = None,
     **more: Any,
 ) -> Study:
     """Run a study, or go on with one, to its result: the one door of Python and the commands.
@@ -200,7 +202,7 @@ def run(
         cpus: CPUs of a private Ray.
         progress: Show progress on stdout.
         callbacks: Called with every report and every end of a trial.
-        resume: Folder of a study to go on with.
+        resume: Folder or URL of a study to go on with.
         **more: Further arguments of `tune.study.run_study`.
 
     Raises:
@@ -219,9 +221,8 @@ def run(
         **more,
     )
     uri = plan.settings.mlflow.tracking_uri
-    return Study(
-        Recorded(result.record, plan.settings, result.folder, uri), result.system, data=data
-    )
+    folder = None if is_store(plan.settings.sweep.storage) else result.folder
+    return Study(Recorded(result.record, plan.settings, folder, uri), result.system, data=data)
 
 
 def run_until_stopped(plan: StudyPlan, *, data: Any = None, **options: Any) -> Study:

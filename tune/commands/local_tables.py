@@ -11,6 +11,7 @@ from cluster.jobs.tables import head_lacks, is_local, upload
 from hbpr.data.sources import SOURCES
 from hbpr.errors import ConfigError
 from tune.space.check import data_settings
+from tune.storage.where import DRIVER
 
 if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient
@@ -79,6 +80,12 @@ def bring(
     if not upload_data:
         _check_head(client, tables, _HOW)
         return ()
+    if storage == DRIVER:
+        raise ConfigError(
+            "--upload-data copies tables into sweep.storage, and driver is a disk of the head. Give "
+            "a folder that this machine and the head share, or an object store: --set "
+            "sweep.storage=s3://BUCKET/studies"
+        )
     new = {key: tuple(_upload(path, storage) for path in paths) for key, paths in tables.items()}
     _check_head(
         client,

@@ -1,8 +1,10 @@
 """The command `hbpr study`: list studies, look at one, go on with it, send its records."""
 
 import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,16 +13,30 @@ from hbpr.cli.options import set_option
 if TYPE_CHECKING:
     from tune.storage.folder import StudyFolder
 
+
+class _Study(click.ParamType[str | Path]):
+    """The folder of a study, or its URL in an object store."""
+
+    name = "study"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> "str | Path":
+        from hbpr.places import check_url, is_url
+
+        if not is_url(str(value)):
+            folder = click.Path(exists=True, file_okay=False, path_type=Path)
+            return Path(folder.convert(value, param, ctx))
+        check_url(value)
+        return str(value).rstrip("/")
+
+
 _STORAGE = click.option(
     "--storage",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path("studies"),
+    default="studies",
     show_default=True,
-    help="Folder of the studies' folders, as in sweep.storage.",
+    metavar="FOLDER",
+    help="Where studies are kept, as in sweep.storage.",
 )
-_FOLDER = click.argument(
-    "folder", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="FOLDER"
-)
+_FOLDER = click.argument("folder", type=_Study(), metavar="FOLDER")
 
 
 @click.group(
@@ -42,43 +58,60 @@ def study() -> None:
 Examples:
   hbpr study list
   hbpr study list --storage /shared/studies
+  hbpr study list --storage s3://bucket/studies
 """,
 )
 @_STORAGE
-def list_(storage: Path) -> None:
-    """List the studies of a folder, newest last."""
+def list_(storage: str) -> None:
+    """List the studies of a storage, newest last."""
     from rich.console import Console
     from rich.table import Table
 
-    from hbpr.errors import HbprError, StudyFolderError
-    from tune.storage.folder import studies_in
+    from hbpr.errors import HbprError
     from tune.storage.names import SETTINGS
 
-    if not storage.is_dir():
-        raise StudyFolderError(
-            f"--storage {storage}: there is no folder {storage.absolute()}; name the folder that "
-            "sweep.storage names"
-        )
-    found = [study for experiment in storage.iterdir() for study in studies_in(experiment)]
-    if not found:
+    tables: dict[str, Table] = {}  # one for each metric: values of two have no common column
+    with _studies_of(storage) as (place, found):
+        for folder in sorted(found, key=lambda each: each.study_id):
+            try:
+                metric, *row = _row(folder)
+            except HbprError as error:
+                metric, row = "", [f"unreadable: {error}", "", ""]
+            if metric not in tables:
+                tables[metric] = Table(title=metric or None, title_justify="left")
+                for heading in ("folder", "state", "trials", "best"):
+                    tables[metric].add_column(heading, overflow="fold")
+            tables[metric].add_row(folder.told, *row)
+    if not tables:
         click.echo(
-            f"no studies in {storage.absolute()}: no EXPERIMENT/STUDY/{SETTINGS} is there; "
+            f"no studies in {place}: no EXPERIMENT/STUDY/{SETTINGS} is there; "
             "name the folder that sweep.storage names with --storage"
         )
-        return
-    tables: dict[str, Table] = {}  # one for each metric: values of two have no common column
-    for folder in sorted(found, key=lambda each: each.study_id):
-        try:
-            metric, *row = _row(folder)
-        except HbprError as error:
-            metric, row = "", [f"unreadable: {error}", "", ""]
-        if metric not in tables:
-            tables[metric] = Table(title=metric or None, title_justify="left")
-            for heading in ("folder", "state", "trials", "best"):
-                tables[metric].add_column(heading, overflow="fold")
-        tables[metric].add_row(str(folder.path), *row)
     for table in tables.values():
         Console().print(table, highlight=False)
+
+
+@contextmanager
+def _studies_of(storage: str) -> "Iterator[tuple[str, list[StudyFolder]]]":
+    """Have the studies of a storage at hand, and its full name."""
+    from hbpr.errors import StudyFolderError
+    from hbpr.places import check_url, is_url
+    from tune.storage.bring import all_brought
+    from tune.storage.folder import studies_in
+    from tune.storage.where import root_of
+
+    if is_url(storage):
+        check_url(storage)
+        with all_brought(storage.rstrip("/")) as studies:
+            yield storage, studies
+        return
+    root = root_of(storage)
+    if not root.is_dir():
+        raise StudyFolderError(
+            f"--storage {storage}: there is no folder {root}; name the folder that "
+            "sweep.storage names"
+        )
+    yield str(root), [study for experiment in root.iterdir() for study in studies_in(experiment)]
 
 
 @study.command(
@@ -88,11 +121,15 @@ Example:
 """,
 )
 @_FOLDER
-def show(folder: Path) -> None:
+def show(folder: str | Path) -> None:
     """Print the result of the study in FOLDER, or how far it is."""
-    from tune.storage.folder import StudyFolder
+    from tune.storage.bring import at_hand
 
-    about = StudyFolder(folder.absolute())
+    with at_hand(folder) as about:
+        _show(about, str(folder))
+
+
+def _show(about: "StudyFolder", named: str) -> None:
     if about.finished and about.text.is_file():
         click.echo(about.text.read_text(encoding="utf-8").strip())
         return
@@ -102,7 +139,7 @@ def show(folder: Path) -> None:
     for line in _front_so_far(about):
         click.echo(line)
     if state == "unfinished":
-        click.echo(f"Go on with it: hbpr study resume {shlex.quote(str(folder))}")
+        click.echo(f"Go on with it: hbpr study resume {shlex.quote(named)}")
 
 
 @study.command(
@@ -111,6 +148,7 @@ Examples:
   hbpr study resume studies/ml-100k/20260101-120000-ab12
   hbpr study resume FOLDER --set sweep.num_trials=64
   hbpr study resume FOLDER --set sweep.budget.wall_s=3600
+  hbpr study resume s3://bucket/studies/ml-100k/20260101-120000-ab12
 """,
 )
 @_FOLDER
@@ -123,7 +161,7 @@ Examples:
 @click.pass_context
 def resume(
     ctx: click.Context,
-    folder: Path,
+    folder: str | Path,
     overrides: tuple[str, ...],
     address: str | None,
     cpus: int | None,
@@ -137,10 +175,12 @@ def resume(
     from hbpr.errors import SpaceError, StudyFolderError
     from tune.commands.tune import run_and_show
     from tune.settings import make_plan
+    from tune.storage.bring import at_hand
     from tune.storage.folder import read_settings
     from tune.storage.resume import with_overrides
 
-    settings, _ = read_settings(folder)
+    with at_hand(folder) as about:
+        settings, _ = read_settings(about.path)
     again = [*ctx.command_path.split(), str(folder)]
     for text in overrides:
         again += ["--set", text]
@@ -172,23 +212,42 @@ Examples:
 )
 @_FOLDER
 @click.option("--tracking-uri", metavar="URI", help="Where to. Default: where it was recorded.")
-def sync(folder: Path, tracking_uri: str | None) -> None:
+def sync(folder: str | Path, tracking_uri: str | None) -> None:
     """Send to MLflow what of the study in FOLDER has not arrived there."""
     from hbpr.errors import TrackingError
     from tune.report.summary import records_arrived
-    from tune.storage.folder import StudyFolder
     from tune.storage.names import OUTBOX, SET_ASIDE
     from tune.tracking.sync import sync as send
 
-    counts = send(folder, tracking_uri=tracking_uri)
+    with _held(folder) as about:
+        counts = send(about.path, tracking_uri=tracking_uri)
+        if not counts["left"]:
+            records_arrived(about)
     if counts["left"]:
         raise TrackingError(
             f"{counts['sent']} records were sent, {counts['left']} still wait in {folder}; "
             "call it again when MLflow answers. What it answers to and still cannot take is in "
             f"{OUTBOX}/{SET_ASIDE}"
         )
-    records_arrived(StudyFolder(folder.absolute()))
     click.echo(f"{counts['sent']} records were sent; MLflow has everything of this study")
+
+
+@contextmanager
+def _held(reference: str | Path) -> "Iterator[StudyFolder]":
+    """Have a study in a folder of this machine, to change it; changes go to its object store."""
+    from hbpr.places import is_url
+    from tune.settings import plan_of_started
+    from tune.storage.bring import at_hand
+    from tune.storage.folder import StudyFolder, read_settings
+    from tune.storage.opened import opened
+
+    if not is_url(str(reference)):
+        yield StudyFolder(Path(reference).absolute())
+        return
+    with at_hand(reference) as about:
+        plan = plan_of_started(read_settings(about.path)[0])
+    with opened(plan, reference) as storage:
+        yield storage.folder
 
 
 def _front_so_far(folder: "StudyFolder") -> list[str]:
@@ -207,6 +266,15 @@ def _front_so_far(folder: "StudyFolder") -> list[str]:
     return ["Pareto front so far:", *map("  ".join, [front_head(goals), *rows])] if rows else []
 
 
+def _runs(folder: "StudyFolder") -> bool:
+    """Return whether a driver runs a study."""
+    from hbpr.places import Place
+    from tune.storage.lease import seems_held
+    from tune.tracking.outbox import is_in_use
+
+    return seems_held(Place.of(folder.url)) if folder.url else is_in_use(folder.path)
+
+
 def _row(folder: "StudyFolder") -> tuple[str, str, str, str]:
     """Return metric, state, trials and best value of a study in words.
 
@@ -217,14 +285,13 @@ def _row(folder: "StudyFolder") -> tuple[str, str, str, str]:
     from tune.settings import plan_of_started
     from tune.storage.folder import read_settings
     from tune.storage.trials import read_journal
-    from tune.tracking.outbox import is_in_use
 
     settings = read_settings(folder.path)[0]
     metric = settings.sweep.metric
     if folder.finished:
         n_trials, best = headline(folder)
         return metric, "finished", str(n_trials), f"{best:.4f}"
-    state = "running" if is_in_use(folder.path) else "unfinished"
+    state = "running" if _runs(folder) else "unfinished"
     plan = plan_of_started(settings)
     trials = read_journal(folder.path, plan.space)
     n_trials = plan.n_trials + plan.most_copies

@@ -1,6 +1,7 @@
 """`hbpr submit`: a study as a job of a cluster."""
 
 import re
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,12 +42,13 @@ def submit(
     nodes have hbpr; run from a checkout, its code goes along. Data are read on the head: tables on
     an object store where they are, those of this machine with --upload-data.
     """
-    from cluster.jobs.client import EXPERIMENT, FOLDER, STUDY, connect
+    from cluster.jobs.client import EXPERIMENT, FOLDER, HEADS_HOME, STUDY, connect
     from cluster.jobs.client import submit as start
     from cluster.jobs.upload import CONFIG
     from tune.commands.local_tables import bring, check_absolute, local_tables
     from tune.settings import load_study
-    from tune.storage.folder import experiment_folder, new_id
+    from tune.storage.folder import new_id
+    from tune.storage.where import DRIVER, experiment_name, study_address
 
     plan = load_study(config, overrides)
     check_places(plan)
@@ -60,13 +62,16 @@ def submit(
     words = ["python", "-m", "tune", CONFIG, "--resume-or-start", study, "--no-progress"]
     for text in overrides:
         words += ["--set", text]
+    address = study_address(plan.settings, study)
+    if storage == DRIVER:
+        address = f"{HEADS_HOME}/hbpr/studies/{experiment_name(plan.settings)}/{study}"
     metadata = {
         "job_name": f"{experiment} {study}",
         EXPERIMENT: experiment,
         STUDY: study,
-        FOLDER: f"{storage.rstrip('/')}/{experiment_folder(plan.settings).name}/{study}",
+        FOLDER: address,
     }
-    job = start(client, f"{_plain(experiment)}-{study}", words, metadata, config)
+    job = start(client, f"{_plain(experiment)}-{study}", shlex.join(words), metadata, config)
     return started(client, job, address, follows=follow)
 
 
@@ -77,9 +82,10 @@ def check_places(plan: "StudyPlan") -> None:
         ConfigError: A place cannot be used by a job.
     """
     from hbpr.tracking.store import mask_uri
+    from tune.storage.where import DRIVER
 
     storage, uri = plan.settings.sweep.storage, plan.settings.mlflow.tracking_uri
-    if not is_url(storage) and not Path(storage).is_absolute():
+    if storage != DRIVER and not is_url(storage) and not Path(storage).is_absolute():
         raise ConfigError(
             f"sweep.storage: {storage!r} would lie in the job's own folder, which Ray deletes some "
             "time after the job. Give a folder that all nodes share or an object store, for "

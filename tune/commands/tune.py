@@ -10,7 +10,6 @@ from hbpr.cli.options import set_option
 
 if TYPE_CHECKING:
     from tune.settings import StudyPlan
-    from tune.storage.folder import StudyFolder
 
 _NEWEST = "newest"
 
@@ -89,7 +88,7 @@ def tune(  # noqa: PLR0913  # click's options
     test part, scored on it once beside a popularity baseline, and saved for serving.
     """
     from tune.settings import load_study
-    from tune.storage.resume import has_more_to_do, newest_unfinished
+    from tune.storage.resume import newest_unfinished
 
     if config is None:
         raise click.UsageError(_without_config(resume))
@@ -109,13 +108,12 @@ def tune(  # noqa: PLR0913  # click's options
         raise click.UsageError("--resume and --resume-or-start exclude each other")
     folder, name = None, None
     if resume_or_start is not None:
-        study, name = _wanted(plan, resume_or_start)
-        if study is not None and not has_more_to_do(study, plan.settings):
-            click.echo(f"study {study.study_id} has come to its result:\n{study.text.read_text()}")
+        folder, name, result = _wanted(plan, resume_or_start)
+        if result is not None:
+            click.echo(f"study {name} has come to its result:\n{result}")
             return
-        folder = study.path if study else None
     elif resume is not None:
-        folder = newest_unfinished(plan.settings).path if resume == _NEWEST else Path(resume)
+        folder = newest_unfinished(plan.settings).told if resume == _NEWEST else resume
     again = [*ctx.command_path.split(), str(config)]
     for text in overrides:
         again += ["--set", text]
@@ -132,13 +130,24 @@ def tune(  # noqa: PLR0913  # click's options
     )
 
 
-def _wanted(plan: "StudyPlan", study: str) -> "tuple[StudyFolder | None, str | None]":
-    """Return the study that ``--resume-or-start`` means, if it exists, and the id of a new one."""
-    from tune.storage.resume import study_named, unfinished_like
+def _wanted(plan: "StudyPlan", study: str) -> tuple[str | None, str | None, str | None]:
+    """Return what ``--resume-or-start`` means.
+
+    Returns:
+        The address of the study, if it exists; the id of a new one; the result of one that has come
+        to it.
+    """
+    from tune.storage.resume import has_more_to_do, study_named, unfinished_like
 
     if study == _NEWEST:
-        return unfinished_like(plan.settings), None
-    return study_named(plan.settings, study), study
+        unfinished = unfinished_like(plan.settings)
+        return None if unfinished is None else unfinished.told, None, None
+    with study_named(plan.settings, study) as found:
+        if found is None:
+            return None, study, None
+        over = not has_more_to_do(found, plan.settings)
+        result = found.text.read_text(encoding="utf-8") if over else None
+        return found.told, study, result
 
 
 def _without_config(resume: str | None) -> str:
@@ -161,7 +170,7 @@ def run_and_show(
     address: str | None,
     cpus: int | None,
     progress: bool,
-    resume: Path | None,
+    resume: str | Path | None,
     **more: Any,
 ) -> None:
     """Run a study and print its summary; where it is stopped, print how to go on.
@@ -173,7 +182,7 @@ def run_and_show(
         address: Ray cluster to join.
         cpus: CPUs of a private Ray.
         progress: Show progress.
-        resume: Folder of a study to go on with.
+        resume: Folder or URL of a study to go on with.
         **more: Further arguments of `tune.api.study.run`.
     """
     from rich.console import Console

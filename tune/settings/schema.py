@@ -7,9 +7,10 @@ own problems. What needs the space is tried by `tune.settings.plan.make_plan`.
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from hbpr.names import COSTS, parse_metric_name, recommended_in
+from hbpr.places import check_url, is_url
 from hbpr.settings.base import Settings
 from hbpr.settings.models import TrialSettings, ValidationMetric
 from tune.schedulers import SCHEDULERS, AshaSettings, SchedulerSettings
@@ -30,6 +31,12 @@ from tune.space.dimensions import written_settings
 _DEFAULT_METRIC = "val/ndcg_at_10"
 #: Trials of a study that names no number.
 DEFAULT_TRIALS = 32
+
+
+def _usable(storage: str) -> str:
+    if is_url(storage):
+        check_url(storage)
+    return storage
 
 
 class SweepSettings(Settings):
@@ -101,7 +108,12 @@ class SweepSettings(Settings):
         description="Trials at a time, on a cluster those that wait for a node included; left out: "
         "as many as the resources hold.",
     )
-    storage: str = Field("studies", min_length=1, description="Folder of the studies' folders.")
+    storage: Annotated[str, AfterValidator(_usable)] = Field(
+        "studies",
+        min_length=1,
+        description="Where studies are kept: a folder, on a cluster one that all nodes share; "
+        "s3://BUCKET/FOLDER; or driver: this machine, shared with nobody.",
+    )
     budget: BudgetSettings = Field(
         default_factory=BudgetSettings, description="What ends the search early."
     )

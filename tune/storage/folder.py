@@ -1,6 +1,6 @@
 """A study's folder: all that it keeps on disk.
 
-<storage>/<experiment>/<study id>/
+<storage>/<experiment>/<study id>/      (of an object store: while the study runs, see `opened`)
     settings.json   the resolved settings and a fingerprint of each dataset
     data/           data that were given in memory; else the settings say where they come from
     journal.log     every trial, its values and its steps: what a resumed study goes by
@@ -27,18 +27,29 @@ from pydantic import ValidationError
 
 from hbpr.errors import FormatError, StudyFolderError
 from hbpr.files import PARTIAL, write_json
-from hbpr.names import folder_name
 from hbpr.settings.stored import FORMAT, FORMAT_KEY, up_to_date
 from hbpr.tracking.store import mask_uri
 from tune.settings import StudySettings
 from tune.storage import names
+from tune.storage.where import experiment_folder as experiment_folder
 
 
 @dataclass(frozen=True)
 class StudyFolder:
-    """Paths of one study; `path` is absolute and ends in the study's id."""
+    """Paths of one study; `path` is absolute and ends in the study's id.
+
+    Attributes:
+        path: The folder on this machine.
+        url: Address of a study that is kept in an object store; empty for others.
+    """
 
     path: Path
+    url: str = ""
+
+    @property
+    def told(self) -> str:
+        """Where the study is, for people and for commands."""
+        return self.url or str(self.path)
 
     @property
     def study_id(self) -> str:
@@ -119,19 +130,17 @@ class StudyFolder:
         return self.path / names.OUTBOX
 
 
-def experiment_folder(settings: StudySettings) -> Path:
-    """Return the absolute folder that holds the studies of an experiment."""
-    name = folder_name(settings.mlflow.experiment_name, ".+-", "study")
-    return Path(settings.sweep.storage).absolute() / name
-
-
 def new_id() -> str:
     """Return the id of a study that starts now."""
     return f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
 
 
 def create(
-    settings: StudySettings, fingerprints: Mapping[str, str], study_id: str | None = None
+    settings: StudySettings,
+    fingerprints: Mapping[str, str],
+    study_id: str | None = None,
+    *,
+    folder: StudyFolder | None = None,
 ) -> StudyFolder:
     """Make the folder of a new study and write down what it is about.
 
@@ -140,15 +149,16 @@ def create(
         fingerprints: Fingerprint of the data of each data setting.
         study_id: Name of the folder; None: a new one. A driver that was killed before it wrote the
             settings may have left the folder behind, which is taken.
+        folder: The folder; None: one of that name where the settings say.
 
     Raises:
         StudyFolderError: Another driver has just started the study of that name.
     """
-    folder = StudyFolder(experiment_folder(settings) / (study_id or new_id()))
+    folder = folder or StudyFolder(experiment_folder(settings) / (study_id or new_id()))
     folder.checkpoints.mkdir(parents=True, exist_ok=True)
     if folder.settings.exists():
         raise StudyFolderError(
-            f"{folder.path}: another process has just started this study; start again to go on "
+            f"{folder.told}: another process has just started this study; start again to go on "
             "with it, once that one has ended"
         )
     write_settings(folder, settings, fingerprints)

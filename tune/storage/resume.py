@@ -3,7 +3,8 @@
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,29 @@ from tune.settings import DEFAULT_TRIALS, StudySettings
 from tune.storage import names
 from tune.storage.folder import (
     StudyFolder,
-    experiment_folder,
     public_settings,
     stored_settings,
     studies_in,
     write_settings,
 )
+from tune.storage.where import (
+    experiment_address,
+    experiment_folder,
+    experiment_name,
+    is_store,
+)
+
+
+@contextmanager
+def studies_of(settings: StudySettings) -> Iterator[list[StudyFolder]]:
+    """Have the studies of the settings' experiment at hand while the body runs, oldest first."""
+    if not is_store(settings.sweep.storage):
+        yield studies_in(experiment_folder(settings))
+        return
+    from tune.storage.bring import all_brought
+
+    with all_brought(settings.sweep.storage, experiment_name(settings)) as studies:
+        yield studies
 
 
 def newest_unfinished(settings: StudySettings) -> StudyFolder:
@@ -30,13 +48,13 @@ def newest_unfinished(settings: StudySettings) -> StudyFolder:
     Raises:
         StudyFolderError: There is none.
     """
-    above = experiment_folder(settings)
-    for folder in reversed(studies_in(above)):
-        if not folder.finished:
-            return folder
+    with studies_of(settings) as studies:
+        for folder in reversed(studies):
+            if not folder.finished:
+                return folder
     raise StudyFolderError(
         f"--resume: no unfinished study of experiment {settings.mlflow.experiment_name!r} in "
-        f"{above}; leave --resume out to start one"
+        f"{experiment_address(settings)}; leave --resume out to start one"
     )
 
 
@@ -48,29 +66,31 @@ def unfinished_like(settings: StudySettings) -> StudyFolder | None:
     Raises:
         StudyFolderError: Several could be meant, or the only ones there have other settings.
     """
-    unfinished = [each for each in studies_in(experiment_folder(settings)) if not each.finished]
-    differences = {folder: _differences(settings, folder.path) for folder in unfinished}
+    with studies_of(settings) as studies:
+        unfinished = [each for each in studies if not each.finished]
+        differences = {folder: _differences(settings, folder.path) for folder in unfinished}
     same = [folder for folder, lines in differences.items() if not lines]
     if len(same) > 1:
         raise StudyFolderError(
             f"--resume-or-start: {len(same)} unfinished studies of experiment "
             f"{settings.mlflow.experiment_name!r} have these settings:\n"
-            + "\n".join(f"  {folder.path}" for folder in same)
+            + "\n".join(f"  {folder.told}" for folder in same)
             + "\nName the one to go on with: --resume-or-start STUDY, the last part of its folder"
         )
     if same or not unfinished:
         return same[0] if same else None
     newest = unfinished[-1]
     raise StudyFolderError(
-        f"--resume-or-start: the unfinished study {newest.path} has other settings:\n"
+        f"--resume-or-start: the unfinished study {newest.told} has other settings:\n"
         + "\n".join(differences[newest])
         + "\nTake them back to go on with it; or start a new study beside it: leave "
         "--resume-or-start out, or name the new study: --resume-or-start STUDY"
     )
 
 
-def study_named(settings: StudySettings, study_id: str) -> StudyFolder | None:
-    """Return the experiment's study of that id; None: there is none yet.
+@contextmanager
+def study_named(settings: StudySettings, study_id: str) -> Iterator[StudyFolder | None]:
+    """Have the experiment's study of that id at hand while the body runs; None: there is none yet.
 
     Raises:
         StudyFolderError: No study can have that id, or the one that has it has other settings.
@@ -80,18 +100,17 @@ def study_named(settings: StudySettings, study_id: str) -> StudyFolder | None:
             f"--resume-or-start {study_id}: expected the id of a study: up to 100 letters, digits, "
             "dots, dashes and underscores"
         )
-    folder = StudyFolder(experiment_folder(settings) / study_id)
-    if not folder.settings.is_file():
-        return None
-    lines = _differences(settings, folder.path)
-    if lines:
-        raise StudyFolderError(
-            f"--resume-or-start: the study {folder.path} has other settings:\n"
-            + "\n".join(lines)
-            + "\nTake them back to go on with it; or start a new study beside it, by another name: "
-            "--resume-or-start STUDY"
-        )
-    return folder
+    with studies_of(settings) as studies:
+        found = next((each for each in studies if each.study_id == study_id), None)
+        lines = [] if found is None else _differences(settings, found.path)
+        if found is not None and lines:
+            raise StudyFolderError(
+                f"--resume-or-start: the study {found.told} has other settings:\n"
+                + "\n".join(lines)
+                + "\nTake them back to go on with it; or start a new study beside it, by another "
+                "name: --resume-or-start STUDY"
+            )
+        yield found
 
 
 def has_more_to_do(folder: StudyFolder, settings: StudySettings) -> bool:
@@ -152,7 +171,9 @@ def _differences(settings: StudySettings, path: Path) -> list[str]:
         return [f"  {error}"]
 
 
-def reopen(path: Path, settings: StudySettings, fingerprints: Mapping[str, str]) -> StudyFolder:
+def reopen(
+    path: Path, settings: StudySettings, fingerprints: Mapping[str, str], *, url: str = ""
+) -> StudyFolder:
     """Return the folder of a study to go on with, if it is the study that the settings describe.
 
     More trials, another budget and what concerns faults, the end or the number of trials at a time
@@ -162,8 +183,9 @@ def reopen(path: Path, settings: StudySettings, fingerprints: Mapping[str, str])
     Raises:
         StudyFolderError: It is none, it is finished, or its settings or data were others.
     """
-    folder = StudyFolder(path.absolute())
-    _, before = stored_settings(path, f"--resume {path}")
+    folder = StudyFolder(path.absolute(), url)
+    shown = url or path
+    _, before = stored_settings(path, f"--resume {shown}")
     old, new = _old(path), dotted(public_settings(settings))
     changed = _changed(old, new)
     refused = _refused(settings, old)
@@ -177,7 +199,7 @@ def reopen(path: Path, settings: StudySettings, fingerprints: Mapping[str, str])
         refused.append("  the data: other users, items or interactions than before")
     if refused:
         raise StudyFolderError(
-            f"--resume {path}: the study was started with other settings:\n"
+            f"--resume {shown}: the study was started with other settings:\n"
             + "\n".join(refused)
             + "\nTake them back to go on with it, or leave --resume out to start a new study. More "
             f"trials and other {', '.join(key.rstrip('.') for key in _MAY_CHANGE)} are accepted"
@@ -185,8 +207,9 @@ def reopen(path: Path, settings: StudySettings, fingerprints: Mapping[str, str])
     if folder.finished:
         if not changed:
             raise StudyFolderError(
-                f"--resume {path}: this study has come to its result; see {folder.summary}. Give "
-                "it more trials (sweep.num_trials) or another budget to go on with it"
+                f"--resume {shown}: this study has come to its result; see "
+                f"{folder.told}/{names.SUMMARY}. Give it more trials (sweep.num_trials) or another "
+                "budget to go on with it"
             )
         os.replace(folder.summary, folder.path / names.SUMMARY_BEFORE)
     folder.checkpoints.mkdir(exist_ok=True)

@@ -5,7 +5,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,30 @@ class DiskGuard:
         if self.problem is None and now - self._looked >= _LOOK_EVERY_S:
             self._looked = now
             self.problem = short_of_space(self._folder)
+        return self.problem is not None
+
+
+class LostGuard:
+    """Stops the search of a driver that lost its study to another; Tune asks it, as any stopper.
+
+    Args:
+        lost: Returns why the driver must stop; None while it need not.
+
+    Attributes:
+        problem: Why it must stop.
+    """
+
+    def __init__(self, lost: Callable[[], str | None]) -> None:
+        self.problem: str | None = None
+        self._lost = lost
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        """Stop no single trial."""
+        return False
+
+    def stop_all(self) -> bool:
+        """Return whether the study is lost."""
+        self.problem = self.problem or self._lost()
         return self.problem is not None
 
 

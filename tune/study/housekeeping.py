@@ -1,14 +1,12 @@
 """What the driver does on the side while trials run: their time, their leftovers, Tune's memory."""
 
-import shutil
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 from ray import tune as ray_tune
 
-from tune.storage.checkpoints import trial_folder
-from tune.storage.folder import StudyFolder
 from tune.trial.messages import Result, number_of
 
 
@@ -16,11 +14,11 @@ class Housekeeping(ray_tune.Callback):
     """Notes for how long trials run, and drops what those that ended leave behind.
 
     Args:
-        folder: The study's folder.
+        drop: Removes the checkpoints of a trial, given its number.
     """
 
-    def __init__(self, folder: StudyFolder) -> None:
-        self._folder = folder
+    def __init__(self, drop: Callable[[int], None]) -> None:
+        self._drop = drop
         self._first = self._last = 0.0
 
     @property
@@ -40,8 +38,7 @@ class Housekeeping(ray_tune.Callback):
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Drop what a trial left behind to go on from."""
-        folder = trial_folder(self._folder.checkpoints, number_of(trial))
-        shutil.rmtree(folder, ignore_errors=True)
+        self._drop(number_of(trial))
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Note when a trial that failed came to its end."""

@@ -4,7 +4,6 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -13,11 +12,11 @@ class StudyInterrupted(KeyboardInterrupt):
     """A study was stopped from outside; nothing of it is lost.
 
     Attributes:
-        folder: The study's folder, to resume it.
+        folder: The study's folder, or its URL in an object store, to resume it.
         ended_from_outside: Whether the process itself was asked to end (SIGTERM), not the study.
     """
 
-    def __init__(self, folder: Path, *, ended_from_outside: bool = False) -> None:
+    def __init__(self, folder: str, *, ended_from_outside: bool = False) -> None:
         super().__init__(f"the study was stopped; its trials so far are kept in {folder}")
         self.folder = folder
         self.ended_from_outside = ended_from_outside

@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Final
 
 import optuna
@@ -21,17 +20,18 @@ from ray.tune.search import ConcurrencyLimiter, Searcher
 from ray.tune.stopper import CombinedStopper
 
 from hbpr.data.interactions import Interactions
+from hbpr.errors import StudyError
 from hbpr.tracking.records import TrialRecord
 from tune.report.progress import Progress
 from tune.schedulers import SchedulerContext
 from tune.search.searcher import OptunaSearcher
 from tune.settings import StudyPlan
 from tune.storage.beginning import Beginning
-from tune.storage.checkpoints import copy_checkpoint
-from tune.storage.folder import StudyFolder
 from tune.storage.journal import quiet_optuna
+from tune.storage.kept import Checkpoints
+from tune.storage.opened import Opened
 from tune.study.budget import Budget
-from tune.study.disk import DiskGuard, disk_problem
+from tune.study.disk import DiskGuard, LostGuard, disk_problem
 from tune.study.hangs import HangGuard
 from tune.study.housekeeping import ForgetEnded, Housekeeping
 from tune.study.interrupt import StopRequest
@@ -42,6 +42,7 @@ from tune.study.task_names import NameTasks
 from tune.study.tell import Tell
 from tune.tracking.callback import RecordTrials
 from tune.tracking.recorder import MlflowRecorder
+from tune.trial.keeper import for_workers
 from tune.trial.messages import number_of
 from tune.trial.trainable import HbprTrainable, TrialContext
 
@@ -53,18 +54,20 @@ class Sitting:
     """What one run of a study's trials starts from.
 
     Attributes:
-        folder: The study's.
+        storage: The study's.
         datasets: Data by data key.
         beginning: What a new study starts from; None for a resumed one.
         before: Trials of earlier sittings.
         room: Trials at a time.
+        alone: Whether all workers are on this machine.
     """
 
-    folder: StudyFolder
+    storage: Opened
     datasets: Mapping[str, Interactions]
     beginning: Beginning | None
     before: Sequence[TrialRecord]
     room: Room
+    alone: bool = False
 
     def n_left(self, plan: StudyPlan) -> int:
         """Return the trials that have not ended, new ones included, further copies not counted."""
@@ -102,8 +105,9 @@ def run_trials(plan: StudyPlan, sitting: Sitting, watchers: Watchers, *, progres
 
     Raises:
         OSError: The disk of the folder is nearly full, or was.
+        StudyError: Another driver went on with the study.
     """
-    sweep, folder, stop = plan.settings.sweep, sitting.folder, watchers.stop
+    sweep, folder, stop = plan.settings.sweep, sitting.storage.folder, watchers.stop
     timeout_s = sweep.faults.trial_timeout_s
     hang = HangGuard(timeout_s, watchers.recorder.record_hang) if timeout_s is not None else None
     disk = DiskGuard(folder.path)
@@ -111,7 +115,8 @@ def run_trials(plan: StudyPlan, sitting: Sitting, watchers: Watchers, *, progres
     if progress:
         shown = Progress(plan.n_trials + plan.most_copies, plan.goals, before=sitting.before)
     # The guard says why before others read it; what they read is forgotten after them.
-    asked: tuple[Any, ...] = (stop, watchers.budget, disk)  # two have Tune's methods, not its class
+    lost = LostGuard(sitting.storage.lost)
+    asked: tuple[Any, ...] = (stop, watchers.budget, disk, lost)  # of Tune's methods
     callbacks = [
         NameTasks(folder.study_id),
         sitting.room,
@@ -130,7 +135,12 @@ def run_trials(plan: StudyPlan, sitting: Sitting, watchers: Watchers, *, progres
         ForgetEnded(),
     ]
     try:
-        with stop.polled(), _quiet(), ExitStack() as limited:
+        with (
+            stop.polled(),
+            _quiet(),
+            for_workers(sitting.storage, alone=sitting.alone) as checkpoints,
+            ExitStack() as limited,
+        ):
             search_alg, scheduler = _decisions(plan, sitting)
             if not plan.scheduler.limits_concurrency:
                 limited.enter_context(_many_pending())
@@ -138,7 +148,7 @@ def run_trials(plan: StudyPlan, sitting: Sitting, watchers: Watchers, *, progres
                 search_alg = sitting.room.limit(limiter)
             ray_tune.run(
                 HbprTrainable.of(
-                    _trial_context(plan, sitting),
+                    _trial_context(plan, sitting, checkpoints),
                     f"{plan.settings.mlflow.experiment_name} {folder.study_id}",
                 ),
                 name=time.strftime("%Y%m%d-%H%M%S"),
@@ -161,17 +171,19 @@ def run_trials(plan: StudyPlan, sitting: Sitting, watchers: Watchers, *, progres
     finally:
         if shown is not None:
             shown.close()
+    if lost.problem is not None:
+        raise StudyError(lost.problem)
     if disk.problem is not None and not stop.requested:
         raise OSError(errno.ENOSPC, disk.problem, str(folder.path))
 
 
-def _trial_context(plan: StudyPlan, sitting: Sitting) -> TrialContext:
+def _trial_context(plan: StudyPlan, sitting: Sitting, checkpoints: Checkpoints) -> TrialContext:
     """Return what all trials share; the data go to Ray's object store."""
     return TrialContext(
         base=plan.base,
         data={key: ray.put(interactions) for key, interactions in sitting.datasets.items()},
         threads=plan.settings.sweep.resources.cpu,
-        checkpoints=sitting.folder.checkpoints,
+        checkpoints=checkpoints,
         pause_every=plan.scheduler.pause_every,
         costs=plan.goals.costs,
         evaluate_at=plan.scheduler.evaluate_at(plan.max_epochs),
@@ -181,7 +193,7 @@ def _trial_context(plan: StudyPlan, sitting: Sitting) -> TrialContext:
 
 def _decisions(plan: StudyPlan, sitting: Sitting) -> tuple[Searcher, TrialScheduler]:
     """Return what Tune asks for trials, and what it asks whether they go on."""
-    sweep, folder = plan.settings.sweep, sitting.folder
+    sweep, folder = plan.settings.sweep, sitting.storage.folder
     searcher = OptunaSearcher(
         plan.space,
         folder.path,
@@ -202,7 +214,7 @@ def _decisions(plan: StudyPlan, sitting: Sitting) -> tuple[Searcher, TrialSchedu
             space=plan.space,
             seed=sweep.search.seed,
             slots=sitting.room.wanted,
-            copy_checkpoint=partial(copy_checkpoint, folder.checkpoints),
+            copy_checkpoint=sitting.storage.copy,
         )
     )
 

@@ -22,6 +22,7 @@ from cluster.connect.ray import Runtime, ray_runtime
 from hbpr.data.interactions import Interactions
 from hbpr.data.parts import check_ranked
 from hbpr.errors import StudyError
+from hbpr.places import is_url
 from hbpr.tracking import tags as tag
 from hbpr.tracking.about import about
 from hbpr.tracking.records import TrialRecord
@@ -31,7 +32,7 @@ from tune.settings import StudyPlan, StudySettings, make_plan
 from tune.storage import folder as folders
 from tune.storage import resume as resuming
 from tune.storage.beginning import Beginning
-from tune.storage.folder import StudyFolder
+from tune.storage.opened import Opened, opened
 from tune.study.disk import check_writable, disk_problem
 from tune.study.early import compiled, imports, warm_workers
 from tune.study.interrupt import StopRequest, StudyInterrupted, orderly_stop
@@ -73,7 +74,7 @@ def run_study(  # noqa: PLR0913 - a public function
         cpus: CPUs of a private Ray; None: all of the machine.
         dashboard: Start a private Ray's dashboard too.
         progress: Show progress on stdout.
-        resume: Folder of an unfinished study to go on with.
+        resume: Folder of an unfinished study to go on with, or its URL in an object store.
         study_id: Id of a new study; None: the time, and a few letters.
         callbacks: Each is called with every report and every end of a trial, see
             `tune.study.listen`; what it raises ends the study, which can be resumed.
@@ -92,59 +93,59 @@ def run_study(  # noqa: PLR0913 - a public function
         StudyInterrupted: Ctrl-C; the study can be resumed.
     """
     started = time.monotonic()
-    if resume is not None:
+    if resume is not None and not is_url(str(resume)):
         resuming.check_is_study(Path(resume))
     plan = study if isinstance(study, StudyPlan) else make_plan(study)
     settings = plan.settings
     beginning = None if resume else read_beginning(plan)
     check_store(settings.mlflow.tracking_uri)
-    if resume is not None and data is None:
-        from tune.storage import given
+    with opened(plan, resume, study_id) as storage:
+        folder = storage.folder
+        if storage.resumed and data is None:
+            from tune.storage import given
 
-        data = given.read(Path(resume))
-    datasets = load_datasets(plan, data)
-    for interactions in datasets.values():
-        check_ranked(interactions, "validation", "test")
-    fingerprints = {key: interactions.fingerprint for key, interactions in datasets.items()}
-    folder = None
-    experiment = folders.experiment_folder(settings)
-    check_writable(experiment)
-    if resume is not None:
-        folder = resuming.reopen(Path(resume), settings, fingerprints)
-    study_id = (study_id or folders.new_id()) if folder is None else folder.study_id
-    data_bytes = sum(map(n_bytes, datasets.values()))
-    announce = say if progress else _log.info
-    with (
-        folders.removed_if_empty(experiment),
-        orderly_stop() as stop,
-        imports(settings.mlflow.tracking_uri) as wait,  # torch, Tune and MLflow, while Ray starts
-        ray_runtime(
-            address,
-            cpus=cpus,
-            data_bytes=data_bytes,
-            dashboard=dashboard,
-            job=f"{settings.mlflow.experiment_name} {study_id}",
-            announce=announce,
-        ) as ray,
-    ):
-        slots = trial_slots(settings, ray)
-        warm_workers(ray, slots, settings.sweep.resources)
-        wait()
-        if not compiled(plan.base):
-            announce(
-                "compiling once for this machine, half a minute at most; hbpr warmup does it ahead"
+            data = given.read(folder.path)
+        datasets = load_datasets(plan, data)
+        for interactions in datasets.values():
+            check_ranked(interactions, "validation", "test")
+        fingerprints = {key: interactions.fingerprint for key, interactions in datasets.items()}
+        check_writable(folder.path.parent)
+        if storage.resumed:
+            resuming.reopen(folder.path, settings, fingerprints, url=folder.url)
+        data_bytes = sum(map(n_bytes, datasets.values()))
+        announce = say if progress else _log.info
+        with (
+            folders.removed_if_empty(folder.path.parent),
+            orderly_stop() as stop,
+            imports(settings.mlflow.tracking_uri) as wait,  # torch, Tune, MLflow, while Ray starts
+            ray_runtime(
+                address,
+                cpus=cpus,
+                data_bytes=data_bytes,
+                dashboard=dashboard,
+                job=f"{settings.mlflow.experiment_name} {folder.study_id}",
+                announce=announce,
+            ) as ray,
+        ):
+            slots = trial_slots(settings, ray)
+            warm_workers(ray, slots, settings.sweep.resources)
+            wait()
+            if not compiled(plan.base):
+                announce(
+                    "compiling once for this machine, half a minute at most; hbpr warmup does it "
+                    "ahead"
+                )
+            room = _room(settings, ray, slots)
+            open_client(settings.mlflow.tracking_uri)  # makes its file, now that trials will run
+            if not storage.resumed:
+                folders.create(settings, fingerprints, folder=folder)
+                if data is not None:
+                    from tune.storage import given
+
+                    given.keep(folder, data, data_bytes)
+            return _Study(plan, datasets, storage, stop, beginning, callbacks).run(
+                ray, room, progress=progress, started=started
             )
-        room = _room(settings, ray, slots)
-        open_client(settings.mlflow.tracking_uri)  # makes its file, now that trials will run
-        if folder is None:
-            folder = folders.create(settings, fingerprints, study_id)
-            if data is not None:
-                from tune.storage import given
-
-                given.keep(folder, data, data_bytes)
-        return _Study(plan, datasets, folder, stop, beginning, callbacks).run(
-            ray, room, progress=progress, started=started
-        )
 
 
 def _room(settings: StudySettings, ray: Runtime, slots: int) -> "Room":
@@ -163,7 +164,7 @@ class _Study:
         self,
         plan: StudyPlan,
         datasets: Mapping[str, Interactions],
-        folder: StudyFolder,
+        storage: Opened,
         stop: StopRequest,
         beginning: Beginning | None = None,
         callbacks: "Sequence[Listener]" = (),
@@ -176,11 +177,12 @@ class _Study:
         self._goals = plan.goals
         self._space = plan.space
         self._datasets = datasets
-        self._folder = folder
+        self._storage = storage
+        self._folder = folder = storage.folder
         self._stop = stop
         self._beginning = beginning
         self._callbacks = callbacks
-        self._housekeeping = Housekeeping(folder)
+        self._housekeeping = Housekeeping(storage.drop)
         self._busy_cpu_s = 0.0
         self._recorder = MlflowRecorder(
             folder.path,
@@ -190,6 +192,7 @@ class _Study:
             settings=settings.model_dump(mode="json"),
             monitor=settings.sweep.metric,
             others=self._goals.metrics[1:],
+            kept=None if storage.mirror is None else storage.mirror.recorded,
         )
 
     def run(self, ray: Runtime, room: "Room", *, progress: bool, started: float) -> "StudyResult":
@@ -199,8 +202,9 @@ class _Study:
         self._recorder.open({tag.LEFT_OUT: self._left_out()}, known)
         try:
             self._recorder.catch_up(self._journal())
-            ended = self._search(room, progress=progress)
-            return Conclusion(
+            ended = self._search(room, alone=ray.private, progress=progress)
+            self._storage.flush()  # who lost the study to another driver writes no answer
+            result = Conclusion(
                 self._plan,
                 self._datasets,
                 self._folder,
@@ -212,19 +216,22 @@ class _Study:
                 progress=progress,
                 started=started,
             ).reach(ended)
+            self._storage.flush()
+            return result
         except KeyboardInterrupt as error:
             self._recorder.finish("KILLED")
             outside = self._stop.signum == signal.SIGTERM
-            raise StudyInterrupted(self._folder.path, ended_from_outside=outside) from error
+            raise StudyInterrupted(self._folder.told, ended_from_outside=outside) from error
         except BaseException as error:
             problem = disk_problem(error)
-            self._recorder.finish("KILLED" if problem else "FAILED")
+            patience = {"timeout_s": 0.0} if self._storage.lost() else {}  # it may send nothing
+            self._recorder.finish("KILLED" if problem else "FAILED", **patience)
             if problem is None:
                 raise
             raise StudyError(
                 f"the study cannot write to its folder {self._folder.path}: {problem}. What it has "
                 "is kept. Free some space, then go on with: hbpr study resume "
-                f"{shlex.quote(str(self._folder.path))}"
+                f"{shlex.quote(self._folder.told)}"
             ) from error
 
     def _left_out(self) -> Mapping[str, Any]:
@@ -237,7 +244,7 @@ class _Study:
 
         return read_journal(self._folder.path, self._space)
 
-    def _search(self, room: "Room", *, progress: bool) -> str | None:
+    def _search(self, room: "Room", *, alone: bool, progress: bool) -> str | None:
         """Run the trials that have not ended; return what ended the search before that, if so."""
         from tune.storage.journal import prune_running
         from tune.study.budget import Budget
@@ -248,7 +255,12 @@ class _Study:
             self._settings.sweep.budget, self._folder.spent, before=before, goals=self._goals
         )
         sitting = Sitting(
-            self._folder, self._datasets, beginning=self._beginning, before=before, room=room
+            self._storage,
+            self._datasets,
+            beginning=self._beginning,
+            before=before,
+            room=room,
+            alone=alone,
         )
         left = sitting.n_left(self._plan)
         if left > 0 and budget.reached is None:

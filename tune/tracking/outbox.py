@@ -10,7 +10,8 @@ nothing.
 import logging
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,6 +36,7 @@ class Outbox:
 
     Args:
         folder: The outbox folder; made if needed.
+        kept: Returns how many bytes of the journal may be sent; None: all.
 
     Attributes:
         dead_letters: Records that could not be sent, though the store answers.
@@ -43,7 +45,8 @@ class Outbox:
         StudyError: Another process holds it.
     """
 
-    def __init__(self, folder: str | Path) -> None:
+    def __init__(self, folder: str | Path, kept: Callable[[], int] | None = None) -> None:
+        self._kept = kept
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.dead_letters = DeadLetters(self.folder)
@@ -52,6 +55,7 @@ class Outbox:
         self._is_open = True
         self._journal = JsonLines(self.folder / EVENTS)
         self._position = min(self._read_sent(), self._journal.size)  # the next byte to hand out
+        self._sent = self._position
         self._unwritten: deque[bytes] = deque()
         self._in_flight = 0
         self._disk_failed = False
@@ -80,6 +84,10 @@ class Outbox:
         """Return the next events, at most `limit`, and the position to `acknowledge` for them."""
         with self._lock:
             lines = self._journal.read_block(self._position)[:limit]
+            if self._kept is not None:
+                kept = self._kept() - self._position
+                ends = accumulate(map(len, lines))
+                lines = lines[: sum(end <= kept for end in ends)]
             self._position += sum(map(len, lines))
             while self._position == self._journal.size and self._unwritten and len(lines) < limit:
                 lines.append(self._unwritten.popleft())
@@ -91,7 +99,9 @@ class Outbox:
         if not self._is_open:
             return  # another process may hold the folder by now, and be further
         try:
-            write_text(self.folder / SENT, str(position))
+            if position != self._sent:
+                write_text(self.folder / SENT, str(position))
+                self._sent = position
         except OSError as error:
             logger.debug("%s: %s; events may be sent twice, which is harmless", self.folder, error)
         with self._lock:

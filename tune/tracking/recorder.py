@@ -8,7 +8,7 @@ import logging
 import math
 import shlex
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -62,6 +62,8 @@ class MlflowRecorder:
         settings: All settings of the study, as plain data.
         monitor: Metric that the study maximises.
         others: Metrics that it looks at besides.
+        kept: Returns how many bytes of the outbox's journal are safe, where a copy of it is what
+            survives this machine; no more is sent.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class MlflowRecorder:
         settings: Mapping[str, Any],
         monitor: str = "val/ndcg_at_10",
         others: Sequence[str] = (),
+        kept: Callable[[], int] | None = None,
     ) -> None:
         self.folder = Path(folder).absolute()
         self.tracking_uri = tracking_uri
@@ -83,6 +86,7 @@ class MlflowRecorder:
         self.settings = dict(settings)
         self.monitor = monitor
         self.others = tuple(others)
+        self._kept = kept
         self._delivery = Delivery(tracking_uri, experiment_name, study_id)
         self._outbox: Outbox | None = None
         self._sender: Sender | None = None
@@ -104,7 +108,7 @@ class MlflowRecorder:
         if self._outbox is not None:
             return
         self._about = about
-        self._outbox = Outbox(self.folder / OUTBOX)
+        self._outbox = Outbox(self.folder / OUTBOX, self._kept)
         for event in self._outbox.events():
             self._history.note(event)
         event = study_start(

@@ -13,7 +13,7 @@ from hbpr.settings.load import dotted
 from hbpr.settings.models import DataSettings, TrialSettings
 from tune.settings import StudyPlan, StudySettings
 from tune.space.check import data_points, data_settings
-from tune.storage import folder as folders
+from tune.storage.where import shared_place
 
 #: Data, or a reference to them.
 Held = TypeVar("Held")
@@ -118,7 +118,7 @@ def trial_slots(settings: StudySettings, ray: Runtime) -> int:
         check_cluster(
             cpu=wanted.cpu,
             gpu=wanted.gpu,
-            storage=folders.experiment_folder(settings),
+            storage=shared_place(settings),
             may_come=settings.sweep.max_concurrent is not None,
         )
     slots = ray.slots(wanted.cpu, wanted.gpu)

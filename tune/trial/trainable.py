@@ -1,12 +1,11 @@
 """One trial: the trainer of `hbpr`, one evaluation period a step.
 
 The actor that runs it is kept warm and takes the next trial, whatever its settings. A trial keeps
-its own checkpoints in the study's folder, a few seconds of work apart, so that a trial that is
+its own checkpoints in the study's storage, a few seconds of work apart, so that a trial that is
 started again, by Ray after a fault or by a resumed study, goes on from there.
 """
 
 import logging
-import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,11 +18,11 @@ from ray import tune as ray_tune
 
 from hbpr.data.interactions import Interactions
 from hbpr.errors import HbprError
-from hbpr.files import fresh_folder
 from hbpr.settings.load import with_values
 from hbpr.settings.models import TrialSettings
 from hbpr.training.trainer import Trainer
-from tune.storage.checkpoints import checkpoint_at, newest_checkpoint, trial_folder
+from tune.storage.checkpoints import trial_folder
+from tune.storage.kept import Checkpoints
 from tune.trial.costs import measure_costs
 from tune.trial.data import data_key, data_of
 from tune.trial.messages import NUMBER, PARENT, VALUES, Result, evaluated, failed
@@ -43,7 +42,7 @@ class TrialContext:
         base: Settings that a trial's values are laid over.
         data: Reference to the data of each `data_key`; the key "" serves every setting.
         threads: Threads of a trial.
-        checkpoints: Folder of the study's checkpoints, on storage that all nodes share.
+        checkpoints: Where trials keep what they go on from.
         costs: Of `hbpr.names.COSTS`, those that a trial measures.
         pause_every: Epochs, a multiple of the evaluation period, after which every trial has a
             checkpoint, since a scheduler may pause or copy it there; 0: never.
@@ -54,7 +53,7 @@ class TrialContext:
     base: TrialSettings
     data: Mapping[str, "ray.ObjectRef[Interactions]"]
     threads: int
-    checkpoints: Path
+    checkpoints: Checkpoints
     costs: tuple[str, ...] = ()
     pause_every: int = 0
     evaluate_at: tuple[int, ...] = ()
@@ -86,7 +85,7 @@ class HbprTrainable(ray_tune.Trainable):
         """Prepare the actor and its first trial."""
         torch.set_num_threads(self.context.threads)
         self._loaded: dict[str, Interactions] = {}
-        self._first = trial_folder(self.context.checkpoints, int(config[NUMBER])).name
+        self._first = trial_folder(Path(), int(config[NUMBER])).name
         self._begin(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -95,7 +94,7 @@ class HbprTrainable(ray_tune.Trainable):
         return True
 
     def _begin(self, config: dict[str, Any]) -> None:
-        self._folder = trial_folder(self.context.checkpoints, int(config[NUMBER]))
+        self._number = int(config[NUMBER])
         self._trainer: Trainer | None = None
         self._failure: HbprError | None = None
         self._ended = False
@@ -112,9 +111,7 @@ class HbprTrainable(ray_tune.Trainable):
                 threads=self.context.threads,
                 evaluate_at=self.context.evaluate_at,
             )
-            saved = newest_checkpoint(self._folder)
-            if saved is not None:
-                self._trainer.load(saved)
+            if self.context.checkpoints.load(self._number, self._trainer.load):
                 self._saved_epoch = self._trainer.epoch
                 if self._pauses() and config.get(PARENT, {}).get("epoch") != self._saved_epoch:
                     self._again = self._known()
@@ -145,7 +142,7 @@ class HbprTrainable(ray_tune.Trainable):
                 return self._period()
             except HbprError as error:
                 self._failure = error
-        logger.warning("trial %s failed", self._folder.name, exc_info=self._failure)
+        logger.warning("trial %d failed", self._number, exc_info=self._failure)
         self._ended = True
         epoch = 0 if self._trainer is None else self._trainer.epoch
         return failed(f"{type(self._failure).__name__}: {self._failure}", epoch)
@@ -194,13 +191,7 @@ class HbprTrainable(ray_tune.Trainable):
     def _save(self) -> None:
         """Write a checkpoint that is either whole or not there, and drop the one before."""
         assert self._trainer is not None
-        target = checkpoint_at(self._folder, self._trainer.epoch)
-        if not target.exists():
-            with fresh_folder(target) as fresh:
-                self._trainer.save(fresh)
-        for other in self._folder.iterdir():
-            if other != target:
-                shutil.rmtree(other, ignore_errors=True)
+        self.context.checkpoints.save(self._number, self._trainer.epoch, self._trainer.save)
         self._saved_epoch = self._trainer.epoch
         self._saved_at = time.monotonic()
 
@@ -209,7 +200,10 @@ class HbprTrainable(ray_tune.Trainable):
         if self._trainer is None or self._ended:
             return
         if self._trainer.epoch > self._saved_epoch:  # else another actor may be further by now
-            self._save()
+            try:
+                self._save()
+            except HbprError as error:
+                logger.warning("trial %d loses its last steps: %s", self._number, error)
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Write the trial's state for a scheduler that pauses or copies trials."""

@@ -120,6 +120,8 @@ def test_a_local_table_goes_along(
     assert Path(copy).read_text() == "user,item\nann,1\nbob,2\n"
     assert Path(copy).is_relative_to(table.parent / "shared" / "studies" / ".data")
 
+    assert _submit(table, "--upload-data", "--set", "sweep.storage=driver") == 2
+    assert "driver is a disk of the head" in capsys.readouterr().err
     monkeypatch.setattr(local_tables, "head_lacks", lambda client, paths: list(paths))
     assert _submit(table, "--upload-data") == 2
     assert "but not the same one on the head" in capsys.readouterr().err
@@ -131,6 +133,20 @@ def test_a_table_that_is_searched_is_not_taken_along(
     space = "sweep.space={data.table.item_features.path: [items.csv, more.csv]}"
     assert _submit(table, "--upload-data", "--set", space) == 2
     assert "sweep.space: data.table.item_features.path is searched" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("storage", "folder"),
+    [
+        ("s3://lab/studies/", "s3://lab/studies/quickstart"),
+        ("driver", f"{jobs.HEADS_HOME}/hbpr/studies/quickstart"),
+    ],
+)
+def test_where_a_study_is_found_again(storage: str, folder: str, head: _Head) -> None:
+    sets = ["--set", f"sweep.storage={storage}", *SHARED[2:]]
+    assert run(submit, [CONFIG, *ADDRESS, *sets]) == 0
+    about = head.sent[0]["metadata"]
+    assert about[jobs.FOLDER] == f"{folder}/{about[jobs.STUDY]}"
 
 
 def test_what_is_sent(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -61,31 +61,41 @@ def test_a_job_that_is_started_again_finds_its_study(small_study) -> None:
 
 
 def test_a_study_by_its_name(small_study) -> None:
-    assert study_named(small_study(), "20260101-000000-abcd") is None
+    with study_named(small_study(), "20260101-000000-abcd") as found:
+        assert found is None
     folder = folders.create(small_study(), DATA, "20260101-000000-abcd")
     assert folder.study_id == "20260101-000000-abcd"
-    assert study_named(small_study(), folder.study_id) == folder
+    with study_named(small_study(), folder.study_id) as found:
+        assert found == folder
     for wrong in ("", "../other", "a b", ".hidden"):
-        with pytest.raises(StudyError, match="expected the id of a study"):
-            study_named(small_study(), wrong)
+        with (
+            pytest.raises(StudyError, match="expected the id of a study"),
+            study_named(small_study(), wrong),
+        ):
+            pass
 
 
 def test_a_named_study_of_other_settings_is_refused_finished_or_not(small_study) -> None:
     folder = folders.create(small_study(), DATA, "nightly")
     other = small_study(training={"precision": "bfloat16"})
     for _ in range(2):
-        with pytest.raises(StudyError, match=r"has other settings:\n  training\.precision: was"):
-            study_named(other, "nightly")
+        with (
+            pytest.raises(StudyError, match=r"has other settings:\n  training\.precision: was"),
+            study_named(other, "nightly"),
+        ):
+            pass
         assert has_more_to_do(folder, small_study()) is not folder.finished
         folder.summary.write_text("{}")
-    assert study_named(small_study({"num_trials": 9}), "nightly") == folder
+    with study_named(small_study({"num_trials": 9}), "nightly") as found:
+        assert found == folder
     assert has_more_to_do(folder, small_study({"num_trials": 9}))
 
 
 def test_a_folder_that_a_killed_driver_left_is_taken(small_study) -> None:
     folder = folders.create(small_study(), DATA, "nightly")
     folder.settings.unlink()  # it was killed before it wrote them
-    assert study_named(small_study(), "nightly") is None
+    with study_named(small_study(), "nightly") as found:
+        assert found is None
     assert folders.create(small_study(), DATA, "nightly") == folder
     with pytest.raises(StudyError, match="another process has just started this study"):
         folders.create(small_study(), DATA, "nightly")

@@ -13,6 +13,7 @@ from hbpr.names import EVAL_S, LOSS, TRAIN_S
 from hbpr.settings.load import with_values
 from hbpr.settings.models import TrialSettings
 from hbpr.training.trainer import Trainer
+from tune.storage.kept import KeptInFolder
 from tune.trial import trainable as module
 from tune.trial.data import data_key
 from tune.trial.messages import FAILED
@@ -50,7 +51,7 @@ def start(
 ) -> HbprTrainable:
     by_key = data if isinstance(data, dict) else {"": data}
     kind = HbprTrainable.of(
-        TrialContext(BASE, by_key, threads=1, checkpoints=folder), "trial of a test"
+        TrialContext(BASE, by_key, threads=1, checkpoints=KeptInFolder(folder)), "trial of a test"
     )
     trial = kind.__new__(kind)  # Tune's own constructor makes folders in the user's home
     trial.setup({"trial": number, "values": values or {}})
@@ -181,7 +182,9 @@ def test_data_may_be_read_only(data: Interactions, tmp_path: Path) -> None:
 def test_epochs_at_which_a_scheduler_decides_are_evaluated(
     data: Interactions, tmp_path: Path
 ) -> None:
-    context = TrialContext(BASE, {"": data}, threads=1, checkpoints=tmp_path, evaluate_at=(1, 4))
+    context = TrialContext(
+        BASE, {"": data}, threads=1, checkpoints=KeptInFolder(tmp_path), evaluate_at=(1, 4)
+    )
     kind = HbprTrainable.of(context, "trial of a test")
     trial = kind.__new__(kind)
     trial.setup({"trial": 0, "values": {}})
