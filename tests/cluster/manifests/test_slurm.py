@@ -29,6 +29,7 @@ _CONF = """\
 ClusterName=hbpr
 SlurmctldHost=localhost(127.0.0.1)
 SlurmctldPort={ctld}
+FirstJobId={first}
 SlurmdPort={d}
 SlurmUser={user}
 SlurmdUser={user}
@@ -67,6 +68,7 @@ class Slurm:
             "MLFLOW_DISABLE_TELEMETRY": "true",
             "OMP_NUM_THREADS": "1",
         }
+        self._jobs: list[str] = []
         self._running: list[tuple[str, subprocess.Popen[bytes]]] = []
 
     def start(self, name: str, *words: str) -> None:
@@ -89,7 +91,9 @@ class Slurm:
             time.sleep(0.5)
 
     def submit(self, script: Path) -> str:
-        return self.call("sbatch", "--parsable", "--output=job-%j.out", str(script)).strip()
+        job = self.call("sbatch", "--parsable", "--output=job-%j.out", str(script)).strip()
+        self._jobs.append(job)
+        return job
 
     def ended(self, job: str, seconds: float = 300) -> tuple[str, str]:
         """Wait until a job has ended; return its state and its exit code."""
@@ -119,6 +123,8 @@ class Slurm:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        for job in self._jobs:
+            shutil.rmtree(f"/tmp/ray-{job}", ignore_errors=True)
 
 
 @pytest.fixture
@@ -142,6 +148,7 @@ def slurm() -> Iterator[Slurm]:
         _CONF.format(
             folder=folder,
             ctld=ctld,
+            first=1000 + secrets.randbelow(100_000),
             d=slurmd,
             user=pwd.getpwuid(os.getuid()).pw_name,
             host=socket.gethostname(),
