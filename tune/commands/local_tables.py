@@ -82,8 +82,8 @@ def bring(
         return ()
     if storage == DRIVER:
         raise ConfigError(
-            "--upload-data copies tables into sweep.storage, and driver is a disk of the head. Give "
-            "a folder that this machine and the head share, or an object store: --set "
+            "--upload-data copies tables into sweep.storage, and driver is a disk of the head. "
+            "Give a folder that this machine and the head share, or an object store: --set "
             "sweep.storage=s3://BUCKET/studies"
         )
     new = {key: tuple(_upload(path, storage) for path in paths) for key, paths in tables.items()}
