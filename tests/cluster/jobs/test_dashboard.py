@@ -70,9 +70,10 @@ def test_a_study_is_seen_by_its_name(token_head, page: Any, tmp_path: Path) -> N
     assert found is not None
     job, study = found.groups()
     try:
-        for name, shown in (("actors", f"quickstart {study}"), ("jobs", job)):
+        for name, *shown in (("jobs", job), ("actors", f"quickstart {study}", "ALIVE x 2")):
             page.goto(f"{token_head.dashboard}/#/{name}")
-            page.get_by_text(shown).first.wait_for()
+            for text in shown:
+                page.get_by_text(text).first.wait_for()
             page.wait_for_timeout(1_500)  # tables fill row by row
             if "HBPR_PICTURES" in os.environ:
                 page.screenshot(path=f"{os.environ['HBPR_PICTURES']}/ray-dashboard-{name}.png")
