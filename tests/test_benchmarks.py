@@ -1,5 +1,6 @@
 """The benchmark programs: they start, and hbpr's side runs. No peer, and no time is asserted."""
 
+import argparse
 import importlib
 import json
 import sys
@@ -70,6 +71,30 @@ def test_cpu_time_of_the_driver_is_told_by_trial(load: Load) -> None:
     assert trivial.driver_cpu(found, 1, 5) == pytest.approx(0.1)
     assert trivial.driver_cpu(found, 6, 10) == pytest.approx(1.0)
     assert trivial.driver_cpu({**found, "driver": []}, 6, 10) is None
+
+
+def test_a_study_of_sleeping_trials_is_judged_part_by_part(load: Load) -> None:
+    trivial = load("trivial_trials")
+    ends = [1.0 + 0.1 * i for i in range(12)] + [2.1 + 0.2 * i for i in range(1, 13)]
+    found = {
+        "first": 0.0,
+        "ends": ends,
+        "work": [[at, 1.0, 0.5] for at in ends],
+        "driver": [[0.0, 10**8, 1.0], [ends[-1], 3 * 10**8, 2.0]],
+        "runs": {"FINISHED": 24},
+        "states": {},
+        "started": -5.0,
+        "returned": 6.0,
+    }
+    judged = trivial.judge(found, argparse.Namespace(cpus=4, sleep=True))
+    assert judged["part"] == 8
+    assert judged["seconds_a_result"] == pytest.approx([0.1, 0.2])
+    first, last = judged["driver_mb_by_part"]
+    assert 100 < first < last < 300
+    assert judged["wall_s"] == pytest.approx(4.5)
+    assert judged["bar"] == "≤ 6.9 s"  # 24 trials on 4 slots, 715 s of 625
+    text = trivial.describe(judged)
+    assert "seconds a result, 8 by 8 | 0.1000, 0.2000" in text
 
 
 def test_a_written_dataset_reads_back(load: Load) -> None:

@@ -132,11 +132,13 @@ def ray_runtime(
 
 @contextmanager
 def _joined(address: str, origin: str, job: str | None) -> Iterator[Runtime]:
+    # Whole, before any module in it: where another thread imports Ray meanwhile, as a study's does,
+    # `from ray._private.services import` leaves both with half of it.
+    import ray
+
     from cluster.connect.probe import probe
 
     place = probe(address, origin=origin)
-    import ray
-
     try:
         with _own_sigterm():
             ray.init(

@@ -10,7 +10,7 @@ import shlex
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,6 +27,8 @@ EXPERIMENT: Final = "hbpr-experiment"
 STUDY: Final = "hbpr-study"
 FOLDER: Final = "hbpr-folder"
 
+#: What a folder on the head's own disk begins with; the shell of a job knows where it is.
+HEADS_HOME: Final = "${XDG_DATA_HOME:-$HOME/.local/share}"
 #: What every job's driver gets: time to end a study in order when the job is stopped.
 ENVIRONMENT: Final = {"RAY_JOB_STOP_SIGNAL": "SIGTERM", "RAY_JOB_STOP_WAIT_TIME_S": "60"}
 
@@ -102,7 +104,7 @@ _NOT_RAY: Final = (
 def submit(
     client: "JobSubmissionClient",
     job: str,
-    words: Sequence[str],
+    command: str,
     metadata: dict[str, str],
     config: Path | None = None,
 ) -> str:
@@ -111,13 +113,13 @@ def submit(
     Args:
         client: Of the cluster.
         job: Its id.
-        words: The command.
+        command: For a shell of the head.
         metadata: What the cluster shows of it.
         config: Settings file that goes along as `cluster.jobs.upload.CONFIG`.
     """
     with package(config) as file:
         return client.submit_job(
-            entrypoint=shlex.join(words),
+            entrypoint=command,
             submission_id=job,
             runtime_env={"working_dir": str(file), "env_vars": dict(ENVIRONMENT)},
             metadata=metadata,
@@ -163,8 +165,10 @@ def again(client: "JobSubmissionClient", job: str) -> str:
     first = re.sub(r"-again-\d+$", "", job)
     taken = {each.submission_id for each in client.list_jobs()}
     number = next(n for n in range(1, len(taken) + 2) if f"{first}-again-{n}" not in taken)
-    words = ["python", "-m", "hbpr", "study", "resume", metadata[FOLDER], "--no-progress"]
-    return submit(client, f"{first}-again-{number}", words, metadata)
+    folder = metadata[FOLDER]
+    quoted = f'"{folder}"' if folder.startswith(HEADS_HOME) else shlex.quote(folder)
+    command = f"python -m hbpr study resume {quoted} --no-progress"
+    return submit(client, f"{first}-again-{number}", command, metadata)
 
 
 def follow(client: "JobSubmissionClient", job: str, write: Callable[[str], None]) -> int:

@@ -31,6 +31,7 @@ def cluster() -> None:
 \b
 Examples:
   hbpr cluster manifest rayjob --image registry.example.org/hbpr:1.0 --workers 8 -o rayjob.yaml
+  hbpr cluster manifest rayjob --storage s3://lab/studies --config configs/ml-1m.yaml
   hbpr cluster manifest slurm --config configs/ml-1m.yaml --workers 3 | sbatch
 """,
 )
@@ -41,6 +42,9 @@ Examples:
 @click.option("--config", default=_DEFAULT.config, show_default=True, help="Settings of the study.")
 @click.option(
     "--shared", default=_DEFAULT.shared, show_default=True, help="Folder that all nodes share."
+)
+@click.option(
+    "--storage", help="Where studies are kept, as s3://BUCKET/FOLDER. Default: SHARED/studies."
 )
 @click.option("--tracking-uri", default=_DEFAULT.tracking_uri, show_default=True, help="MLflow.")
 @click.option(

@@ -9,6 +9,7 @@ from importlib.metadata import version
 from typing import Final, NamedTuple
 
 from hbpr.errors import ConfigError
+from hbpr.places import has_secret, is_url
 from hbpr.version import __version__
 
 #: How fast a lost node is noticed: a silent link after about 9 s, Ray's defaults take 64 s.
@@ -58,6 +59,8 @@ class Names:
         gpus: GPUs of a worker.
         memory_gib: Memory of a node in GiB.
         hosts: Head and workers of an on-premise cluster, the head first.
+        storage: Where studies are kept: a folder or an address on an object store, with which the
+            nodes of KubeRay share no folder; None: ``studies`` in `shared`.
     """
 
     name: str = "hbpr"
@@ -70,6 +73,12 @@ class Names:
     gpus: int = 0
     memory_gib: int = 8
     hosts: tuple[str, ...] = ("head.example.org", "worker-1.example.org")
+    storage: str | None = None
+
+    @property
+    def studies(self) -> str:
+        """Where studies are kept, as ``sweep.storage`` takes it."""
+        return self.storage or f"{self.shared.rstrip('/')}/studies"
 
 
 #: Fields whose values may not hold anything else, as a pattern, and what that is in words.
@@ -83,6 +92,7 @@ _WORDS: Final = {
     "shared": (r"/[^\s'\"$`\\:]*", "an absolute path without spaces, quotes, colons and dollars"),
     "tracking_uri": (r"[a-z][a-z0-9+.-]*:[^\s'\"$`\\]+", "a URI such as http://mlflow:5000"),
 }
+_STORAGE: Final = r"(/|[a-z][a-z0-9]*://)[^\s'\"$`\\:]*"
 _HOST: Final = r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?"
 
 
@@ -109,6 +119,8 @@ def render(kind: str, names: Names) -> str:
     environment.filters |= {"json": json.dumps, "shell": shlex.quote}
     return environment.get_template(KINDS[kind].template).render(
         **asdict(names),
+        studies=names.studies,
+        shares_folder=not is_url(names.studies),
         health=HEALTH_CHECKS,
         python=".".join(map(str, sys.version_info[:2])),
         versions={name: version(name).partition("+")[0] for name in ("ray", "torch")},
@@ -118,6 +130,13 @@ def render(kind: str, names: Names) -> str:
 def _check(names: Names) -> None:
     for field, (pattern, what) in _WORDS.items():
         _match(field, getattr(names, field), pattern, what)
+    if names.storage is not None:
+        if has_secret(names.storage):
+            raise ConfigError(
+                "--storage: must not hold a key or password, since everybody who sees the manifest "
+                "would see it"
+            )
+        _match("storage", names.storage, _STORAGE, "an absolute path, or s3://BUCKET/FOLDER")
     for host in names.hosts:
         _match("hosts", host, _HOST, "a host name or an address")
     if not names.hosts:

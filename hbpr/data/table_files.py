@@ -3,11 +3,11 @@
 Parts are read in the order of their names. Folders named ``key=value`` give a column ``key``.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final, cast
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import pyarrow as pa
 from pyarrow import fs, parquet
@@ -118,6 +118,21 @@ class Opened:
             ) from error
 
 
+def files_of(path: str) -> list[Part]:
+    """Find the files that a path names, in the order of their names.
+
+    Raises:
+        DatasetMissingError: There is none.
+        DataError: They cannot be listed.
+    """
+    try:
+        return _parts(path)
+    except OSError as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f"{path}: the files cannot be listed: {told(error)}") from error
+
+
 def open_table(paths: Sequence[str], form: TextForm) -> list[Opened]:
     """Open the files of a table, and read the names of their columns.
 
@@ -129,14 +144,7 @@ def open_table(paths: Sequence[str], form: TextForm) -> list[Opened]:
         DatasetMissingError: There is no such file.
         DataError: A file cannot be read, or Parquet and text files are mixed.
     """
-    parts = []
-    for path in paths:
-        try:
-            parts += _parts(path)
-        except OSError as error:
-            if isinstance(error, DataError):
-                raise
-            raise DataError(f"{path}: the files cannot be listed: {told(error)}") from error
+    parts = [part for path in paths for part in files_of(path)]
     several = len(parts) > 1
     opened, kinds = [], dict[str, str]()
     for part in parts:
@@ -173,7 +181,6 @@ def _readable(part: Part, magic: bytes, form: TextForm) -> Readable:
 
 
 def _parts(path: str) -> list[Part]:
-    """Find the files that a path names, in the order of their names."""
     system, root = _system(path)
     info = system.get_file_info(root)
     if info.type == fs.FileType.File:
@@ -244,6 +251,14 @@ def _keys(path: str) -> dict[str, str | None]:
         if equals:
             keys[unquote(key)] = None if value == _NO_KEY else unquote(value)
     return keys
+
+
+def key_folders(keys: Mapping[str, str | None]) -> list[str]:
+    """Return the names of the ``key=value`` folders that give these keys."""
+    return [
+        f"{quote(key, safe='')}={_NO_KEY if value is None else quote(value, safe='')}"
+        for key, value in keys.items()
+    ]
 
 
 def _constant(value: str | None, length: int) -> pa.Array:

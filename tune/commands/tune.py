@@ -137,7 +137,7 @@ def _wanted(plan: "StudyPlan", study: str) -> tuple[str | None, str | None, str 
         The address of the study, if it exists; the id of a new one; the result of one that has come
         to it.
     """
-    from tune.storage.resume import study_named, unfinished_like
+    from tune.storage.resume import has_more_to_do, study_named, unfinished_like
 
     if study == _NEWEST:
         unfinished = unfinished_like(plan.settings)
@@ -145,7 +145,8 @@ def _wanted(plan: "StudyPlan", study: str) -> tuple[str | None, str | None, str 
     with study_named(plan.settings, study) as found:
         if found is None:
             return None, study, None
-        result = found.text.read_text(encoding="utf-8") if found.finished else None
+        over = not has_more_to_do(found, plan.settings)
+        result = found.text.read_text(encoding="utf-8") if over else None
         return found.told, study, result
 
 

@@ -147,11 +147,20 @@ def create(
     Args:
         settings: The resolved settings.
         fingerprints: Fingerprint of the data of each data setting.
-        study_id: Name of the folder; None: a new one.
+        study_id: Name of the folder; None: a new one. A driver that was killed before it wrote the
+            settings may have left the folder behind, which is taken.
         folder: The folder; None: one of that name where the settings say.
+
+    Raises:
+        StudyFolderError: Another driver has just started the study of that name.
     """
     folder = folder or StudyFolder(experiment_folder(settings) / (study_id or new_id()))
-    folder.checkpoints.mkdir(parents=True)
+    folder.checkpoints.mkdir(parents=True, exist_ok=True)
+    if folder.settings.exists():
+        raise StudyFolderError(
+            f"{folder.told}: another process has just started this study; start again to go on "
+            "with it, once that one has ended"
+        )
     write_settings(folder, settings, fingerprints)
     return folder
 

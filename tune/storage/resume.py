@@ -93,7 +93,7 @@ def study_named(settings: StudySettings, study_id: str) -> Iterator[StudyFolder 
     """Have the experiment's study of that id at hand while the body runs; None: there is none yet.
 
     Raises:
-        StudyFolderError: No study can have that id.
+        StudyFolderError: No study can have that id, or the one that has it has other settings.
     """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", study_id):
         raise StudyFolderError(
@@ -101,7 +101,23 @@ def study_named(settings: StudySettings, study_id: str) -> Iterator[StudyFolder 
             "dots, dashes and underscores"
         )
     with studies_of(settings) as studies:
-        yield next((each for each in studies if each.study_id == study_id), None)
+        found = next((each for each in studies if each.study_id == study_id), None)
+        lines = [] if found is None else _differences(settings, found.path)
+        if found is not None and lines:
+            raise StudyFolderError(
+                f"--resume-or-start: the study {found.told} has other settings:\n"
+                + "\n".join(lines)
+                + "\nTake them back to go on with it; or start a new study beside it, by another "
+                "name: --resume-or-start STUDY"
+            )
+        yield found
+
+
+def has_more_to_do(folder: StudyFolder, settings: StudySettings) -> bool:
+    """Return whether a study has not come to its result, or was given more trials or budget."""
+    if not folder.finished:
+        return True
+    return bool(_changed(_old(folder.path), dotted(public_settings(settings))))
 
 
 def check_is_study(path: Path) -> None:

@@ -20,7 +20,8 @@ def search(request: dict[str, Any]) -> dict[str, Any]:
     """Run a study, and read its records.
 
     A request may hold ``config``, a file of settings to take instead of those of `sections`, and
-    ``overrides`` of it; and ``algorithm``, what decides.
+    ``overrides`` of it; ``algorithm``, what decides; ``metrics``, further ones that trials report;
+    and ``address``, a cluster to join, with ``at_a_time``, how many trials it runs.
     """
     uri = f"sqlite:///{Path.cwd() / 'mlflow.db'}"
     storage = str(Path.cwd() / "studies")
@@ -39,16 +40,21 @@ def search(request: dict[str, Any]) -> dict[str, Any]:
             },
             "final": {"refit": "none", "register_model": False},
             "storage": storage,
+            "max_concurrent": request.get("at_a_time"),
         }
+        trial = sections(request)
+        trial["training"]["metrics"] = request.get("metrics", [])
         settings = StudySettings.model_validate(
             {
-                **sections(request),
+                **trial,
                 "mlflow": {"experiment_name": "speed", "tracking_uri": uri},
                 "sweep": sweep,
             }
         )
     with watched() as driver:
-        result = run_study(settings, data=data, cpus=request["cpus"], progress=False)
+        address = request.get("address")
+        cpus = None if address else request["cpus"]
+        result = run_study(settings, data=data, address=address, cpus=cpus, progress=False)
     with sqlite3.connect("mlflow.db") as database:
         runs = dict(
             database.execute(

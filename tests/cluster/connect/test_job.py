@@ -10,12 +10,12 @@ from ray._private.runtime_env.packaging import create_package
 REPO = Path(__file__).parents[3]
 
 
-def _submit(head, *entrypoint: str) -> subprocess.CompletedProcess[str]:
+def _submit(head, *entrypoint: str, folder: Path = REPO) -> subprocess.CompletedProcess[str]:
     command = ["ray", "job", "submit", "--address", head.dashboard, "--working-dir", "."]
     return subprocess.run(
         [*command, "--", *entrypoint],
         env=head.env,
-        cwd=REPO,
+        cwd=folder,
         capture_output=True,
         text=True,
         timeout=240,
@@ -40,6 +40,27 @@ def test_a_study_runs_as_a_job_of_the_uploaded_checkout(token_head, ray_folder: 
     )
     assert "this job's own copy of the checkout" in job.stdout
     assert summary.parent.name in job.stdout  # the log was followed to the study's last lines
+
+
+@pytest.mark.ray
+@pytest.mark.long
+def test_a_study_runs_where_hbpr_is_installed_and_the_folder_holds_settings_alone(
+    token_head, tmp_path: Path
+) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "study.yaml").write_text((REPO / "configs" / "quickstart.yaml").read_text())
+    sets = [
+        "sweep.num_trials=1",
+        "training.n_iter=2",
+        "data.synthetic.n_users=150",
+        f"sweep.storage={tmp_path}/studies",
+        f"mlflow.tracking_uri=sqlite:///{tmp_path}/mlflow.db",
+    ]
+    words = [word for text in sets for word in ("--set", text)]
+    job = _submit(token_head, "python", "-m", "tune", "study.yaml", *words, folder=folder)
+    assert job.returncode == 0, job.stdout + job.stderr
+    assert len(list(tmp_path.glob("studies/quickstart/*/summary.json"))) == 1
 
 
 @pytest.mark.ray

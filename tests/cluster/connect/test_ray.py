@@ -138,3 +138,34 @@ def _listening() -> list[str]:
         for socket_ in process.net_connections()
         if socket_.status == psutil.CONN_LISTEN
     ]
+
+
+JOIN_WHILE_RAY_IS_IMPORTED = """
+import threading
+from cluster.connect.ray import ray_runtime
+from hbpr.errors import ClusterError
+failed = []
+def other():
+    try:
+        import ray.tune
+    except Exception as error:
+        failed.append(repr(error))
+thread = threading.Thread(target=other)
+thread.start()
+try:
+    with ray_runtime("127.0.0.1:1"):
+        pass
+except ClusterError as error:
+    print(error)
+thread.join()
+print("failed:", failed)
+"""
+
+
+def test_a_cluster_is_joined_while_another_thread_imports_ray() -> None:
+    words = [sys.executable, "-c", JOIN_WHILE_RAY_IS_IMPORTED]
+    told = subprocess.run(
+        words, cwd=Path(__file__).parents[3], capture_output=True, text=True, check=True
+    ).stdout
+    assert "nothing answers at" in told
+    assert "failed: []" in told

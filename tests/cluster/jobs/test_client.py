@@ -1,5 +1,6 @@
 """What a user reads of jobs, with a small server as the cluster's dashboard."""
 
+import subprocess
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -12,7 +13,16 @@ import pytest
 from ray._raylet import AuthenticationTokenLoader, Config
 
 import hbpr
-from cluster.jobs.client import EXPERIMENT, FOLDER, STUDY, again, connect, exit_code, studies
+from cluster.jobs.client import (
+    EXPERIMENT,
+    FOLDER,
+    HEADS_HOME,
+    STUDY,
+    again,
+    connect,
+    exit_code,
+    studies,
+)
 from cluster.jobs.upload import CONFIG, PACKAGES, package
 from hbpr.errors import ClusterError
 
@@ -125,6 +135,22 @@ def test_a_job_is_started_again_as_it_was() -> None:
     (first, _) = client.submitted
     assert first["entrypoint"] == "python -m hbpr study resume '/s/e/s 1' --no-progress"
     assert first["metadata"] == {EXPERIMENT: "e", STUDY: "s", FOLDER: "/s/e/s 1"}
+
+
+def test_a_study_on_the_heads_disk_is_found_by_the_shell_of_the_head() -> None:
+    about = {EXPERIMENT: "e", STUDY: "s", FOLDER: f"{HEADS_HOME}/hbpr/studies/e/s"}
+    client = _Client(_job("e-s", "FAILED", metadata=about))
+    again(client, "e-s")
+    command = client.submitted[0]["entrypoint"].replace("python -m hbpr", "echo")
+    told = subprocess.run(
+        command,
+        shell=True,
+        env={"HOME": "/home/my ray"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert told.stdout == "study resume /home/my ray/.local/share/hbpr/studies/e/s --no-progress\n"
 
 
 @pytest.mark.parametrize(

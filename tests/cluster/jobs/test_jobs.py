@@ -79,6 +79,35 @@ def test_a_job_that_fails_has_its_drivers_exit_code(token_head, tmp_path: Path) 
     assert "one trial needs CPU 99" in failed.stdout
 
 
+def test_a_table_of_this_machine_goes_along(token_head, tmp_path: Path) -> None:
+    rows = [f"u{k % 60},i{(k * k + k // 60) % 40}" for k in range(900)]
+    (tmp_path / "clicks.csv").write_text("\n".join(["user,item", *dict.fromkeys(rows)]) + "\n")
+    config = tmp_path / "shop.yaml"
+    config.write_text(
+        "data: {source: table, table: {path: PATH}}\n"
+        "mlflow: {experiment_name: shop}\n"
+        "training: {n_iter: 2, eval_every: 1}\n"
+        "sweep: {space: {optimizer.lr: [0.01, 0.1]}, search: {algorithm: grid}}\n".replace(
+            "PATH", str(tmp_path / "clicks.csv")
+        )
+    )
+    places = [f"sweep.storage={tmp_path}/studies", f"mlflow.tracking_uri=sqlite:///{tmp_path}/m.db"]
+    sets = [word for text in places for word in ("--set", text)]
+    away = ["--set", "data.table.path=/no/such/folder/clicks.csv"]
+    refused = _hbpr(token_head, "submit", str(config), *sets, *away)
+    assert refused.returncode == 2
+    assert "the head of the cluster does not have /no/such/folder/clicks.csv" in refused.stderr
+    assert "shop-" not in _hbpr(token_head, "jobs", "list", COLUMNS="200").stdout
+
+    done = _hbpr(token_head, "submit", str(config), *sets, "--upload-data", "--follow")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "clicks.csv (0.0 MB) is uploaded" in done.stderr
+    (settings,) = tmp_path.glob("studies/shop/*/settings.json")
+    copy = json.loads(settings.read_text())["settings"]["data"]["table"]["path"]
+    assert copy.startswith(f"{tmp_path}/studies/.data/")
+    assert copy.endswith("/clicks.csv")
+
+
 def test_a_wrong_token_and_an_unknown_job(token_head, tmp_path: Path) -> None:
     wrong = tmp_path / "token"
     wrong.write_text("c" * 64)

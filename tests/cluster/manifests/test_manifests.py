@@ -4,6 +4,7 @@ import json
 import os
 import re
 import subprocess
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -71,7 +72,10 @@ def _definition(file: str) -> tuple[dict, object]:
     return definition, _strict(schema)
 
 
-@pytest.mark.parametrize("names", [Names(), MINE], ids=["defaults", "mine"])
+STORE = replace(MINE, storage="s3://lab/studies")
+
+
+@pytest.mark.parametrize("names", [Names(), MINE, STORE], ids=["defaults", "mine", "store"])
 @pytest.mark.parametrize(
     ("kind", "file"),
     [("raycluster", "kuberay-rayclusters.yaml"), ("rayjob", "kuberay-rayjobs.yaml")],
@@ -98,6 +102,9 @@ def test_kuberay(kind: str, file: str, names: Names) -> None:
     if kind == "rayjob":
         assert content["spec"]["backoffLimit"] > 0
         assert "--resume-or-start" in content["spec"]["entrypoint"]
+        assert f"sweep.storage={names.studies} " in content["spec"]["entrypoint"]
+    volumes = {each["name"] for each in workers["template"]["spec"]["volumes"]}
+    assert ("shared" in volumes) is (names.storage is None)
 
 
 @pytest.mark.parametrize("names", [Names(), MINE], ids=["defaults", "mine"])
@@ -111,6 +118,8 @@ def test_compose(names: Names) -> None:
         for each in services.values()
         for port in each.get("ports", [])
     )
+    # Without a driver SQLAlchemy 2.1 takes psycopg 3, which the image does not have.
+    assert "postgresql+psycopg2://" in services["mlflow"]["command"]
     for text in content["configs"].values():
         assert yaml.safe_load(text["content"])
 
@@ -151,6 +160,7 @@ def test_the_image_has_our_pins_and_is_not_run_as_root() -> None:
     assert all(re.findall(r"^USER (\S+)$", stage, re.M)[-1] == "1000" for stage in stages[:2])
     assert [stage.split("\n")[0].split()[-1] for stage in stages] == ["node", "mlflow", "node"]
     assert "ARG TORCH_INDEX" in text
+    assert "psycopg2-binary" in pins
 
 
 @pytest.mark.parametrize(
@@ -163,11 +173,14 @@ def test_the_image_has_our_pins_and_is_not_run_as_root() -> None:
         ({"tracking_uri": "mlflow"}, "--tracking-uri"),
         ({"hosts": ("a b",)}, "--host"),
         ({"hosts": ()}, "--host"),
+        ({"storage": "here"}, "--storage"),
+        ({"storage": "s3://KEY:HIDDEN@lab/studies"}, "--storage: must not hold a key or password"),
     ],
 )
 def test_a_name_that_cannot_be_used(wrong: dict, option: str) -> None:
-    with pytest.raises(ConfigError, match=option):
+    with pytest.raises(ConfigError, match=option) as error:
         render("slurm", Names(**wrong))
+    assert "HIDDEN" not in str(error.value)
 
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

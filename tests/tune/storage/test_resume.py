@@ -13,6 +13,7 @@ from tune.storage import folder as folders
 from tune.storage.folder import read_settings
 from tune.storage.resume import (
     check_is_study,
+    has_more_to_do,
     reopen,
     study_named,
     unfinished_like,
@@ -72,6 +73,32 @@ def test_a_study_by_its_name(small_study) -> None:
             study_named(small_study(), wrong),
         ):
             pass
+
+
+def test_a_named_study_of_other_settings_is_refused_finished_or_not(small_study) -> None:
+    folder = folders.create(small_study(), DATA, "nightly")
+    other = small_study(training={"precision": "bfloat16"})
+    for _ in range(2):
+        with (
+            pytest.raises(StudyError, match=r"has other settings:\n  training\.precision: was"),
+            study_named(other, "nightly"),
+        ):
+            pass
+        assert has_more_to_do(folder, small_study()) is not folder.finished
+        folder.summary.write_text("{}")
+    with study_named(small_study({"num_trials": 9}), "nightly") as found:
+        assert found == folder
+    assert has_more_to_do(folder, small_study({"num_trials": 9}))
+
+
+def test_a_folder_that_a_killed_driver_left_is_taken(small_study) -> None:
+    folder = folders.create(small_study(), DATA, "nightly")
+    folder.settings.unlink()  # it was killed before it wrote them
+    with study_named(small_study(), "nightly") as found:
+        assert found is None
+    assert folders.create(small_study(), DATA, "nightly") == folder
+    with pytest.raises(StudyError, match="another process has just started this study"):
+        folders.create(small_study(), DATA, "nightly")
 
 
 def test_a_finished_study_is_taken_up_again_for_more_trials(small_study) -> None:

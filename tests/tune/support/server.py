@@ -15,9 +15,15 @@ from .program import PATIENCE_S
 
 
 class Server:
-    """A real MLflow server on loopback, started and ended by its id."""
+    """A real MLflow server on loopback, started and ended by its id.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: Of its artifacts and, where `store` is not given, its database.
+        store: Database; None: ``mlflow.db`` in the folder.
+    """
+
+    def __init__(self, folder: Path, store: str | None = None) -> None:
+        self.store = store or f"sqlite:///{folder}/mlflow.db"
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
@@ -28,9 +34,8 @@ class Server:
     def start(self) -> None:
         self.process = subprocess.Popen(
             [
-                Path(sys.executable).parent / "mlflow",
-                "server",
-                f"--backend-store-uri=sqlite:///{self.folder}/mlflow.db",
+                *(sys.executable, "-m", "mlflow", "server"),
+                f"--backend-store-uri={self.store}",
                 f"--artifacts-destination={self.folder}/artifacts",
                 "--host=127.0.0.1",
                 f"--port={self.port}",
