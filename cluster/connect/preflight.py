@@ -51,9 +51,9 @@ def check_cluster(
         )
     nodes = [node for node in ray.nodes() if node["Alive"]]
     _check_resources(nodes, {"CPU": cpu, "GPU": gpu}, may_come=may_come)
-    with _marker(storage) as marker:
+    with marker_in(storage) as marker:
         answers = _ask_nodes(nodes, marker, timeout_s)
-    ours = _question().versions()
+    ours = our_versions()
     problems = [answer.problem_beside(ours) for answer in answers]
     table = _table(answers, problems, ours)
     wrong = [
@@ -160,7 +160,8 @@ class _Marker(NamedTuple):
 
 
 @contextmanager
-def _marker(storage: Path) -> Iterator[_Marker]:
+def marker_in(storage: Path) -> Iterator[_Marker]:
+    """Write a file that every node must read, and remove it with those beside it."""
     marker = _Marker(storage / f".preflight-{uuid.uuid4().hex}", uuid.uuid4().hex)
     try:
         storage.mkdir(parents=True, exist_ok=True)
@@ -175,6 +176,11 @@ def _marker(storage: Path) -> Iterator[_Marker]:
     finally:
         for path in storage.glob(f"{marker.path.name}*"):
             path.unlink(missing_ok=True)
+
+
+def our_versions() -> dict[str, str]:
+    """Return the versions that every node must have."""
+    return _question().versions()
 
 
 class _Question(NamedTuple):
@@ -222,28 +228,42 @@ def _question() -> _Question:
 def _ask_nodes(nodes: list[dict[str, Any]], marker: _Marker, timeout_s: float) -> list[_Answer]:
     """Run the question on each node; return what each said."""
     import ray
+
+    asked = [(node, ask_node(node, marker)) for node in nodes]
+    references = [reference for _, (reference, _) in asked]
+    answered, _ = ray.wait(references, num_returns=len(asked), timeout=timeout_s)
+    answers = []
+    for node, (reference, own) in asked:
+        if reference not in answered:
+            ray.cancel(reference, force=True)
+            problem = f"no answer in {timeout_s:g} s. See: ray status"
+            answers.append(_Answer(host_of(node), problem, {}))
+            continue
+        answers.append(hear(node, reference, own))
+    return answers
+
+
+def host_of(node: Mapping[str, Any]) -> str:
+    """Return the name and the address of a node, as `ray.nodes` describes it."""
+    return f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})"
+
+
+def ask_node(node: Mapping[str, Any], marker: _Marker) -> tuple[Any, str]:
+    """Put the question to a node; return the reference to its answer, and the file it writes."""
+    import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     task = ray.remote(num_cpus=0, max_retries=0)(_question().look)
-    asked = {}
-    for node in nodes:
-        strategy = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-        own = f"{marker.path}-{node['NodeID'][:8]}"
-        reference = task.options(scheduling_strategy=strategy).remote(
-            str(marker.path), marker.content, own
-        )
-        asked[reference] = (node, own)
-    answered, _ = ray.wait(list(asked), num_returns=len(asked), timeout=timeout_s)
-    answers = []
-    for reference, (node, own) in asked.items():
-        host = f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})"
-        if reference not in answered:
-            ray.cancel(reference, force=True)
-            answers.append(_Answer(host, f"no answer in {timeout_s:g} s. See: ray status", {}))
-            continue
-        problem, known = _answer_of(reference, own)
-        answers.append(_Answer(host, f"{problem}. {_next_step(problem)}" if problem else "", known))
-    return answers
+    own = f"{marker.path}-{node['NodeID'][:8]}"
+    strategy = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+    asked = task.options(scheduling_strategy=strategy)
+    return asked.remote(str(marker.path), marker.content, own), own
+
+
+def hear(node: Mapping[str, Any], reference: Any, own: str) -> _Answer:
+    """Return what a node has answered."""
+    problem, known = _answer_of(reference, own)
+    return _Answer(host_of(node), f"{problem}. {_next_step(problem)}" if problem else "", known)
 
 
 def _answer_of(reference: Any, own: str) -> tuple[str, dict[str, str]]:
