@@ -6,7 +6,7 @@ every node.
 
 import logging
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,13 +120,18 @@ def _table(
     ]
 
 
+#: Memory that the process of a trial has to itself, its model not counted: torch takes most of it.
+_TRIAL_BYTES: Final = 230 * 2**20
+
+
 def _check_resources(
     nodes: list[dict[str, Any]], trial: Mapping[str, float], *, may_come: bool
 ) -> None:
     """One node must hold a whole trial, unless an autoscaler may bring such a node."""
     wanted = {name: amount for name, amount in trial.items() if amount > 0}
+    needs = {**wanted, "memory": _TRIAL_BYTES}
     if any(
-        all(node["Resources"].get(name, 0.0) >= amount for name, amount in wanted.items())
+        all(node["Resources"].get(name, 0.0) >= amount for name, amount in needs.items())
         for node in nodes
     ):
         return
@@ -140,15 +145,29 @@ def _check_resources(
         logger.warning("no node fits a trial yet; trials wait for one that an autoscaler brings")
         return
     have = "; ".join(
-        f"{node['NodeManagerHostname']}: "
-        + ", ".join(f"{name} {node['Resources'].get(name, 0.0):g}" for name in trial)
+        f"{node['NodeManagerHostname']}: {_amounts(node['Resources'], (*trial, 'memory'))}"
         for node in nodes
     )
-    need = ", ".join(f"{name} {amount:g}" for name, amount in wanted.items())
     raise ClusterError(
-        f"sweep.resources: one trial needs {need} on one node, the cluster has {have or 'no node'}."
+        f"sweep.resources: one trial needs {_amounts(needs, needs)} on one node, the cluster has "
+        f"{have or 'no node'}."
         " Lower sweep.resources, or add a node. If an autoscaler brings all of them, say how many "
         "trials may wait for them: --set sweep.max_concurrent=N."
+    )
+
+
+def _amounts(resources: Mapping[str, float], names: Iterable[str]) -> str:
+    """Return amounts of resources as a text.
+
+    Example:
+        >>> _amounts({"CPU": 2.0, "memory": 2.0**30}, ["CPU", "GPU", "memory"])
+        'CPU 2, GPU 0, memory 1024 MiB'
+    """
+    return ", ".join(
+        f"memory {resources.get(name, 0.0) / 2**20:.0f} MiB"
+        if name == "memory"
+        else f"{name} {resources.get(name, 0.0):g}"
+        for name in names
     )
 
 

@@ -70,7 +70,7 @@ def test_what_is_refused_before_the_first_trial(three: Hosts) -> None:
     assert f"{NOWHERE}:5000" in text
 
     text = _refused(three, "h1", _words(three, "sweep.resources.gpu=2"))
-    assert "sweep.resources: one trial needs CPU 1, GPU 2 on one node" in text
+    assert "sweep.resources: one trial needs CPU 1, GPU 2, memory 230 MiB on one node" in text
 
     text = _refused(three, "h1", _words(three, address=f"{NOWHERE}:6379"))
     assert f"--address {NOWHERE}:6379: nothing answers at {NOWHERE}:6379" in text
@@ -82,14 +82,17 @@ def test_what_is_refused_before_the_first_trial(three: Hosts) -> None:
     assert "may be left over from a Ray that has ended" in text
 
 
-def test_another_version_on_one_node_is_refused(three: Hosts) -> None:
+def test_a_node_with_little_memory_and_another_version_is_refused(three: Hosts) -> None:
     h3 = three.add(3)
-    three.start_node(h3, "--num-cpus=1", env={"PYTHONPATH": _other_hbpr(three.root)})
+    small = ["--num-cpus=1", "--num-gpus=2", "--memory=104857600"]
+    three.start_node(h3, *small, env={"PYTHONPATH": _other_hbpr(three.root)})
     three.wait_for_node(h3)
     try:
+        memory = _refused(three, "h1", _words(three, "sweep.resources.gpu=2"))
         text = _refused(three, "h1", _words(three))
     finally:
         three.kill(h3)
+    assert "h3: CPU 1, GPU 2, memory 100 MiB" in memory
     assert f"h3 (10.77.0.3): other versions: hbpr 9.9.9, here {__version__}" in text
 
 
