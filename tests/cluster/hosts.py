@@ -132,20 +132,21 @@ class Hosts:
         return host
 
     def command(self, host: Host, words: Sequence[str]) -> list[str]:
-        """Return the command that runs a command on a host."""
-        return ["nsenter", f"--target={host.pid}", "-n", "-u", "-m", "-p", "--", *words]
+        """Return the command that runs a command on a host, in the shared folder."""
+        enter = ["nsenter", f"--target={host.pid}", "-n", "-u", "-m", "-p", "--"]
+        return [*enter, "env", f"--chdir={self.shared}", *words]
 
     def popen(
-        self, host: Host, *words: str, env: Mapping[str, str] | None = None, cwd: Path | None = None
+        self, host: Host, *words: str, env: Mapping[str, str] | None = None
     ) -> subprocess.Popen[str]:
         """Start a command on a host."""
         return subprocess.Popen(
             self.command(host, words),
             env=self.env | dict(env or {}),
-            cwd=cwd or self.shared,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            start_new_session=True,  # what signals its group on the host means none of ours
         )
 
     def run(
@@ -173,9 +174,9 @@ class Hosts:
                 subprocess.Popen(
                     self.command(host, ["sh", "-c", _SUPERVISED, "node", *words]),
                     env=self.env | HEALTH_CHECKS | dict(env or {}),
-                    cwd=self.root,
                     stdout=log,
                     stderr=log,
+                    start_new_session=True,
                 )
             )
 
@@ -200,7 +201,7 @@ class Hosts:
         """Kill all processes of a host at once, as when its power goes; return when."""
         now = time.time()
         os.kill(host.pid, signal.SIGKILL)
-        host.init.wait()
+        host.init.communicate()
         for process in host.nodes:
             process.wait()
         del self.hosts[host.name]
@@ -233,7 +234,10 @@ class Hosts:
         words = [sys.executable, "-c", _WATCH, self.head]
         with (self.root / "watch.log").open("w") as log:
             subprocess.Popen(
-                self.command(self.hosts["h1"], words), env=self.env, cwd=self.root, stdout=log
+                self.command(self.hosts["h1"], words),
+                env=self.env,
+                stdout=log,
+                start_new_session=True,
             )
         return Watch(self.root / "watch.log")
 
@@ -242,7 +246,7 @@ class Hosts:
         for host in list(self.hosts.values()):
             self.kill(host)
         self._bridge.kill()
-        self._bridge.wait()
+        self._bridge.communicate()
 
 
 class Watch:
@@ -305,11 +309,17 @@ def _first_process(prefix: list[str], *words: str) -> tuple[subprocess.Popen[str
     """Start the first process of new namespaces; return it, and its number here."""
     command = [*prefix, sys.executable, "-SE", "-c", _INIT, *words]
     process = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
     assert process.stdout is not None
+    assert process.stderr is not None
     if process.stdout.readline() != "up\n":
-        raise RuntimeError(f"did not start: {shlex.join(command)}")
+        raise RuntimeError(f"did not start: {shlex.join(command)}: {process.stderr.read()}")
     if "-f" not in prefix:
         return process, process.pid
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()

@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 pytestmark = [pytest.mark.ray, pytest.mark.long]
 
 DATA = Path(os.environ.get("HBPR_DATA_HOME", Path.home() / ".hbpr" / "data"))
-N_TRIALS, N_ITER, EVERY = 24, 20, 2
+N_TRIALS, N_ITER, EVERY = 24, 26, 2
 
 #: Runs a study and writes down each of its events.
 DRIVER = """
@@ -185,7 +185,7 @@ def _check_trials(shared: Path, events: list[dict]) -> None:
 
 
 JOB = ["data.source=synthetic", "data.synthetic.n_users=200", "mlflow.experiment_name=lost"]
-JOB += ["training.n_iter=200", "sweep.num_trials=12"]
+JOB += ["training.n_iter=150", "training.early_stopping_patience=0", "sweep.num_trials=12"]
 
 
 def test_the_head_is_lost_and_the_job_submitted_again_goes_on(three: Hosts) -> None:
