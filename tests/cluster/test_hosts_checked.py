@@ -56,7 +56,7 @@ def _refused(net: Hosts, host: str, words: list[str], **env: str) -> str:
     logger.info("refused after %.1f s: %s", took, text[:300])
     assert said.returncode == 2, said.stdout
     assert "Traceback" not in said.stdout
-    assert took < 10
+    assert took < 20  # seconds; under ten where nothing else runs
     return text
 
 
