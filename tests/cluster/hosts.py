@@ -262,7 +262,8 @@ class Watch:
     def seen(self) -> list[tuple[float, dict[str, dict[str, Any]]]]:
         """Return the moments, and of each the living nodes by address."""
         lines = self._path.read_text().splitlines(keepends=True)
-        return [tuple(json.loads(line)) for line in lines if line.endswith("\n")]
+        whole = (line for line in lines if line.startswith("[") and line.endswith("\n"))
+        return [tuple(json.loads(line)) for line in whole]  # beside them Ray says what it lost
 
     def first(
         self,
@@ -300,7 +301,7 @@ while True:
         }
         for node in ray.nodes() if node["Alive"]
     }
-    print(json.dumps([now, nodes]), flush=True)
+    print("\\n" + json.dumps([now, nodes]), flush=True)
     time.sleep(0.25)
 """
 
