@@ -1,6 +1,6 @@
 """How many trials a cluster holds, now and once its autoscaler has brought all that it may."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 
@@ -19,31 +19,41 @@ class Capacity(NamedTuple):
 def slots_on(nodes: Iterable[tuple[float, float]], cpu: float, gpu: float) -> int:
     """Return how many trials run at a time on nodes of (CPUs, GPUs); one trial lies on one node.
 
+    A share of a GPU lies on one GPU.
+
     Example:
         >>> slots_on([(3.0, 0.0), (3.0, 0.0)], 2, 0)
         2
+        >>> slots_on([(8.0, 2.0), (8.0, 0.0)], 1, 0.4)
+        4
     """
-    return sum(
-        int(min(has / needs for has, needs in zip(node, (cpu, gpu), strict=True) if needs))
-        for node in nodes
-    )
+    return sum(_slots(*node, cpu, gpu) for node in nodes)
 
 
-def count_slots(cpu: float, gpu: float) -> Capacity:
+def _slots(cpus: float, gpus: float, cpu: float, gpu: float) -> int:
+    by_cpu = int(cpus / cpu)
+    if not gpu:
+        return by_cpu
+    by_gpu = int(gpus) * int(1 / gpu) if gpu < 1 else int(gpus / gpu)
+    return min(by_cpu, by_gpu)
+
+
+def count_slots(cpu: float, gpu: float, without: Collection[str] = ()) -> Capacity:
     """Count the places for trials in the cluster that this process is connected to.
 
     Args:
         cpu: CPUs of one trial.
         gpu: GPUs of one trial.
+        without: Ids of nodes that get no trials.
     """
     import ray
     from ray._private.state import state
 
-    draining = state.get_draining_nodes()
+    left_out = {*state.get_draining_nodes(), *without}
     living = [
         node["Resources"]
         for node in ray.nodes()
-        if node["Alive"] and node["NodeID"] not in draining
+        if node["Alive"] and node["NodeID"] not in left_out
     ]
     now = slots_on(map(_size, living), cpu, gpu)
     config = state.get_cluster_config()

@@ -5,7 +5,7 @@ every node.
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -58,7 +58,7 @@ def check_cluster(
     _check_resources(nodes, {"CPU": cpu, "GPU": gpu}, may_come=may_come)
     with marker_in(storage) as marker:
         answers = _ask_nodes(nodes, marker, timeout_s)
-    ours = _question().versions()
+    ours = our_versions()
     problems = [answer.problem_beside(ours) for answer in answers]
     table = _table(answers, problems, ours)
     wrong = [
@@ -125,13 +125,18 @@ def _table(
     ]
 
 
+#: Memory that the process of a trial has to itself, its model not counted: torch takes most of it.
+_TRIAL_BYTES: Final = 230 * 2**20
+
+
 def _check_resources(
     nodes: list[dict[str, Any]], trial: Mapping[str, float], *, may_come: bool
 ) -> None:
     """One node must hold a whole trial, unless an autoscaler may bring such a node."""
     wanted = {name: amount for name, amount in trial.items() if amount > 0}
+    needs = {**wanted, "memory": _TRIAL_BYTES}
     if any(
-        all(node["Resources"].get(name, 0.0) >= amount for name, amount in wanted.items())
+        all(node["Resources"].get(name, 0.0) >= amount for name, amount in needs.items())
         for node in nodes
     ):
         return
@@ -145,16 +150,35 @@ def _check_resources(
         logger.warning("no node fits a trial yet; trials wait for one that an autoscaler brings")
         return
     have = "; ".join(
-        f"{node['NodeManagerHostname']}: "
-        + ", ".join(f"{name} {node['Resources'].get(name, 0.0):g}" for name in trial)
+        f"{node['NodeManagerHostname']}: {_amounts(node['Resources'], (*trial, 'memory'))}"
         for node in nodes
     )
-    need = ", ".join(f"{name} {amount:g}" for name, amount in wanted.items())
     raise ClusterError(
-        f"sweep.resources: one trial needs {need} on one node, the cluster has {have or 'no node'}."
+        f"sweep.resources: one trial needs {_amounts(needs, needs)} on one node, the cluster has "
+        f"{have or 'no node'}."
         " Lower sweep.resources, or add a node. If an autoscaler brings all of them, say how many "
         "trials may wait for them: --set sweep.max_concurrent=N."
     )
+
+
+def _amounts(resources: Mapping[str, float], names: Iterable[str]) -> str:
+    """Return amounts of resources as a text.
+
+    Example:
+        >>> _amounts({"CPU": 2.0, "memory": 2.0**30}, ["CPU", "GPU", "memory"])
+        'CPU 2, GPU 0, memory 1024 MiB'
+    """
+    return ", ".join(
+        f"memory {resources.get(name, 0.0) / 2**20:.0f} MiB"
+        if name == "memory"
+        else f"{name} {resources.get(name, 0.0):g}"
+        for name in names
+    )
+
+
+def our_versions() -> dict[str, str]:
+    """Return the versions that every node must have."""
+    return _question().versions()
 
 
 class _Question(NamedTuple):
@@ -196,28 +220,42 @@ def _question() -> _Question:
 def _ask_nodes(nodes: list[dict[str, Any]], marker: Marker, timeout_s: float) -> list[_Answer]:
     """Run the question on each node; return what each said."""
     import ray
+
+    asked = [(node, ask_node(node, marker)) for node in nodes]
+    references = [reference for _, (reference, _) in asked]
+    answered, _ = ray.wait(references, num_returns=len(asked), timeout=timeout_s)
+    answers = []
+    for node, (reference, own) in asked:
+        if reference not in answered:
+            ray.cancel(reference, force=True)
+            problem = f"no answer in {timeout_s:g} s. See: ray status"
+            answers.append(_Answer(host_of(node), problem, {}))
+            continue
+        answers.append(hear(node, reference, own))
+    return answers
+
+
+def host_of(node: Mapping[str, Any]) -> str:
+    """Return the name and the address of a node, as `ray.nodes` describes it."""
+    return f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})"
+
+
+def ask_node(node: Mapping[str, Any], marker: Marker) -> tuple[Any, str]:
+    """Put the question to a node; return the reference to its answer, and the file it writes."""
+    import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     task = ray.remote(num_cpus=0, max_retries=0)(_question().look)
-    asked = {}
-    for node in nodes:
-        strategy = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-        own = marker.beside(node["NodeID"][:8])
-        reference = task.options(scheduling_strategy=strategy).remote(
-            marker.path, marker.content, own
-        )
-        asked[reference] = (node, own)
-    answered, _ = ray.wait(list(asked), num_returns=len(asked), timeout=timeout_s)
-    answers = []
-    for reference, (node, own) in asked.items():
-        host = f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})"
-        if reference not in answered:
-            ray.cancel(reference, force=True)
-            answers.append(_Answer(host, f"no answer in {timeout_s:g} s. See: ray status", {}))
-            continue
-        problem, known = _answer_of(reference, own)
-        answers.append(_Answer(host, f"{problem}. {_next_step(problem)}" if problem else "", known))
-    return answers
+    own = marker.beside(node["NodeID"][:8])
+    strategy = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+    asked = task.options(scheduling_strategy=strategy)
+    return asked.remote(marker.path, marker.content, own), own
+
+
+def hear(node: Mapping[str, Any], reference: Any, own: str) -> _Answer:
+    """Return what a node has answered."""
+    problem, known = _answer_of(reference, own)
+    return _Answer(host_of(node), f"{problem}. {_next_step(problem)}" if problem else "", known)
 
 
 def _answer_of(reference: Any, own: str) -> tuple[str, dict[str, str]]:

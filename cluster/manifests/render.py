@@ -12,12 +12,14 @@ from hbpr.errors import ConfigError
 from hbpr.places import has_secret, is_url
 from hbpr.version import __version__
 
-#: How fast a lost node is noticed: a silent link after about 9 s, Ray's defaults take 64 s.
+#: How fast a loss is noticed: a silent link after about 9 s (by Ray's defaults 64 s), by a worker
+#: that its head is lost after 15 s (60 s): it ends then, is started again and finds the next head.
 HEALTH_CHECKS: Final = {
     "RAY_health_check_initial_delay_ms": "1000",
     "RAY_health_check_period_ms": "1000",
     "RAY_health_check_timeout_ms": "2000",
     "RAY_health_check_failure_threshold": "3",
+    "RAY_gcs_rpc_server_reconnect_timeout_s": "15",
 }
 
 

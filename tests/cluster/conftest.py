@@ -18,7 +18,10 @@ from typing import Any
 
 import pytest
 
+from .hosts import Hosts, network, why_not
+
 BIN = Path(sys.executable).parent
+REPO = Path(__file__).parents[2]
 
 
 TWO_NODES = """
@@ -213,3 +216,29 @@ def _wait_for(process: subprocess.Popen[bytes], log: Path, text: str, timeout_s:
             continue
         break
     pytest.fail(f"the head did not start:\n{log.read_text()}")
+
+
+@pytest.fixture(scope="module")
+def hosts() -> Iterator[Hosts]:
+    """A network for hosts of their own, with a token; it begins without any."""
+    if reason := why_not():
+        pytest.skip(reason)
+    folder = Path(tempfile.mkdtemp(prefix="hosts-", dir="/tmp"))
+    token = folder / "token"
+    token.touch(mode=0o600)
+    token.write_text(secrets.token_hex(32))
+    env = {key: value for key, value in os.environ.items() if not key.startswith(("RAY_", "TUNE_"))}
+    env |= {
+        "PATH": f"{BIN}{os.pathsep}{env['PATH']}",
+        "PYTHONPATH": str(REPO),
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN_PATH": str(token),
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_worker_niceness": "0",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+    }
+    try:
+        with network(folder, env) as net:
+            yield net
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

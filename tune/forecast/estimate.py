@@ -18,7 +18,7 @@ from tune.schedulers.base import CLOCK
 from tune.settings import StudyPlan
 from tune.space import Space
 from tune.study.interrupt import orderly_stop
-from tune.trial.data import data_of, load_datasets, n_bytes, trial_slots
+from tune.trial.data import checked_nodes, data_of, load_datasets, n_bytes, trial_slots
 from tune.trial.parts import sent
 from tune.warm_start.earlier import read_beginning
 
@@ -147,6 +147,7 @@ def estimate(plan: StudyPlan, *, address: str | None = None, cpus: int | None = 
     values = _largest(plan.space, plan.base)
     trial = with_values(plan.base, values)
     with orderly_stop(), ray_runtime(address, cpus=cpus, data_bytes=data_bytes) as runtime:
+        checked_nodes(plan.settings, runtime)
         slots = trial_slots(plan.settings, runtime)
         task = ray.remote(num_cpus=sweep.resources.cpu, num_gpus=sweep.resources.gpu)(_short_trial)
         try:

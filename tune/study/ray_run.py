@@ -38,6 +38,7 @@ from tune.study.housekeeping import ForgetEnded, Housekeeping
 from tune.study.interrupt import StopRequest
 from tune.study.listen import Listener
 from tune.study.metrics import ExportMetrics
+from tune.study.placement import OnFitNodes
 from tune.study.room import Room
 from tune.study.task_names import NameTasks
 from tune.study.tell import Tell
@@ -158,7 +159,7 @@ def run_trials(plan: StudyPlan, sitting: Sitting, watchers: Watchers, *, progres
                 num_samples=sitting.n_left(plan) + plan.most_copies,
                 search_alg=search_alg,
                 scheduler=scheduler,
-                resources_per_trial={"cpu": sweep.resources.cpu, "gpu": sweep.resources.gpu},
+                resources_per_trial=OnFitNodes(sweep.resources, sitting.room.unfit),
                 reuse_actors=True,
                 max_failures=sweep.faults.max_retries,
                 checkpoint_config=ray_tune.CheckpointConfig(checkpoint_at_end=False),

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Final
 
 from ray import tune as ray_tune
@@ -26,11 +26,18 @@ class Room(ray_tune.Callback):
         count: Counts the places for trials in the cluster; None: they stay as they are.
         at_first: Trials at a time before anything was counted.
         most: Trials that run or wait, whatever the cluster has; None: as many as it holds.
+        unfit: Returns the ids of nodes that are to get no trials.
     """
 
     def __init__(
-        self, count: Callable[[], Capacity] | None, *, at_first: int = 1, most: int | None = None
+        self,
+        count: Callable[[], Capacity] | None,
+        *,
+        at_first: int = 1,
+        most: int | None = None,
+        unfit: Callable[[], Collection[str]] = frozenset,
     ) -> None:
+        self.unfit = unfit
         self._count = count
         self._most = most
         self._limiter: ConcurrencyLimiter | None = None

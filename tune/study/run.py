@@ -12,12 +12,11 @@ import logging
 import shlex
 import signal
 import time
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cluster.connect.capacity import count_slots
 from cluster.connect.ray import Runtime, ray_runtime
 from hbpr.data.interactions import Interactions
 from hbpr.data.parts import check_ranked
@@ -33,11 +32,12 @@ from tune.storage import folder as folders
 from tune.storage import resume as resuming
 from tune.storage.beginning import Beginning
 from tune.storage.opened import Opened, opened
+from tune.storage.where import shared_place
 from tune.study.disk import check_writable, disk_problem
 from tune.study.early import compiled, imports, worker_modules
 from tune.study.interrupt import StopRequest, StudyInterrupted, orderly_stop
 from tune.study.versions import versions
-from tune.trial.data import load_datasets, n_bytes, trial_slots
+from tune.trial.data import checked_nodes, load_datasets, n_bytes, trial_slots
 from tune.warm_start.earlier import read_beginning
 
 if TYPE_CHECKING:
@@ -129,6 +129,7 @@ def run_study(  # noqa: PLR0913 - a public function
                 announce=announce,
             ) as ray,
         ):
+            checked = checked_nodes(settings, ray)
             slots = trial_slots(settings, ray)
             wait()
             if not compiled(plan.base):
@@ -136,25 +137,38 @@ def run_study(  # noqa: PLR0913 - a public function
                     "compiling once for this machine, half a minute at most; hbpr warmup does it "
                     "ahead"
                 )
-            room = _room(settings, ray, slots)
-            if not storage.resumed:
-                folders.create(settings, fingerprints, folder=folder)
-                if data is not None:
-                    from tune.storage import given
+            with _room(settings, None if ray.private else checked, slots) as room:
+                if not storage.resumed:
+                    folders.create(settings, fingerprints, folder=folder)
+                    if data is not None:
+                        from tune.storage import given
 
-                    given.keep(folder, data, data_bytes)
-            return _Study(plan, datasets, storage, stop, beginning, callbacks).run(
-                ray, room, progress=progress, started=started
-            )
+                        given.keep(folder, data, data_bytes)
+                return _Study(plan, datasets, storage, stop, beginning, callbacks).run(
+                    ray, room, progress=progress, started=started
+                )
 
 
-def _room(settings: StudySettings, ray: Runtime, slots: int) -> "Room":
-    """Return how many trials run at a time: on a cluster that follows its nodes."""
+@contextmanager
+def _room(settings: StudySettings, checked: list[str] | None, slots: int) -> "Iterator[Room]":
+    """Give how many trials run at a time: on a cluster, of `checked` nodes, that follows it."""
+    from cluster.connect.capacity import Capacity, count_slots
+    from cluster.connect.newcomers import Newcomers
     from tune.study.room import Room
 
-    wanted = settings.sweep.resources
-    count = None if ray.private else partial(count_slots, wanted.cpu, wanted.gpu)
-    return Room(count, at_first=slots, most=settings.sweep.max_concurrent)
+    wanted, most = settings.sweep.resources, settings.sweep.max_concurrent
+    if checked is None:
+        yield Room(None, at_first=slots, most=most)
+        return
+    newcomers = Newcomers(checked, shared_place(settings))
+
+    def count() -> Capacity:
+        return count_slots(wanted.cpu, wanted.gpu, newcomers.look())
+
+    try:
+        yield Room(count, at_first=slots, most=most, unfit=newcomers.unfit)
+    finally:
+        newcomers.close()
 
 
 class _Study:

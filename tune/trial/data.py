@@ -108,6 +108,26 @@ def n_bytes(data: Interactions) -> int:
     return total
 
 
+def checked_nodes(settings: StudySettings, ray: Runtime) -> list[str]:
+    """Check the nodes of a cluster; return their ids. A private Ray needs no check.
+
+    Raises:
+        ClusterError: A node cannot run the study.
+    """
+    if ray.private:
+        return []
+    from cluster.connect.preflight import check_cluster
+
+    wanted = settings.sweep.resources
+    nodes = check_cluster(
+        cpu=wanted.cpu,
+        gpu=wanted.gpu,
+        storage=shared_place(settings),
+        may_come=settings.sweep.max_concurrent is not None,
+    )
+    return [node["NodeID"] for node in nodes]
+
+
 def trial_slots(settings: StudySettings, ray: Runtime) -> int:
     """Return how many trials can run at a time.
 
@@ -115,15 +135,6 @@ def trial_slots(settings: StudySettings, ray: Runtime) -> int:
         ClusterError: Not even one.
     """
     wanted = settings.sweep.resources
-    if not ray.private:
-        from cluster.connect.preflight import check_cluster
-
-        check_cluster(
-            cpu=wanted.cpu,
-            gpu=wanted.gpu,
-            storage=shared_place(settings),
-            may_come=settings.sweep.max_concurrent is not None,
-        )
     slots = ray.slots(wanted.cpu, wanted.gpu)
     if ray.private and slots == 0:
         raise ClusterError(

@@ -46,6 +46,8 @@ def test_nodes_with_and_without_gpus(cluster) -> None:
     cluster.nodes = [_node("a", CPU=8.0), _node("b", CPU=8.0, GPU=2.0)]
     assert count_slots(1, 0.5).now == 4
     assert count_slots(2, 0).now == 8
+    assert count_slots(1, 0.4).now == 4  # a share lies on one GPU
+    assert count_slots(1, 0, without={"b"}) == Capacity(8, 8)
 
 
 def test_what_an_autoscaler_may_bring(cluster) -> None:

@@ -67,5 +67,7 @@ def test_nodes_and_resources_are_checked(token_head, tmp_path) -> None:
     said = _run(NODES, token_head.address, str(storage), env=token_head.env)
     ours, trial = said.stdout.splitlines()
     assert ours == "1 nodes,"  # and the folder is as empty as before
-    assert trial.startswith("sweep.resources: one trial needs CPU 2, GPU 1 on one node")
+    assert trial.startswith(
+        "sweep.resources: one trial needs CPU 2, GPU 1, memory 230 MiB on one node"
+    )
     assert "CPU 1, GPU 0" in trial
