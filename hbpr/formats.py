@@ -45,6 +45,16 @@ def measured_cell(name: str, value: float) -> str:
     return f"{value:,.0f}" if name == ITEM_VECTOR_BYTES else f"{value:.4f}"
 
 
+def counted(count: int, what: str) -> str:
+    """Return how many there are of something.
+
+    Example:
+        >>> counted(1, "trial"), counted(2000, "trial")
+        ('1 trial', '2,000 trials')
+    """
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
 def duration(seconds: float) -> str:
     """Return a length of time as a person says it.
 

@@ -37,7 +37,7 @@ from tune.storage.trials import (
     reports_of,
 )
 from tune.trial import messages
-from tune.trial.messages import epoch_of, failure_of, is_finished, seconds_of, validation_of
+from tune.trial.messages import epoch_of, seconds_of, state_of, validation_of
 
 logger = logging.getLogger(__name__)
 
@@ -280,14 +280,15 @@ class OptunaSearcher(Searcher):
         self._keep_attributes(running)
         reports, measured = running.reports, running.measured
         values = [*reports.values(), *(v for each in measured.values() for v in each.values())]
-        if error or failure_of(result) or not values or any(map(math.isnan, values)):
+        state = state_of(result, crashed=error)
+        if state == "FAIL" or not values or any(map(math.isnan, values)):
             self._study.tell(running.trial, state=TrialState.FAIL)
         else:
             best_epoch, best = running.best
             at_best = measured.get(best_epoch, {})
             for name, excess in self._goals.excesses(at_best).items():
                 running.trial.set_constraint(name, excess)
-            if is_finished(result):
+            if state == "COMPLETE":
                 objectives = self._goals.objectives
                 told = [at_best[each.metric] for each in objectives] if at_best else best
                 self._study.tell(running.trial, told)
