@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any, Final
 
-from hbpr.formats import as_cell, as_words, counted, duration, measured_cell
+from hbpr.formats import as_cell, as_words, counted, measured_cell, times_line
 from hbpr.names import FEW_USERS, METRICS
 from hbpr.tracking.findings import LEAST_TRIALS, Effect, Importance, RankCorrelation, Winner
 from hbpr.tracking.goals import Goals
@@ -43,7 +43,8 @@ def metric_label(name: str) -> str:
 def trials_line(record: StudyRecord) -> str:
     """Return how many trials there are, in what states, and how long it took."""
     states = ", ".join(f"{record.states.get(state, 0)} {word}" for state, word in STATES.items())
-    time = "" if record.times is None else f" in {duration(record.times.wall_s)}"
+    times = record.times
+    time = "" if times is None else f" in {times_line(times.wall_s, times.before_s)}"
     return f"{counted(len(record.trials), 'trial')} ({states}){time}"
 
 

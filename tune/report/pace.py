@@ -13,8 +13,6 @@ import math
 from collections.abc import Iterable
 from typing import Final
 
-from hbpr.formats import duration
-
 #: Seconds in which what is shown takes over two thirds of a change, and what they are at least of
 #: the time left and at most of the time so far.
 _SETTLES_S: Final = 20.0
@@ -105,17 +103,6 @@ def roughly(seconds: float) -> str:
         return f"{_to(seconds, 60) // 60} min"
     hours, minutes = divmod(_to(seconds, 600) // 60, 60)
     return f"{hours} h" + (f" {minutes} min" if minutes else "")
-
-
-def times_line(sitting_s: float, before_s: float) -> str:
-    """Return how long trials ran: of a resumed study over all sittings too.
-
-    Example:
-        >>> times_line(8.0, 0.0), times_line(8.0, 62.0)
-        ('8 s', '8 s (1 min 10 s over all sittings)')
-    """
-    total = f" ({duration(sitting_s + before_s)} over all sittings)" if before_s else ""
-    return f"{duration(sitting_s)}{total}"
 
 
 def _to(seconds: float, step: int) -> int:

@@ -14,9 +14,9 @@ from rich.progress import Progress as Bar
 from rich.text import Text
 
 from dashboards.words import STATES
-from hbpr.formats import as_words, duration
+from hbpr.formats import as_words, duration, times_line
 from hbpr.tracking.records import TrialRecord
-from tune.report.pace import Pace, roughly, times_line
+from tune.report.pace import Pace, roughly
 from tune.report.say import stdout
 from tune.settings.goals import Goals
 from tune.trial.messages import VALUES, Result, best_of, epoch_of, number_of, outcome_of

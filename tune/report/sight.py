@@ -5,6 +5,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from hbpr.formats import data_words
 from hbpr.tracking.records import TrialRecord
 from tune.report.pace import Pace
 from tune.settings import StudyPlan, plan_of_started
@@ -126,14 +127,3 @@ class Observer:
         goals = self.plan.goals
         able = [t for t in trials if t.value is not None and goals.feasible(t.at_best)]
         return max(able, key=lambda t: (t.value or 0.0, -t.number), default=None)
-
-
-def data_words(name: str, n_users: int | None, n_items: int | None) -> str:
-    """Return the data in words.
-
-    Example:
-        >>> data_words("ml-100k", 943, 1682), data_words("", None, None)
-        ('ml-100k: 943 users, 1,682 items', '')
-    """
-    counts = "" if n_users is None else f"{n_users:,} users, {n_items:,} items"
-    return ": ".join(filter(None, [name, counts]))

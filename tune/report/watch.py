@@ -12,9 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from dashboards.words import STATES
-from hbpr.formats import as_words
+from hbpr.formats import as_words, times_line
 from hbpr.tracking.records import TrialRecord
-from tune.report.pace import roughly, times_line
+from tune.report.pace import roughly
 from tune.report.sight import Observer, Sight
 from tune.report.text_chart import Curve, chart
 

@@ -6,12 +6,14 @@ any more, is handed out again, under its number and with its values.
 
 import logging
 import math
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import optuna
+from optuna.exceptions import ExperimentalWarning
 from optuna.trial import Trial, TrialState, create_trial
 from ray.tune.search import Searcher
 
@@ -132,6 +134,10 @@ class OptunaSearcher(Searcher):
             ],
             load_if_exists=True,
         )
+        if not known:  # what optuna-dashboard writes on its axes
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ExperimentalWarning)
+                self._study.set_metric_names([each.metric for each in goals.objectives])
         self._beginning = self._begin(beginning or Beginning())
         trials = self._own_trials()
         self._n_made = len(trials)

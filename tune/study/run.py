@@ -22,6 +22,7 @@ from cluster.connect.ray import Runtime, ray_runtime
 from hbpr.data.interactions import Interactions
 from hbpr.data.parts import check_ranked
 from hbpr.errors import StudyError
+from hbpr.formats import data_words
 from hbpr.tracking import tags as tag
 from hbpr.tracking.about import about
 from hbpr.tracking.records import TrialRecord
@@ -114,6 +115,7 @@ def run_study(  # noqa: PLR0913 - a public function
     study_id = (study_id or folders.new_id()) if folder is None else folder.study_id
     data_bytes = sum(map(n_bytes, datasets.values()))
     announce = say if progress else _log.info
+    announce(_data_line(next(iter(datasets.values()))))
     with (
         folders.removed_if_empty(experiment),
         orderly_stop() as stop,
@@ -145,6 +147,13 @@ def run_study(  # noqa: PLR0913 - a public function
         return _Study(plan, datasets, folder, stop, beginning, callbacks).run(
             ray, room, progress=progress, started=started
         )
+
+
+def _data_line(data: Interactions) -> str:
+    """Return what is searched on: users, items, and the pairs of each part."""
+    parts = ("train", "validation", "test")
+    pairs = ", ".join(f"{getattr(data, part).n_pairs:,} {part}" for part in parts)
+    return f"data {data_words(data.name, data.n_users, data.n_items)}; pairs: {pairs}"
 
 
 def _room(settings: StudySettings, ray: Runtime, slots: int) -> "Room":
@@ -181,7 +190,7 @@ class _Study:
         self._beginning = beginning
         self._callbacks = callbacks
         self._housekeeping = Housekeeping(folder)
-        self._busy_cpu_s = 0.0
+        self._busy_cpu_s = self._before_s = 0.0
         self._recorder = MlflowRecorder(
             folder.path,
             tracking_uri=settings.mlflow.tracking_uri,
@@ -211,6 +220,7 @@ class _Study:
                 slots=room.now(),
                 progress=progress,
                 started=started,
+                before_s=self._before_s,
             ).reach(ended)
         except KeyboardInterrupt as error:
             self._recorder.finish("KILLED")
@@ -247,6 +257,7 @@ class _Study:
         budget = Budget(
             self._settings.sweep.budget, self._folder.spent, before=before, goals=self._goals
         )
+        self._before_s = budget.wall_s
         sitting = Sitting(
             self._folder, self._datasets, beginning=self._beginning, before=before, room=room
         )
