@@ -117,7 +117,8 @@ def study(
     ):
         try:
             _wait(lambda: _ended(prometheus) > 0, process, folder / "log")
-            _kill_a_trial()
+            (kept,) = (folder / "studies" / EXPERIMENT).iterdir()
+            _kill_a_trial(kept.name)
             yield folder
         finally:
             process.send_signal(signal.SIGINT)
@@ -132,13 +133,17 @@ def _ended(prometheus: str) -> float:
     return float(found[0]["value"][1]) if found else 0.0
 
 
-def _kill_a_trial() -> None:
+def _kill_a_trial(study: str) -> None:
+    """Kill a process of trials: its title is the trial that it works on, or its study."""
     import psutil
     import ray  # noqa: F401  # brings its own psutil
 
-    below = psutil.process_iter(["cmdline"])
-    trials = [p for p in below if EXPERIMENT in " ".join(p.info["cmdline"] or [])]
-    next(p for p in trials if p.info["cmdline"][0].startswith("ray::")).kill()
+    for process in psutil.process_iter(["cmdline"]):
+        title = (process.info["cmdline"] or [""])[0]
+        if title.startswith("ray::") and study in title:
+            process.kill()
+            return
+    pytest.fail(f"no process works on trials of {study}")
 
 
 def _wait(done: Any, process: subprocess.Popen[bytes], log: Path, timeout_s: float = 400) -> None:

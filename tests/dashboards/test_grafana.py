@@ -18,13 +18,13 @@ SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 #: Names of Grafana's units.
 UNITS = {"none", "short", "s", "percent", "percentunit", "bytes", "Bps"}
 #: Unit of what a metric measures, by the end of its name.
-UNIT_OF = {"_seconds": "s", "_bytes": "bytes", "_total_host": "bytes"}
+UNIT_OF = {"_seconds": "s", "_bytes": "bytes", "_mem_total": "bytes"}
 #: Ray's own, as its version 2.60 exports them.
 OF_RAY = {
     "ray_node_cpu_count",
     "ray_node_cpu_utilization",
-    "ray_node_mem_total_host",
-    "ray_node_mem_used_host",
+    "ray_node_mem_total",
+    "ray_node_mem_used",
     "ray_node_disk_free",
     "ray_node_network_receive_speed",
     "ray_node_network_send_speed",
@@ -106,7 +106,7 @@ def test_its_queries(board: dict) -> None:
         assert not re.search(r"_(bucket|sum|count)\{", query.replace("cpu_count{", "")), (
             "sums of Ray's histograms are wrong"
         )
-        for name in re.findall(r"(ray_\w+_total)\{", query):
+        for name in re.findall(r"(ray_hbpr_\w+_total)\{", query):
             assert "rate(" in query or "retries" in name, f"{query}: a counter is shown by its rate"
     for variable in board["templating"]["list"][1:]:
         assert set(re.findall(r"ray_\w+", variable["query"]["query"])) <= own | OF_RAY
