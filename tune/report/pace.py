@@ -23,9 +23,14 @@ _MOST_OF_ONE: Final = 0.95
 
 
 class Pace:
-    """Estimates the seconds that are left; times are in seconds on any one clock."""
+    """Estimates the seconds that are left; times are in seconds on any one clock.
 
-    def __init__(self) -> None:
+    Args:
+        budget_s: Seconds that the budget leaves to this sitting; None: it sets no limit.
+    """
+
+    def __init__(self, budget_s: float | None = None) -> None:
+        self._budget_s = math.inf if budget_s is None else budget_s
         self._epochs: dict[int, int] = {}
         self._ended_epochs = 0
         self._n_ended = 0
@@ -74,7 +79,10 @@ class Pace:
         mean = max(self._ended_epochs / self._n_ended, 1.0)
         begun = sum(_shares(self._epochs.values(), mean))
         done = self._n_ended + begun - epoch / mean
-        return (now - since) / done * max(n_left - begun, 0.0) if done > 0.0 else None
+        if done <= 0.0:
+            return None
+        left = (now - since) / done * max(n_left - begun, 0.0)
+        return min(left, max(self._budget_s - (now - since), 0.0))
 
     def _settles_s(self, shown: float, now: float) -> float:
         passed = now - (self._first or (now, 0))[0]

@@ -36,6 +36,7 @@ class Progress(ray_tune.Callback):
             the trials inside of all limits.
         before: Trials of earlier sittings of a resumed study.
         before_s: Seconds in which these ran.
+        wall_s: Seconds that the budget gives to trials, over all sittings; None: no limit.
         console: Where to show it; None: stdout.
     """
 
@@ -46,6 +47,7 @@ class Progress(ray_tune.Callback):
         *,
         before: Sequence[TrialRecord] = (),
         before_s: float = 0.0,
+        wall_s: float | None = None,
         console: Console | None = None,
     ) -> None:
         self._total = total
@@ -53,7 +55,7 @@ class Progress(ray_tune.Callback):
         states = [trial.state for trial in before]
         self._counts = {word: states.count(state) for state, word in STATES.items()}
         self._before_s = before_s
-        self._pace = Pace()
+        self._pace = Pace(None if wall_s is None else wall_s - before_s)
         self._running: set[str] = set()
         seen = [
             (trial.value, trial.values)

@@ -114,7 +114,10 @@ class Observer:
     def _follow(self, event: Event) -> None:
         """Let the pace follow the trials of the newest sitting."""
         if len(self._tail.sittings) != self._n_sittings:
-            self._n_sittings, self._pace = len(self._tail.sittings), Pace()
+            self._n_sittings = len(self._tail.sittings)
+            wall_s = self.settings.sweep.budget.wall_s
+            before_s = sum((last - first) / 1000 for first, last in self._tail.sittings[:-1])
+            self._pace = Pace(None if wall_s is None else wall_s - before_s)
         number = event.get("trial")
         if number is None:
             return

@@ -114,6 +114,7 @@ def run_trials(plan: StudyPlan, sitting: Sitting, watchers: Watchers, *, progres
             plan.goals,
             before=sitting.before,
             before_s=watchers.budget.wall_s,
+            wall_s=sweep.budget.wall_s,
         )
     # The guard says why before others read it; what they read is forgotten after them.
     asked: tuple[Any, ...] = (stop, watchers.budget, disk)  # two have Tune's methods, not its class

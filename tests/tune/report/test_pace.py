@@ -27,6 +27,14 @@ def test_trials_that_report_once_are_counted_from_the_second_one() -> None:
         )
 
 
+def test_a_budget_ends_it_sooner() -> None:
+    pace = Pace(budget_s=25.0)
+    for number in range(3):
+        pace.report(number, 5, 10.0 * number)
+        pace.end(number)
+    assert pace.left_s(97, 20.0) == 5.0
+
+
 def test_trials_of_one_length_give_the_truth_at_every_moment() -> None:
     pace, tick = Pace(), 0
     for number in range(10):
