@@ -1,5 +1,5 @@
 """The dashboards for Grafana, without Grafana and Prometheus; their queries on a real scrape are
-tests/cluster/test_prometheus.py."""
+tests/cluster/test_watching.py."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Prometheus scrapes a running study, and every query of the Grafana dashboards has an answer."""
+"""What Prometheus scrapes of a running study answers every Grafana panel; `hbpr watch` shows it."""
 
 import json
 import os
@@ -196,3 +196,18 @@ def test_what_is_scraped_is_what_the_study_did(prometheus: str, study: Path) -> 
     exported = _ended(prometheus)
     trials = read_journal(folder, plan_of_started(read_settings(folder)[0]).space)
     assert 0 < exported <= sum(trial.state != "RUNNING" for trial in trials)
+
+
+def test_another_terminal_watches_it_until_ctrl_c(study: Path, token_head: TokenHead) -> None:
+    command = [sys.executable, "-u", "-m", "hbpr", "watch", f"studies/{EXPERIMENT}"]
+    env = token_head.env | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(
+        command, cwd=study, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as watching:
+        assert watching.stdout is not None
+        line = watching.stdout.readline()
+        watching.send_signal(signal.SIGINT)
+        _, errors = watching.communicate(timeout=60)
+    assert re.search(r"^\d+/5000 trials: \d+ finished, .* 1 running; best val/ndcg_at_10 0\.", line)
+    assert re.search(r"; nodes: \S+ 1 running, \d+ ended; .*, about .* left$", line.rstrip())
+    assert (watching.returncode, errors) == (0, "")
