@@ -116,7 +116,8 @@ class Estimate:
             f"{self.by_memory} by memory)",
             f"Wall time    start-up of about 10 s; about {duration(self.wall_s(self.mean_epochs))} "
             f"for {counted(self.n_trials, 'trial')}, at most "
-            f"{duration(self.wall_s(self.epochs))} if none is stopped early; then at most {duration(self.final_s)} for {self._final_words()}",
+            f"{duration(self.wall_s(self.epochs))} if none is stopped early; then at most "
+            f"{duration(self.final_s)} for {self._final_words()}",
         ]
         if self.by_memory < self.by_cpu:
             lines.append(
