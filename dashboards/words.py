@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any, Final
 
-from hbpr.formats import as_cell, as_words, duration, measured_cell
+from hbpr.formats import as_cell, as_words, counted, measured_cell, times_line
 from hbpr.names import FEW_USERS, METRICS
 from hbpr.tracking.findings import LEAST_TRIALS, Effect, Importance, RankCorrelation, Winner
 from hbpr.tracking.goals import Goals
@@ -43,8 +43,9 @@ def metric_label(name: str) -> str:
 def trials_line(record: StudyRecord) -> str:
     """Return how many trials there are, in what states, and how long it took."""
     states = ", ".join(f"{record.states.get(state, 0)} {word}" for state, word in STATES.items())
-    time = "" if record.times is None else f" in {duration(record.times.wall_s)}"
-    return f"{len(record.trials)} trials ({states}){time}"
+    times = record.times
+    time = "" if times is None else f" in {times_line(times.wall_s, times.before_s)}"
+    return f"{counted(len(record.trials), 'trial')} ({states}){time}"
 
 
 def note_lines(record: StudyRecord) -> list[str]:
@@ -189,7 +190,7 @@ def front_rows(record: StudyRecord) -> list[tuple[str, ...]]:
 
 def front_title(record: StudyRecord) -> str:
     """Return what the table of the front is, and which trial is the champion."""
-    title = f"Pareto front: {len(record.front)} of {len(record.trials)} trials"
+    title = f"Pareto front: {len(record.front)} of {counted(len(record.trials), 'trial')}"
     if record.winner is None:
         return title
     return f"{title}; the champion is trial {record.winner.number}, by {record.metric}"
@@ -204,7 +205,8 @@ def limits_line(record: StudyRecord) -> str | None:
         f"{limit} (winner {measured_cell(limit.metric, measured[limit.metric])})"
         for limit in record.goals.limits
     )
-    return f"{limits}; {record.n_outside} of {len(record.trials)} trials are outside"
+    n_trials = counted(len(record.trials), "trial")
+    return f"{limits}; outside: {record.n_outside} of {n_trials}"
 
 
 def finalist_head(record: StudyRecord) -> tuple[str, ...]:
@@ -245,7 +247,8 @@ def mattered_lines(record: StudyRecord) -> list[tuple[str, str]]:
 
 def _mattered(found: Importance) -> str:
     if found.n_trials < LEAST_TRIALS:
-        return f"{found.n_trials} trials are too few to say; it takes {LEAST_TRIALS}"
+        few = "1 trial is" if found.n_trials == 1 else f"{found.n_trials} trials are"
+        return f"{few} too few to say; it takes {LEAST_TRIALS}"
     if not found.effects:
         return f"all {found.n_trials} trials have the same value"
     sure = [each for each in found.effects if each.low > 0.0]
@@ -291,6 +294,6 @@ def early_line(record: StudyRecord) -> str | None:
 
 def _went_on(correlation: RankCorrelation) -> str:
     if not correlation.n_stopped:
-        return f"{correlation.n_trials} trials"
+        return counted(correlation.n_trials, "trial")
     total = correlation.n_trials + correlation.n_stopped
     return f"{total} trials, of which {correlation.n_trials} finished"

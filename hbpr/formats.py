@@ -45,6 +45,16 @@ def measured_cell(name: str, value: float) -> str:
     return f"{value:,.0f}" if name == ITEM_VECTOR_BYTES else f"{value:.4f}"
 
 
+def counted(count: int, what: str) -> str:
+    """Return how many there are of something.
+
+    Example:
+        >>> counted(1, "trial"), counted(2000, "trial")
+        ('1 trial', '2,000 trials')
+    """
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
 def duration(seconds: float) -> str:
     """Return a length of time as a person says it.
 
@@ -60,3 +70,25 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def times_line(sitting_s: float, before_s: float) -> str:
+    """Return how long trials ran: of a resumed study over all sittings too.
+
+    Example:
+        >>> times_line(8.0, 0.0), times_line(8.0, 62.0)
+        ('8 s', '8 s (1 min 10 s over all sittings)')
+    """
+    total = f" ({duration(sitting_s + before_s)} over all sittings)" if before_s else ""
+    return f"{duration(sitting_s)}{total}"
+
+
+def data_words(name: str, n_users: int | None, n_items: int | None) -> str:
+    """Return the data in words.
+
+    Example:
+        >>> data_words("ml-100k", 943, 1682), data_words("", None, None)
+        ('ml-100k: 943 users, 1,682 items', '')
+    """
+    counts = "" if n_users is None else f"{n_users:,} users, {n_items:,} items"
+    return ": ".join(filter(None, [name, counts]))

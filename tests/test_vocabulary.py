@@ -52,6 +52,7 @@ KEYS_OF_OTHERS = {
     "tune/forecast/curves.py": {"trial", "epoch"},
     **{f"tune/tracking/{name}.py": {"trial"} for name in ("events", "history", "recorder", "runs")},
     "tune/report/summary.py": {"best_epoch"},
+    **{f"tune/{name}.py": {"trial"} for name in ("report/sight", "tracking/tail")},
 }
 
 

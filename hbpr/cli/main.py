@@ -30,6 +30,7 @@ COMMANDS: Final = {
     "init": _Entry("hbpr.cli.init", "init", "Write a study file to begin with."),
     "train": _Entry("hbpr.cli.train", "train", "Train one model with the settings of a file."),
     "tune": _Entry("tune.commands.tune", "tune", "Search for the best settings: run a study."),
+    "watch": _Entry("tune.commands.watch", "watch", "Watch a study while it runs."),
     "submit": _Entry("tune.commands.submit", "submit", "Run a study as a job of a cluster."),
     "jobs": _Entry("cluster.jobs.command", "jobs", "List, follow, stop and resume such jobs."),
     "space": _Entry("tune.commands.space", "space", "Show a search space and sample settings."),

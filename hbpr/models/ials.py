@@ -200,7 +200,7 @@ def solve_rows(
             curve.diagonal(dim1=1, dim2=2).add_(ridge)
             root, problems = torch.linalg.cholesky_ex(curve)
             if problems.any():
-                raise DivergedError("iALS cannot solve for its vectors; raise model.scaled_l2")
+                raise DivergedError("iALS cannot solve for its vectors")
             step = torch.cholesky_solve(slope.unsqueeze(2), root)
             x[:, part] -= step.squeeze(2)
             if len(parts) > 1:

@@ -24,6 +24,8 @@ class ModelSettings(Settings):
 
     #: Whether equations are solved, instead of many small steps along gradients.
     solved: ClassVar[bool] = False
+    #: What to change where training diverges.
+    if_diverged: ClassVar[str] = "lower optimizer.lr or model.init_std, or raise the regularisation"
     #: Whether ``training.seed`` changes the result.
     seeded: ClassVar[bool] = True
     #: Whether weights of interactions change it.
@@ -88,6 +90,7 @@ class SolvedSettings(ModelSettings):
     """What is solved for from interactions alone; optimizer, loss and negatives are not read."""
 
     solved: ClassVar[bool] = True
+    if_diverged: ClassVar[str] = "raise the regularisation of the section model"
 
 
 class EaseSettings(SolvedSettings):
@@ -106,6 +109,7 @@ class EaseSettings(SolvedSettings):
 
     seeded: ClassVar[bool] = False
     weighted: ClassVar[bool] = False
+    if_diverged: ClassVar[str] = "raise model.regularisation"
 
     @classmethod
     def epochs(cls, values: Mapping[str, Any], n_iter: int) -> int:
@@ -139,6 +143,8 @@ class IalsSettings(SolvedSettings):
         le=4096,
         description="Numbers of a vector solved for at once; from n_latent on: all, exactly.",
     )
+
+    if_diverged: ClassVar[str] = "raise model.scaled_l2"
 
     @classmethod
     def epochs(cls, values: Mapping[str, Any], n_iter: int) -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from hbpr.tracking import tags as tag
+from hbpr.tracking.records import Exam
 from hbpr.version import __version__
 
 if TYPE_CHECKING:
@@ -67,6 +68,11 @@ def about(datasets: "Iterable[Interactions]", versions: Mapping[str, str] | None
             ),
         },
     )
+
+
+def exam_of(data: "Interactions") -> Exam:
+    """Return what metrics on some data are measured on."""
+    return Exam(data.exam, data.name, data.split, data.train.n_users, data.train.n_items)
 
 
 def log_dataset(client: "MlflowClient", run_id: str, dataset: Mapping[str, str]) -> None:

@@ -140,7 +140,7 @@ def study_of(
             front=tuple(front),
         ),
         times=None if ended is None else Times((ended - own.info.start_time) / 1000),
-        origin=Origin({}, _texts(tags.get(tag.VERSIONS, ""))),
+        origin=Origin({}, _texts(tags.get(tag.VERSIONS, "")), _exam(tags)),
     )
 
 

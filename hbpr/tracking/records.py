@@ -168,12 +168,14 @@ class Times:
         search_s: Seconds in which trials ran; 0 where they had all ended before, or from MLflow.
         busy_cpu_s: CPU seconds that trials spent on training and evaluation.
         cpus: CPUs that trials could use.
+        before_s: Seconds in which trials of earlier sittings ran.
     """
 
     wall_s: float
     search_s: float = 0.0
     busy_cpu_s: float = 0.0
     cpus: float = 0.0
+    before_s: float = 0.0
 
     @property
     def busy_share(self) -> float:
@@ -188,10 +190,12 @@ class Origin:
     Attributes:
         data: Fingerprint of the data of each data setting that was searched.
         versions: Version of each library that trained, searched or recorded.
+        exam: What trials are judged on; empty where that is not known.
     """
 
     data: dict[str, str] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
+    exam: Exam = field(default_factory=Exam)
 
 
 @dataclass(frozen=True)

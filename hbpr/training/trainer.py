@@ -200,10 +200,9 @@ class Trainer(Iterator[EpochReport]):
     def _diverged(self, what: str, lr: float) -> DivergedError:
         """End the training; return the error that tells why."""
         self._done = True
-        return DivergedError(
-            f"epoch {self.epoch}: {what} at learning rate {lr:g}; "
-            "lower optimizer.lr or model.init_std, or raise the regularisation"
-        )
+        shape = self.settings.model
+        rate = "" if shape.solved else f" at learning rate {lr:g}"
+        return DivergedError(f"epoch {self.epoch}: {what}{rate}; {shape.if_diverged}")
 
     def _evaluate(self) -> dict[str, float]:
         training = self.settings.training

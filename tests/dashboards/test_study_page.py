@@ -305,7 +305,7 @@ def test_a_front_and_its_limits(record: StudyRecord, tmp_path: Path) -> None:
     said = " ".join((tmp_path / "summary.txt").read_text().split())
     for words in (
         "Pareto front: 1 of 4 trials; the champion is trial 2, by val/auc",
-        "score_cpu_ms: {max: 0.5} (winner 0.2500); 1 of 4 trials are outside",
+        "score_cpu_ms: {max: 0.5} (winner 0.2500); outside: 1 of 4 trials",
         "6,400",
     ):
         assert words in " ".join(parser.text.split()), words

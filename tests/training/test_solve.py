@@ -5,7 +5,7 @@ import logging
 import numpy as np
 import pytest
 
-from hbpr.errors import ConfigError
+from hbpr.errors import ConfigError, DivergedError
 from hbpr.pipeline import TrainingPipeline
 from hbpr.settings.models import TrialSettings
 from hbpr.training import Trainer, trainer
@@ -88,3 +88,14 @@ class TestChangedKind:
         config = TrainingPipeline.create_default_config()
         config["training"]["negatives"]["kind"] = "all"
         assert TrainingPipeline(config).settings.training.negatives.kind == "all"
+
+
+@pytest.mark.parametrize(
+    ("kind", "advice"), [("ease", "raise model.regularisation"), ("ials", "raise model.scaled_l2")]
+)
+def test_one_that_diverges_is_not_told_of_a_learning_rate(kind, advice, monkeypatch):
+    run = Trainer(make_data(12, 10, TRAIN, validation=HELD), settings_for(kind))
+    monkeypatch.setattr(run._engine, "train_epoch", lambda lr: float("nan"))
+    with pytest.raises(DivergedError) as caught:
+        next(run)
+    assert str(caught.value) == f"epoch 1: the loss became nan; {advice}"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from dashboards.words import all_notes
 from hbpr.errors import StudyError
+from hbpr.formats import counted
 from hbpr.settings.load import dotted
 from hbpr.tracking.findings import (
     BaselineRecord,
@@ -50,7 +51,7 @@ class AboutStudy:
     def __repr__(self) -> str:
         states = ", ".join(f"{count} {state}" for state, count in self.states.items())
         head = f"Study {self.study_id} of experiment {self.experiment!r}"
-        lines = [f"{head}: {len(self)} trials ({states})"]
+        lines = [f"{head}: {counted(len(self), 'trial')} ({states})"]
         winner = self.record.winner
         if winner is not None:
             lines.append(

@@ -12,6 +12,7 @@ from hbpr.baselines.choose import choose_baselines
 from hbpr.baselines.compare import compare, judge
 from hbpr.data.interactions import Interactions
 from hbpr.errors import StudyError
+from hbpr.formats import counted
 from hbpr.settings.load import with_values
 from hbpr.tracking.findings import Comparison, Finalist, Stage
 from hbpr.tracking.records import TrialRecord
@@ -179,7 +180,7 @@ def ranked(
     stopped = [trial for trial in reported if trial.state == "PRUNED"]
     if not complete and not stopped:
         reason = f" The first failure: {failure}" if failure else ""
-        raise StudyError(f"none of the {len(trials)} trials came to its end.{reason}")
+        raise StudyError(f"of {counted(len(trials), 'trial')} none came to its end.{reason}")
     if goals is None or goals.plain:
         return sorted(complete or stopped, key=_best_first)
     if goals.several:

@@ -9,7 +9,7 @@ from typing import Any
 from cluster.connect.ray import ray_runtime
 from hbpr.data.interactions import Interactions
 from hbpr.errors import ClusterError
-from hbpr.formats import as_words, duration
+from hbpr.formats import as_words, counted, duration
 from hbpr.settings.load import with_values
 from hbpr.settings.models import NegativeSettings, TrialSettings
 from hbpr.training.trainer import Trainer
@@ -112,11 +112,12 @@ class Estimate:
             f"{self.data_bytes / mib:.0f} MiB of data once a node",
             f"An epoch     {found.train_s:.3g} s of training; an evaluation {found.eval_s:.3g} s, "
             f"every {self.eval_every} epochs",
-            f"At a time    {self.at_a_time} trials ({self.by_cpu} by CPUs and GPUs, "
+            f"At a time    {counted(self.at_a_time, 'trial')} ({self.by_cpu} by CPUs and GPUs, "
             f"{self.by_memory} by memory)",
             f"Wall time    start-up of about 10 s; about {duration(self.wall_s(self.mean_epochs))} "
-            f"for {self.n_trials} trials, at most {duration(self.wall_s(self.epochs))} if none is "
-            f"stopped early; then at most {duration(self.final_s)} for {self._final_words()}",
+            f"for {counted(self.n_trials, 'trial')}, at most "
+            f"{duration(self.wall_s(self.epochs))} if none is stopped early; then at most "
+            f"{duration(self.final_s)} for {self._final_words()}",
         ]
         if self.by_memory < self.by_cpu:
             lines.append(

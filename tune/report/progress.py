@@ -14,11 +14,12 @@ from rich.progress import Progress as Bar
 from rich.text import Text
 
 from dashboards.words import STATES
-from hbpr.formats import as_words, duration
+from hbpr.formats import as_words, duration, times_line
 from hbpr.tracking.records import TrialRecord
+from tune.report.pace import Pace, roughly
 from tune.report.say import stdout
 from tune.settings.goals import Goals
-from tune.trial.messages import VALUES, Result, best_of, failure_of, is_finished
+from tune.trial.messages import VALUES, Result, best_of, epoch_of, number_of, outcome_of
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +35,8 @@ class Progress(ray_tune.Callback):
         goals: What trials are compared by; shown is the best value of the first objective among
             the trials inside of all limits.
         before: Trials of earlier sittings of a resumed study.
+        before_s: Seconds in which these ran.
+        wall_s: Seconds that the budget gives to trials, over all sittings; None: no limit.
         console: Where to show it; None: stdout.
     """
 
@@ -43,13 +46,16 @@ class Progress(ray_tune.Callback):
         goals: Goals,
         *,
         before: Sequence[TrialRecord] = (),
+        before_s: float = 0.0,
+        wall_s: float | None = None,
         console: Console | None = None,
     ) -> None:
         self._total = total
         self._goals, self._metric = goals, goals.objectives[0].metric
         states = [trial.state for trial in before]
         self._counts = {word: states.count(state) for state, word in STATES.items()}
-        self._before = sum(self._counts.values())
+        self._before_s = before_s
+        self._pace = Pace(None if wall_s is None else wall_s - before_s)
         self._running: set[str] = set()
         seen = [
             (trial.value, trial.values)
@@ -64,7 +70,7 @@ class Progress(ray_tune.Callback):
         self._bar = _bar(self._console)
         self._task = self._bar.add_task("", total=total)
         self._started = self._shown = time.monotonic()
-        self._first: float | None = None
+        self._waits = True
 
     def setup(
         self,
@@ -82,31 +88,30 @@ class Progress(ray_tune.Callback):
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Count a trial that runs; one that is started again is still one."""
-        if self._first is None:
-            self._first = time.monotonic()
+        self._waits = False
         self._running.add(trial.trial_id)
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: Result, **info: Any
     ) -> None:
-        """Keep the best value."""
+        """Keep the best value, and how far the trial is."""
+        self._pace.report(number_of(trial), epoch_of(result) or 0, time.monotonic())
         value = best_of(result, self._goals)
         if value is not None and (self._best is None or value > self._best[0]):
             self._best = (value, trial.config[VALUES])
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Count a trial that ended in order."""
-        result = trial.last_result
-        ended = "finished" if is_finished(result) else "pruned"
-        self._end(trial, ended if failure_of(result) is None else "failed")
+        self._end(trial)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Count a trial that crashed once too often."""
-        self._end(trial, "failed")
+        self._end(trial)
 
-    def _end(self, trial: Any, state: str) -> None:
+    def _end(self, trial: Any) -> None:
         self._running.discard(trial.trial_id)
-        self._counts[state] += 1
+        self._pace.end(number_of(trial))
+        self._counts[STATES[outcome_of(trial).state]] += 1
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """Show the state, if what is shown has grown old."""
@@ -144,20 +149,18 @@ class Progress(ray_tune.Callback):
 
     def _states(self) -> str:
         """Return the counts; before the first trial runs, what is waited for."""
-        if self._first is None:
+        if self._waits:
             ended = [f"{count} {state}" for state, count in self._counts.items() if count]
             return ", ".join([*ended, "waiting for the first trial to start"])
         counts = self._counts | {"running": len(self._running)}
         return ", ".join(f"{count} {state}" for state, count in counts.items())
 
     def _times(self) -> str:
-        """Return the time since the start, and what is left at the pace of the trials so far."""
+        """Return the time since the start, over all sittings too, and what is left."""
         now = time.monotonic()
-        done, left = self._n_ended - self._before, self._total - self._n_ended
-        text = duration(now - self._started)
-        if self._first is not None and done > 0 and left > 0:
-            text += f", about {duration((now - self._first) / done * left)} left"
-        return text
+        text = times_line(now - self._started, self._before_s)
+        left_s = self._pace.left_s(self._total - self._n_ended, now)
+        return text if left_s is None else f"{text}, about {roughly(left_s)} left"
 
     def _picture(self) -> Group:
         head = f"{self._n_ended}/{self._total} trials: {self._states()}; {self._times()}"

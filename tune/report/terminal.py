@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dashboards import words
-from hbpr.formats import duration
+from hbpr.formats import data_words, duration
 from hbpr.tracking.findings import Winner
 from hbpr.tracking.records import StudyRecord
 from hbpr.tracking.store import mask_uri
@@ -42,12 +42,15 @@ def show(record: StudyRecord, console: Console) -> None:
     registered = winner.registered if winner else None
     early, limits = words.early_line(record), words.limits_line(record)
     folder = near(Path(identity.folder)) if identity.folder else "unknown"
+    exam = record.origin.exam
+    data = data_words(exam.data, exam.n_users, exam.n_items)
     _lines(
         console,
         [
             *([f"Limits   {limits}"] if limits else []),
             *_mattered(record),
             *([f"Early    {early}"] if early else []),
+            *([f"Data     {data}"] if data else []),
             f"Time     {time_line(record)}",
             f"Records  MLflow {record.tracking.uri}, experiment {identity.experiment}",
             *([f"Model    {words.model_line(registered)}"] if registered else []),
@@ -62,11 +65,14 @@ def show(record: StudyRecord, console: Console) -> None:
 def time_line(record: StudyRecord) -> str:
     """Return how long trials ran in this sitting, and how busy they kept the CPUs."""
     times = record.times
+    total = ""
+    if times is not None and times.before_s:
+        total = f"; {duration(times.search_s + times.before_s)} over all sittings"
     if times is None or not times.search_s:
-        return "all trials had ended before"
+        return f"all trials had ended before{total}"
     return (
         f"trials ran for {duration(times.search_s)}; training and evaluation took "
-        f"{times.busy_share:.0%} of {times.cpus:g} CPUs"
+        f"{times.busy_share:.0%} of {times.cpus:g} CPUs{total}"
     )
 
 

@@ -6,12 +6,14 @@ any more, is handed out again, under its number and with its values.
 
 import logging
 import math
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import optuna
+from optuna.exceptions import ExperimentalWarning
 from optuna.trial import Trial, TrialState, create_trial
 from ray.tune.search import Searcher
 
@@ -37,7 +39,7 @@ from tune.storage.trials import (
     reports_of,
 )
 from tune.trial import messages
-from tune.trial.messages import epoch_of, failure_of, is_finished, seconds_of, validation_of
+from tune.trial.messages import epoch_of, seconds_of, state_of, validation_of
 
 logger = logging.getLogger(__name__)
 
@@ -132,6 +134,10 @@ class OptunaSearcher(Searcher):
             ],
             load_if_exists=True,
         )
+        if not known:  # what optuna-dashboard writes on its axes
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ExperimentalWarning)
+                self._study.set_metric_names([each.metric for each in goals.objectives])
         self._beginning = self._begin(beginning or Beginning())
         trials = self._own_trials()
         self._n_made = len(trials)
@@ -280,14 +286,15 @@ class OptunaSearcher(Searcher):
         self._keep_attributes(running)
         reports, measured = running.reports, running.measured
         values = [*reports.values(), *(v for each in measured.values() for v in each.values())]
-        if error or failure_of(result) or not values or any(map(math.isnan, values)):
+        state = state_of(result, crashed=error)
+        if state == "FAIL" or not values or any(map(math.isnan, values)):
             self._study.tell(running.trial, state=TrialState.FAIL)
         else:
             best_epoch, best = running.best
             at_best = measured.get(best_epoch, {})
             for name, excess in self._goals.excesses(at_best).items():
                 running.trial.set_constraint(name, excess)
-            if is_finished(result):
+            if state == "COMPLETE":
                 objectives = self._goals.objectives
                 told = [at_best[each.metric] for each in objectives] if at_best else best
                 self._study.tell(running.trial, told)

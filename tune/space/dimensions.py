@@ -1,5 +1,6 @@
 """One searched setting, or one section of settings, and when a trial has it."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -66,12 +67,48 @@ def written_settings(raw: Mapping[str, Any]) -> list[str]:
         >>> written_settings({"optimizer.lr": [0.1], "model": [{"kind": "mf"}, {"n_latent": 8}]})
         ['optimizer.lr', 'model.kind', 'model.n_latent']
     """
-    names: dict[str, None] = {}
+    return list(dict.fromkeys(n for key in raw for each in _written(raw, key) for n in each))
+
+
+def partly_written(raw: Mapping[str, Any]) -> list[list[str]]:
+    """Return what `written_settings` has and not all trials do: groups that trials have together.
+
+    A dimension with ``when`` is in the group of all that have the same condition, beside the
+    dimensions with a condition that it looks at; what only some choices name is in a group of each.
+
+    Example:
+        >>> observed = {"low": 0, "high": 1, "when": {"negatives.kind": "mixed"}}
+        >>> partly_written({"negatives.kind": ["all", "mixed"], "negatives.observed": observed})
+        [['negatives.observed']]
+        >>> partly_written({"model": [{"kind": "mf", "n_latent": 8}, {"kind": "ease"}]})
+        [['model.n_latent']]
+    """
+    groups: dict[str, dict[str, None]] = {}
+    needs: dict[str, dict[str, None]] = {}
     for key, written in raw.items():
-        choices = written.get("choices") if isinstance(written, Mapping) else written
-        for choice in choices if isinstance(choices, list | tuple) else [None]:
-            names |= dict.fromkeys(dotted({key: choice}))
-    return list(names)
+        each = _written(raw, key)
+        common = [name for name in each[0] if all(name in names for names in each)]
+        when = written.get("when") if isinstance(written, Mapping) else None
+        needed: dict[str, None] = {}
+        if when:
+            for parent in when:
+                needed |= needs.get(parent, {})
+            needed |= dict.fromkeys(common)
+            needs |= dict.fromkeys((key, *common), needed)
+            groups.setdefault(json.dumps(when, sort_keys=True, default=str), {}).update(needed)
+        for names in each:
+            extra = [name for name in names if name not in common]
+            if extra:
+                groups[f"{key} {extra}"] = needed | dict.fromkeys(extra)
+    return [list(group) for group in groups.values()]
+
+
+def _written(raw: Mapping[str, Any], key: str) -> list[list[str]]:
+    """Return the settings that each choice of a dimension sets; of a range, its own."""
+    written = raw[key]
+    choices = written.get("choices") if isinstance(written, Mapping) else written
+    several = choices if isinstance(choices, list | tuple) and choices else [None]
+    return [list(dotted({key: choice})) for choice in several]
 
 
 def setting_of(settings: "TrialSettings", key: str) -> Any:

@@ -25,6 +25,41 @@ METRICS = "metrics"
 MEASURED = "epoch:"
 
 
+class JournalReader:
+    """Reads a study's journal again and again, also while its driver writes: what is new alone.
+
+    Args:
+        folder: The study's folder.
+        space: The study's space, which knows how values are written.
+    """
+
+    def __init__(self, folder: Path, space: Space) -> None:
+        self._path, self._space = Path(folder) / JOURNAL, space
+        self._storage: JournalStorage | None = None
+        self._ended: dict[int, TrialRecord] = {}
+
+    def read(self) -> list[TrialRecord]:
+        """Return the study's own trials by number, as `read_journal` does."""
+        if self._storage is None:
+            if not self._path.exists():
+                return []
+            self._storage = JournalStorage(JournalFileBackend(str(self._path)))
+        storage = self._storage
+        trials = [
+            trial
+            for study in storage.get_all_studies()
+            for trial in storage.get_all_trials(study._study_id, deepcopy=False)
+        ]
+        own = [trial for trial in trials if EARLIER not in trial.user_attrs]
+        for number, trial in enumerate(own):
+            if number not in self._ended and trial.state.is_finished():
+                self._ended[number] = record_of(number, trial, self._space)
+        return [
+            self._ended.get(number) or record_of(number, trial, self._space)
+            for number, trial in enumerate(own)
+        ]
+
+
 def read_journal(folder: Path, space: Space) -> list[TrialRecord]:
     """Read the trials of a study, also while its driver writes.
 
@@ -36,17 +71,7 @@ def read_journal(folder: Path, space: Space) -> list[TrialRecord]:
         The study's own trials by number, not those it learnt from; empty where there is no journal
         yet.
     """
-    path = Path(folder) / JOURNAL
-    if not path.exists():
-        return []
-    storage = JournalStorage(JournalFileBackend(str(path)))
-    trials = [
-        trial
-        for study in storage.get_all_studies()
-        for trial in storage.get_all_trials(study._study_id, deepcopy=False)
-    ]
-    own = [trial for trial in trials if EARLIER not in trial.user_attrs]
-    return [record_of(number, trial, space) for number, trial in enumerate(own)]
+    return JournalReader(folder, space).read()
 
 
 def record_of(number: int, trial: FrozenTrial, space: Space) -> TrialRecord:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from hbpr.data.interactions import Interactions
 from hbpr.tracking import tags as tag
+from hbpr.tracking.about import exam_of
 from hbpr.tracking.findings import Findings, RankCorrelation, Winner
 from hbpr.tracking.from_runs import importance_text
 from hbpr.tracking.records import Identity, Origin, StudyRecord, Times, Tracking, TrialRecord
@@ -45,6 +46,7 @@ class Conclusion:
         slots: Trials at a time.
         progress: Show progress on stdout.
         started: When the sitting began, by `time.monotonic`.
+        before_s: Seconds in which trials of earlier sittings ran.
     """
 
     plan: StudyPlan
@@ -57,6 +59,7 @@ class Conclusion:
     slots: int
     progress: bool
     started: float
+    before_s: float = 0.0
 
     def reach(self, ended: str | None) -> StudyResult:
         """Find the answer, and write it down: for people, for programs and in MLflow.
@@ -127,7 +130,9 @@ class Conclusion:
             ),
             times=self._times(),
             origin=Origin(
-                {key: data.fingerprint for key, data in self.datasets.items()}, versions()
+                {key: data.fingerprint for key, data in self.datasets.items()},
+                versions(),
+                exam_of(next(iter(self.datasets.values()))),
             ),
             ended=ended,
             notes=tuple(self._notes(answer, early)),
@@ -144,7 +149,8 @@ class Conclusion:
 
     def _times(self) -> Times:
         wall_s = time.monotonic() - self.started
-        return Times(wall_s, self.housekeeping.search_s, self.busy_cpu_s, self.cpus)
+        searched_s = self.housekeeping.search_s
+        return Times(wall_s, searched_s, self.busy_cpu_s, self.cpus, self.before_s)
 
     def _notes(self, answer: Answer, early: Sequence[RankCorrelation]) -> list[str]:
         """Return what went wrong on the way and was made good, and what to know of the winner."""

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
+
+from tune.trial.messages import State
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,8 @@ class TrialEnd:
         trial: Its number, from 0.
         values: Dotted setting -> value of what was searched in it.
         state: ``COMPLETE`` (ran to its end), ``PRUNED`` (was stopped) or ``FAIL``.
-        value: Its best value of the study's metric; None without a report.
+        value: Its best value of the study's metric, also where it failed later; None without a
+            report.
         best_epoch: The first epoch that had it.
         epochs: Epochs that it trained.
         error: Why it failed; None where it did not.
@@ -46,7 +49,7 @@ class TrialEnd:
 
     trial: int
     values: Mapping[str, Any]
-    state: Literal["COMPLETE", "PRUNED", "FAIL"]
+    state: State
     value: float | None
     best_epoch: int | None
     epochs: int

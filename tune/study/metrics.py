@@ -11,9 +11,10 @@ from typing import Any, Final
 
 from ray import tune as ray_tune
 
+from dashboards.words import STATES
 from hbpr.names import EVAL_S, TRAIN_S
 from tune.settings.goals import Goals
-from tune.trial.messages import N_TRIPLES, Result, best_of, failure_of, is_finished
+from tune.trial.messages import N_TRIPLES, Result, best_of, outcome_of, untold_ends
 
 #: Seconds between two readings of what is counted elsewhere.
 _READ_EVERY_S: Final = 2.0
@@ -79,7 +80,7 @@ class ExportMetrics(ray_tune.Callback):
         }
         for metric in self._metrics.values():
             metric.set_default_tags(dict(about))
-        self._states = Counter(running=0, finished=0, pruned=0, failed=0)
+        self._states = Counter(dict.fromkeys(["running", *STATES.values()], 0))
         self._running: set[str] = set()
         self._best: float | None = None
         self._read_at = float("-inf")
@@ -114,13 +115,19 @@ class ExportMetrics(ray_tune.Callback):
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Count a trial that ended in order."""
-        result = trial.last_result
-        ended = "finished" if is_finished(result) else "pruned"
-        self._end(trial, ended if failure_of(result) is None else "failed")
+        self._end(trial)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Count a trial that crashed once too often."""
-        self._end(trial, "failed")
+        self._end(trial)
+
+    def on_experiment_end(self, trials: list[Any], **info: Any) -> None:
+        """Count trials of whose end Tune said nothing; no trial runs any more."""
+        for trial in untold_ends(trials):
+            if trial.trial_id in self._running:
+                self._end(trial)
+        self._running.clear()
+        self._show_states()
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """Read what is counted elsewhere, once in a while."""
@@ -135,9 +142,9 @@ class ExportMetrics(ray_tune.Callback):
         self._metrics["hbpr_recorder_queue"].set(waiting)
         self._metrics["hbpr_recorder_lag_seconds"].set(now - self._complete_at)
 
-    def _end(self, trial: Any, state: str) -> None:
+    def _end(self, trial: Any) -> None:
         self._running.discard(trial.trial_id)
-        self._states[state] += 1
+        self._states[STATES[outcome_of(trial).state]] += 1
         self._show_states()
 
     def _show_states(self) -> None:

@@ -115,7 +115,13 @@ def run_trials(plan: StudyPlan, sitting: Sitting, watchers: Watchers, *, progres
     disk = DiskGuard(folder.path)
     shown = None
     if progress:
-        shown = Progress(plan.n_trials + plan.most_copies, plan.goals, before=sitting.before)
+        shown = Progress(
+            plan.n_trials + plan.most_copies,
+            plan.goals,
+            before=sitting.before,
+            before_s=watchers.budget.wall_s,
+            wall_s=sweep.budget.wall_s,
+        )
     # The guard says why before others read it; what they read is forgotten after them.
     lost = LostGuard(sitting.storage.lost)
     asked: tuple[Any, ...] = (stop, watchers.budget, disk, lost)  # of Tune's methods

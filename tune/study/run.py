@@ -21,6 +21,7 @@ from cluster.connect.ray import Runtime, ray_runtime
 from hbpr.data.interactions import Interactions
 from hbpr.data.parts import check_ranked
 from hbpr.errors import StudyError
+from hbpr.formats import data_words
 from hbpr.places import is_url
 from hbpr.tracking import tags as tag
 from hbpr.tracking.about import about
@@ -115,6 +116,7 @@ def run_study(  # noqa: PLR0913 - a public function
             resuming.reopen(folder.path, settings, fingerprints, url=folder.url)
         data_bytes = sum(map(n_bytes, datasets.values()))
         announce = say if progress else _log.info
+        announce(_data_line(next(iter(datasets.values()))))
         with (
             folders.removed_if_empty(folder.path.parent),
             orderly_stop() as stop,
@@ -147,6 +149,13 @@ def run_study(  # noqa: PLR0913 - a public function
                 return _Study(plan, datasets, storage, stop, beginning, callbacks).run(
                     ray, room, progress=progress, started=started
                 )
+
+
+def _data_line(data: Interactions) -> str:
+    """Return what is searched on: users, items, and the pairs of each part."""
+    parts = ("train", "validation", "test")
+    pairs = ", ".join(f"{getattr(data, part).n_pairs:,} {part}" for part in parts)
+    return f"data {data_words(data.name, data.n_users, data.n_items)}; pairs: {pairs}"
 
 
 @contextmanager
@@ -197,7 +206,7 @@ class _Study:
         self._beginning = beginning
         self._callbacks = callbacks
         self._housekeeping = Housekeeping(storage.drop)
-        self._busy_cpu_s = 0.0
+        self._busy_cpu_s = self._before_s = 0.0
         self._recorder = MlflowRecorder(
             folder.path,
             tracking_uri=settings.mlflow.tracking_uri,
@@ -230,6 +239,7 @@ class _Study:
                 slots=room.now(),
                 progress=progress,
                 started=started,
+                before_s=self._before_s,
             ).reach(ended)
             self._storage.flush()
             return result
@@ -270,6 +280,7 @@ class _Study:
         budget = Budget(
             self._settings.sweep.budget, self._folder.spent, before=before, goals=self._goals
         )
+        self._before_s = budget.wall_s
         sitting = Sitting(
             self._storage,
             self._datasets,

@@ -1,7 +1,7 @@
 """Tells a program what Tune hears of trials."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 from ray import tune as ray_tune
 
@@ -14,11 +14,11 @@ from tune.trial.messages import (
     VALUES,
     Result,
     epoch_of,
-    error_of,
     failure_of,
-    is_finished,
     number_of,
+    outcome_of,
     seconds_of,
+    untold_ends,
     validation_of,
 )
 
@@ -36,6 +36,8 @@ class Tell(ray_tune.Callback):
         self._listeners, self._stop = listeners, stop
         self._metric = goals.objectives[0].metric
         self._ended: set[int] = set()
+        #: Best value and epoch of trials that run: the last result of one that fails has none.
+        self._best: dict[int, tuple[float | None, int | None]] = {}
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: Result, **info: Any
@@ -44,6 +46,7 @@ class Tell(ray_tune.Callback):
         if failure_of(result) is not None:
             return
         metrics = validation_of(result)
+        self._best[number_of(trial)] = result.get(BEST_VALUE), result.get(BEST_EPOCH)
         self._tell(
             TrialReport(
                 trial=number_of(trial),
@@ -59,37 +62,32 @@ class Tell(ray_tune.Callback):
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Tell of a trial that ended in order, was stopped, or gave up with a reason."""
-        reason = failure_of(trial.last_result)
-        if reason is not None:
-            self._tell_end(trial, "FAIL", reason)
-        else:
-            self._tell_end(trial, "COMPLETE" if is_finished(trial.last_result) else "PRUNED")
+        self._tell_end(trial)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Tell of a trial that raised once too often."""
-        self._tell_end(trial, "FAIL", error_of(trial))
+        self._tell_end(trial)
 
     def on_experiment_end(self, trials: list[Any], **info: Any) -> None:
-        """Tell of trials that a budget ended: Tune says nothing of their end."""
-        if self._stop.requested:
-            return
-        for trial in trials:
-            if trial.status == "TERMINATED" and number_of(trial) not in self._ended:
-                finished = is_finished(trial.last_result)
-                self._tell_end(trial, "COMPLETE" if finished else "PRUNED")
+        """Tell of trials of whose end Tune said nothing, such as those that a budget ended."""
+        for trial in untold_ends(trials):
+            goes_on = self._stop.requested and outcome_of(trial).state == "PRUNED"
+            if number_of(trial) not in self._ended and not goes_on:
+                self._tell_end(trial)
 
-    def _tell_end(
-        self, trial: Any, state: Literal["COMPLETE", "PRUNED", "FAIL"], error: str | None = None
-    ) -> None:
-        self._ended.add(number_of(trial))
+    def _tell_end(self, trial: Any) -> None:
+        number = number_of(trial)
+        self._ended.add(number)
+        state, error = outcome_of(trial)
         last = trial.last_result or {}
+        value, best_epoch = self._best.pop(number, (None, None))
         self._tell(
             TrialEnd(
-                trial=number_of(trial),
+                trial=number,
                 values=trial.config[VALUES],
                 state=state,
-                value=last.get(BEST_VALUE),
-                best_epoch=last.get(BEST_EPOCH),
+                value=value,
+                best_epoch=best_epoch,
                 epochs=epoch_of(last) or 0,
                 error=error,
             )

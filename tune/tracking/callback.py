@@ -8,16 +8,15 @@ from ray.tune.result import HOSTNAME
 from hbpr.names import COSTS, DATA_SHARE, EVAL_S, LOSS, TRAIN_S
 from hbpr.tracking.records import Parent
 from tune.tracking.recorder import MlflowRecorder
-from tune.tracking.runs import Status
+from tune.tracking.runs import STATUS_OF
 from tune.trial.messages import (
     PARENT,
     VALUES,
     Result,
     epoch_of,
-    error_of,
-    failure_of,
-    is_finished,
     number_of,
+    outcome_of,
+    untold_ends,
 )
 
 #: What is recorded of a result beside its validation metrics.
@@ -33,7 +32,6 @@ class RecordTrials(Callback):
 
     def __init__(self, recorder: MlflowRecorder) -> None:
         self._recorder = recorder
-        self._finished: set[int] = set()
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Record a trial's settings; Tune calls this again after a pause or a retry."""
@@ -46,14 +44,12 @@ class RecordTrials(Callback):
         self, iteration: int, trials: list[Any], trial: Any, result: Result, **info: Any
     ) -> None:
         """Record the metrics of an epoch."""
-        if is_finished(result):
-            self._finished.add(number_of(trial))
         metrics = {
             name: value
             for name, value in result.items()
             if name in _ALWAYS or name.startswith("val/")
         }
-        self._recorder.report(number_of(trial), epoch_of(result) or 0, metrics)
+        self._recorder.report(number_of(trial), epoch_of(result) or 0, metrics, node_of(result))
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Record a crash that is made good."""
@@ -61,32 +57,26 @@ class RecordTrials(Callback):
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Close the run of a trial that ended, was stopped, or gave up with a reason."""
-        reason = failure_of(trial.last_result)
-        if reason:
-            self._recorder.end_trial(number_of(trial), "FAILED", reason, node_of(trial))
-        else:
-            self._recorder.end_trial(number_of(trial), self._outcome(trial), node=node_of(trial))
+        self._end(trial)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Close the run of a trial that raised and is not tried again."""
-        self._recorder.end_trial(number_of(trial), "FAILED", error_of(trial))
+        self._end(trial)
 
     def on_experiment_end(self, trials: list[Any], **info: Any) -> None:
         """Close the runs of trials of which Tune said nothing at their end."""
-        for trial in trials:
-            if not self._recorder.is_open(number_of(trial)):
-                continue
-            if trial.status == "TERMINATED":
-                self._recorder.end_trial(number_of(trial), self._outcome(trial))
-            elif trial.status == "ERROR":
-                self._recorder.end_trial(number_of(trial), "FAILED", error_of(trial))
+        for trial in untold_ends(trials):
+            if self._recorder.is_open(number_of(trial)):
+                self._end(trial)
 
-    def _outcome(self, trial: Any) -> Status:
-        done = number_of(trial) in self._finished or is_finished(trial.last_result)
-        return "FINISHED" if done else "KILLED"
+    def _end(self, trial: Any) -> None:
+        state, error = outcome_of(trial)
+        self._recorder.end_trial(
+            number_of(trial), STATUS_OF[state], error, node_of(trial.last_result)
+        )
 
 
-def node_of(trial: Any) -> str | None:
-    """Return the machine that a trial last reported from; None where it has not."""
-    node = (trial.last_result or {}).get(HOSTNAME)
+def node_of(result: Result | None) -> str | None:
+    """Return the machine that a result is from; None where it does not say."""
+    node = (result or {}).get(HOSTNAME)
     return None if node is None else str(node)

@@ -22,7 +22,7 @@ from hbpr.tracking.findings import BaselineRecord, Winner
 from hbpr.tracking.records import Parent
 from hbpr.tracking.run_log import as_text
 from hbpr.tracking.store import mask_uri
-from tune.space.dimensions import written_settings
+from tune.space.dimensions import partly_written, written_settings
 from tune.storage.names import SETTINGS
 from tune.tracking.outbox import Event
 from tune.tracking.runs import STATE_OF, Status
@@ -63,6 +63,7 @@ def study_start(
         written_settings(settings.get("sweep", {}).get("space", {})),
         created_at=int(time.time() * 1000),
         others=others,
+        partly=partly_written(settings.get("sweep", {}).get("space", {})),
     )
     return {
         "event": "start",

@@ -95,6 +95,7 @@ class MlflowRecorder:
         self._sender: Sender | None = None
         self._history = History(monitor)
         self._running: set[int] = set()
+        self._nodes: dict[int, str] = {}
         self._away_s = 0.0
         self._about: About | None = None
 
@@ -314,21 +315,35 @@ class MlflowRecorder:
             self._running.add(number)
             self._start(number, values, parent)
 
-    def report(self, number: int, epoch: int, metrics: Mapping[str, Any]) -> None:
-        """Record finite metrics of an epoch, if that epoch was not recorded before."""
+    def report(
+        self, number: int, epoch: int, metrics: Mapping[str, Any], node: str | None = None
+    ) -> None:
+        """Record finite metrics of an epoch, if that epoch was not recorded before.
+
+        Args:
+            number: Number of the trial.
+            epoch: Epochs so far.
+            metrics: By name.
+            node: Machine that it runs on; recorded where it is another than before.
+        """
         if epoch <= self._history.last_step(number):
             return  # done again after a restart from a checkpoint
         points = finite(metrics)
         value = points.get(self.monitor)
         if value is not None and value > self._history.best(number):
             points[best_name(self.monitor)] = value
-        self._append({"event": "result", "trial": number, "step": epoch, "metrics": points})
+        event = {"event": "result", "trial": number, "step": epoch, "metrics": points}
+        if node is not None and self._nodes.get(number) != node:
+            self._nodes[number] = node
+            event["tags"] = {tag.NODE: node}
+        self._append(event)
 
     def end_trial(
         self, number: int, status: Status, error: str | None = None, node: str | None = None
     ) -> None:
         """Close a trial's run, with its machine, and the reason where it failed."""
         self._running.discard(number)
+        self._nodes.pop(number, None)
         self._append(trial_end(number, status, error, node))
 
     def is_open(self, number: int) -> bool:

@@ -4,6 +4,10 @@ MLflow's own start shows neither metrics nor settings in the table, and the firs
 charts. A saved view is a tag of the experiment that the pages list under "Views" and open by link.
 Its fields are those of MLflow 3.17's pages; another version that does not know them shows its
 usual start.
+
+Its parallel coordinates leave out every run that lacks one of their settings or metrics. So the
+chart of all trials has the settings that all trials have, and each group of settings that only
+some have is in a chart of its own, see ``docs/decisions/0039-watching.md``.
 """
 
 import json
@@ -16,6 +20,7 @@ from hbpr.tracking import tags as tag
 _PREFIX: Final = "mlflow.sharedViewState."
 #: An experiment's tag holds 20,000 characters; this many columns always fit.
 _MOST_COLUMNS: Final = 30
+_MOST_GROUPS: Final = 4
 
 
 def study_view(
@@ -26,6 +31,7 @@ def study_view(
     *,
     created_at: int,
     others: Sequence[str] = (),
+    partly: Sequence[Sequence[str]] = (),
 ) -> tuple[str, str]:
     """Return key and value of the experiment tag that is the view.
 
@@ -36,8 +42,14 @@ def study_view(
         settings: Searched settings, under dotted names.
         created_at: Milliseconds since 1970.
         others: Metrics that it looks at besides.
+        partly: Of the settings, groups that only some trials have, and have together.
     """
     best, settings = best_name(monitor), list(settings)[:_MOST_COLUMNS]
+    metrics = [best, *others]
+    shown = [[name for name in group if name in settings] for group in partly]
+    groups = [group for group in shown if group][:_MOST_GROUPS]
+    conditional = {name for group in partly for name in group}
+    everywhere = [name for name in settings if name not in conditional]
     columns = {f"metrics.`{name}`": name for name in (best, monitor, *others)}
     columns = {f"tags.`{tag.STATE}`": tag.STATE} | columns
     columns |= {f"params.`{name}`": name for name in settings}
@@ -50,16 +62,18 @@ def study_view(
         "columnWidths": {column: 40 + 7 * len(name) for column, name in columns.items()},
         "runsHiddenMode": "SHOW_ALL",
         "isAccordionReordered": True,
-        "compareRunSections": [_section("all", "All trials"), _section("val", "val")],
+        "compareRunSections": [
+            _section("all", "All trials", columns=2),
+            *(_section(f"some-{i}", _title(g)) for i, g in enumerate(groups)),
+            _section("val", "val"),
+        ],
         "compareRunCharts": [
             _chart("curves", "LINE", metricKey=monitor, displayName=monitor),
             _chart("best", "BAR", metricKey=best, displayName=best, runsCountToCompare=100),
-            _chart(
-                "settings",
-                "PARALLEL",
-                selectedParams=settings,
-                selectedMetrics=[best, *others],
-                showAllRuns=True,
+            _parallel("settings", "all", everywhere, metrics),
+            *(
+                _parallel(f"settings-{i}", f"some-{i}", [*everywhere, *group], metrics)
+                for i, group in enumerate(groups)
             ),
         ],
     }
@@ -86,8 +100,25 @@ def view_path(experiment_id: str, study_id: str, *, charts: bool = False) -> str
     )
 
 
-def _section(key: str, name: str) -> dict[str, Any]:
-    return {"uuid": f"hbpr-{key}", "name": name, "display": True, "isReordered": False}
+def _title(settings: Sequence[str]) -> str:
+    more = f" and {len(settings) - 3} more" if len(settings) > 3 else ""
+    return f"Trials with {', '.join(settings[:3])}{more}"
+
+
+def _section(key: str, name: str, columns: int = 1) -> dict[str, Any]:
+    section = {"uuid": f"hbpr-{key}", "name": name, "display": True, "isReordered": False}
+    return section if key == "val" else section | {"columns": columns, "cardHeight": 420}
+
+
+def _parallel(key: str, section: str, params: Sequence[str], metrics: Sequence[str]) -> Any:
+    return _chart(
+        key,
+        "PARALLEL",
+        metricSectionId=f"hbpr-{section}",
+        selectedParams=list(params),
+        selectedMetrics=list(metrics),
+        showAllRuns=True,
+    )
 
 
 def _chart(key: str, kind: str, **fields: Any) -> dict[str, Any]:

@@ -5,9 +5,9 @@ times are in `hbpr.names`.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal, NamedTuple
 
 from hbpr.names import EVAL_S, TRAIN_S
 from tune.schedulers import base
@@ -33,6 +33,10 @@ DONE: Final = "done"
 NUMBER: Final = base.NUMBER
 VALUES: Final = base.VALUES
 PARENT: Final = "parent"
+
+#: Tune's status of a trial that raised once too often, and of one that ended in another way.
+_CRASHED: Final = "ERROR"
+_ENDED: Final = "TERMINATED"
 
 
 def evaluated(
@@ -90,6 +94,48 @@ def failure_of(result: Mapping[str, Any] | None) -> str | None:
     """Return why the trial cannot go on; None where it can, or said nothing."""
     reason = (result or {}).get(FAILED)
     return None if reason is None else str(reason)
+
+
+State = Literal["COMPLETE", "PRUNED", "FAIL"]
+
+
+class Outcome(NamedTuple):
+    """How a trial ended.
+
+    Attributes:
+        state: ``COMPLETE`` (ran to its end), ``PRUNED`` (was stopped) or ``FAIL``.
+        error: Why it failed; None where it did not.
+    """
+
+    state: State
+    error: str | None = None
+
+
+def state_of(result: Mapping[str, Any] | None, *, crashed: bool = False) -> State:
+    """Return the state of a trial that has ended.
+
+    Args:
+        result: Its last one; None where it said nothing.
+        crashed: It raised once too often.
+    """
+    if crashed or failure_of(result) is not None:
+        return "FAIL"
+    return "COMPLETE" if is_finished(result) else "PRUNED"
+
+
+def outcome_of(trial: Any) -> Outcome:
+    """Return how a Tune trial ended: by its status where it crashed, else by its last result."""
+    crashed = trial.status == _CRASHED
+    state = state_of(trial.last_result, crashed=crashed)
+    return Outcome(state, error_of(trial) if crashed else failure_of(trial.last_result))
+
+
+def untold_ends(trials: Iterable[Any]) -> list[Any]:
+    """Return those Tune trials that have ended, for the end of an experiment.
+
+    Tune calls nobody for a trial that ended because all did, or that it could not start.
+    """
+    return [trial for trial in trials if trial.status in (_CRASHED, _ENDED)]
 
 
 def seconds_of(result: Mapping[str, Any]) -> float:

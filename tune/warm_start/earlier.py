@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hbpr.errors import ConfigError, SpaceError, StudyError
+from hbpr.formats import counted
 from hbpr.settings.load import dotted, load_trial, with_values
 from hbpr.tracking.records import TrialRecord
 from tune.settings import StudyPlan, StudySettings, plan_of_started
@@ -70,7 +71,7 @@ def read_beginning(plan: StudyPlan) -> Beginning:
     points = _points(plan)
     if len(points) > plan.n_trials:
         raise SpaceError(
-            f"{PLACE}: {len(points)} points for {plan.n_trials} trials; raise num_trials"
+            f"{PLACE}: {len(points)} points for {counted(plan.n_trials, 'trial')}; raise num_trials"
         )
     start_from = plan.settings.sweep.start_from
     earlier = [trial for name in start_from for trial in _known(name, plan)]

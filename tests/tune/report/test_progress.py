@@ -12,8 +12,10 @@ from tune.settings.goals import Goals, Objective
 GOALS = Goals((Objective("val/auc", "max"),))
 
 
-def trial(number: int, **last: object) -> SimpleNamespace:
+def trial(number: int, status: str = "RUNNING", **last: object) -> SimpleNamespace:
     return SimpleNamespace(
+        status=status,
+        error_file=None,
         trial_id=f"t{number}",
         config={"trial": number, "values": {"optimizer.lr": 0.1 * number}},
         last_result=last,
@@ -31,7 +33,7 @@ def run_some(progress: Progress) -> None:
     progress.on_trial_result(0, [], ended[1], {"best_value": 0.125})
     for each in ended:
         progress.on_trial_complete(0, [], each)
-    progress.on_trial_error(0, [], trial(4))
+    progress.on_trial_error(0, [], trial(4, status="ERROR"))
 
 
 def test_a_plain_line_says_it_all() -> None:
@@ -39,7 +41,7 @@ def test_a_plain_line_says_it_all() -> None:
     run_some(progress)
     assert progress.line() == (
         "4/8 trials: 1 finished, 1 pruned, 2 failed, 1 running; best val/auc 0.2500; "
-        "0 s, about 0 s left"
+        "0 s, about a few seconds left"
     )
 
 
@@ -93,6 +95,13 @@ def test_a_resumed_study_counts_on() -> None:
         "best val/auc 0.5000; "
     )
     assert progress.line().endswith("; 0 s")
+
+
+def test_a_resumed_study_has_the_time_of_all_sittings(clock: list[float]) -> None:
+    progress = Progress(8, GOALS, before_s=62.0, console=Console(file=io.StringIO()))
+    progress.setup()
+    clock[0] += 8.0
+    assert progress.line().endswith("; 8 s (1 min 10 s over all sittings)")
 
 
 def count_nine(clock: list[float], console: Console | None, *, shown: bool = True) -> None:

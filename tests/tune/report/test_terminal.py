@@ -8,7 +8,7 @@ from rich.console import Console
 
 from hbpr.tracking.findings import BaselineRecord, Winner
 from hbpr.tracking.goals import Goals, Objective
-from hbpr.tracking.records import Identity, StudyRecord, Times, Tracking, TrialRecord
+from hbpr.tracking.records import Exam, Identity, Origin, StudyRecord, Times, Tracking, TrialRecord
 from tune.report.terminal import next_commands, show
 
 
@@ -55,6 +55,20 @@ def test_the_page_has_what_a_person_needs(record: StudyRecord) -> None:
         "0.3500",
         "0.1500",
     ]
+
+
+def test_a_resumed_study_has_the_time_of_all_sittings_and_its_data(record: StudyRecord) -> None:
+    out = io.StringIO()
+    resumed = dataclasses.replace(
+        record,
+        times=Times(75.0, 50.0, 80.0, 2.0, before_s=600.0),
+        origin=Origin(exam=Exam("e", "films", "random", 943, 1682)),
+    )
+    show(resumed, Console(file=out, width=80))
+    said = out.getvalue()
+    assert "0 failed) in 1 min 15 s (11 min 15 s over all sittings)" in said
+    assert "took 80% of 2 CPUs; 10 min 50 s over all sittings" in said
+    assert "Data     films: 943 users, 1,682 items" in said
 
 
 def test_commands_can_be_typed_as_they_stand(record: StudyRecord) -> None:

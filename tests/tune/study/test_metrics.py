@@ -45,8 +45,8 @@ def export(made: dict[str, _Metric], small_study) -> ExportMetrics:
     )
 
 
-def _trial(name: str, last: dict | None = None) -> SimpleNamespace:
-    return SimpleNamespace(trial_id=name, last_result=last)
+def _trial(name: str, last: dict | None = None, status: str = "RUNNING") -> SimpleNamespace:
+    return SimpleNamespace(trial_id=name, last_result=last, status=status, error_file=None)
 
 
 def test_what_trials_do_is_counted(made: dict[str, _Metric], export: ExportMetrics) -> None:
@@ -64,7 +64,7 @@ def test_what_trials_do_is_counted(made: dict[str, _Metric], export: ExportMetri
     export.on_trial_recover(0, [], a)
     export.on_trial_complete(0, [], _trial("b", evaluated({}, 2, (0.3, 2), finished=True)))
     export.on_trial_complete(0, [], _trial("c", failed("why", 2)))
-    export.on_trial_error(0, [], a)
+    export.on_trial_error(0, [], _trial("a", status="ERROR"))
     assert made["hbpr_trials"].values == {
         ("running",): 0,
         ("finished",): 1,
@@ -72,6 +72,23 @@ def test_what_trials_do_is_counted(made: dict[str, _Metric], export: ExportMetri
         ("failed",): 2,
     }
     assert made["hbpr_retries_total"].values == {(): 1}
+
+
+def test_the_end_counts_what_tune_said_nothing_of(made, export: ExportMetrics) -> None:
+    names = "crashed", "stopped", "done", "waiting"
+    for name in names:
+        export.on_trial_start(0, [], _trial(name))
+    finished = evaluated({}, 2, (0.3, 2), finished=True)
+    export.on_experiment_end(
+        [
+            _trial("crashed", status="ERROR"),
+            _trial("stopped", status="TERMINATED"),
+            _trial("done", finished, status="TERMINATED"),
+            _trial("waiting", status="PENDING"),
+            _trial("told before", status="ERROR"),
+        ]
+    )
+    assert list(made["hbpr_trials"].values.values()) == [0, 1, 1, 1]
 
 
 def test_what_others_count_is_read(

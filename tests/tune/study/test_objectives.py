@@ -67,7 +67,7 @@ class TestStudy:
         page = (result.folder / "summary.html").read_text()
         for words in (
             f"Pareto front: {len(front)} of 10 trials; the champion is trial {result.best.number}",
-            f"{10 - len(able)} of 10 trials are outside",
+            f"outside: {10 - len(able)} of 10 trials",
             f"{result.best.at_best[BYTES]:,.0f}",
         ):
             assert words in " ".join(shown.split())

@@ -206,7 +206,7 @@ class TestStudy:
     def test_no_winner(self, small_study, runs) -> None:
         sweep = {"search": {"algorithm": "grid"}, "space": {"optimizer.lr": [99.0, 100.0]}}
         settings = small_study(sweep | {"num_trials": None}, **POISONED)
-        with pytest.raises(StudyError, match=r"none of the 2 trials .* DivergedError: epoch \d"):
+        with pytest.raises(StudyError, match=r"of 2 trials none .* DivergedError: epoch \d"):
             run_study(settings, progress=False)
         assert set(runs().values()) == {"FAILED"}
 
@@ -231,7 +231,7 @@ class TestStudy:
             return type(name, (cls,), {"context": context, "step": broken})
 
         monkeypatch.setattr(HbprTrainable, "of", classmethod(of))
-        with pytest.raises(StudyError, match=r"none of the 1 trials .* ValueError: boom"):
+        with pytest.raises(StudyError, match=r"of 1 trial none .* ValueError: boom"):
             run_study(small_study({"num_trials": 1}), progress=False)
         assert (tmp_path / "steps").read_text().count("step") == 3
         with sqlite3.connect(tmp_path / "mlflow.db") as database:

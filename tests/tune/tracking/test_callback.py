@@ -39,6 +39,22 @@ def test_a_trial_that_gives_up_says_why(recording) -> None:
     assert recording.runs()["trial-000"].info.status == "FAILED"
 
 
+def test_the_machine_is_recorded_with_the_first_report_and_when_it_changes(recording) -> None:
+    recorder = recording.recorder()
+    recorder.open()
+    trial = recording.trial(0)
+    RecordTrials(recorder).on_trial_start(0, [], trial)
+    recording.report(recorder, trial, 5, 0.1)
+    assert recorder.flush()
+    assert recording.runs()["trial-000"].data.tags["hbpr.node"] == "node-1"
+    recording.report(recorder, trial, 10, 0.1)
+    recording.report(recorder, trial, 15, 0.1, hostname="node-2")
+    events = [e for e in recorder._outbox.events() if e["event"] == "result"]
+    assert [e.get("tags", {}).get("hbpr.node") for e in events] == ["node-1", None, "node-2"]
+    assert recorder.finish()
+    assert recording.runs()["trial-000"].data.tags["hbpr.node"] == "node-2"
+
+
 def test_trials_that_ended_are_left_alone_at_the_end(recording) -> None:
     recorder = recording.recorder()
     recorder.open()

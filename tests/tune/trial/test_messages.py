@@ -2,6 +2,8 @@ import math
 from pathlib import Path
 from types import SimpleNamespace
 
+import pytest
+
 from tune.trial.messages import (
     epoch_of,
     error_of,
@@ -10,7 +12,10 @@ from tune.trial.messages import (
     failure_of,
     is_finished,
     number_of,
+    outcome_of,
     seconds_of,
+    state_of,
+    untold_ends,
     validation_of,
 )
 
@@ -38,6 +43,27 @@ def test_nothing_was_said() -> None:
         assert not is_finished(nothing)
         assert failure_of(nothing) is None
     assert epoch_of({}) is None
+
+
+@pytest.mark.parametrize(
+    ("status", "last", "outcome"),
+    [
+        ("RUNNING", evaluated({}, 4, (0.5, 4), finished=True), ("COMPLETE", None)),
+        ("TERMINATED", evaluated({}, 2, (0.5, 2)), ("PRUNED", None)),
+        ("PAUSED", None, ("PRUNED", None)),
+        ("RUNNING", failed("DivergedError: epoch 3", 3), ("FAIL", "DivergedError: epoch 3")),
+        (
+            "ERROR",  # also after a last result that says that it finished
+            evaluated({}, 4, (0.5, 4), finished=True),
+            ("FAIL", "the trial's process ended without a message"),
+        ),
+    ],
+)
+def test_how_a_trial_ended(status: str, last: dict | None, outcome: tuple) -> None:
+    trial = SimpleNamespace(status=status, last_result=last, error_file=None)
+    assert outcome_of(trial) == outcome
+    assert state_of(last, crashed=status == "ERROR") == outcome[0]
+    assert untold_ends([trial]) == ([trial] if status in ("ERROR", "TERMINATED") else [])
 
 
 def test_the_last_line_of_a_traceback(tmp_path: Path) -> None:

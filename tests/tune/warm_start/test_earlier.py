@@ -201,7 +201,7 @@ class TestEarlierStudies:
         assert points == ({"optimizer.lr": 0.2, "optimizer.reg_user": 0.01},)
 
     def test_more_points_than_trials_are_refused(self):
-        with pytest.raises(SpaceError, match="2 points for 1 trials"):
+        with pytest.raises(SpaceError, match="2 points for 1 trial;"):
             read_beginning(
                 study(start_with=[{"optimizer.lr": lr} for lr in (0.1, 0.2)], num_trials=1)
             )
