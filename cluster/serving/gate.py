@@ -71,13 +71,14 @@ class Gate:
                 if not hmac.compare_digest(given, self._token):
                     await _refuse(sending, 401, "a token is needed: Authorization: Bearer TOKEN")
                     return
-            length = headers.get(b"content-length")
-            if length is not None and int(length) > self._max_body:
+            length = headers.get(b"content-length", b"0")
+            if not length.isdigit():
+                await _refuse(sending, 400, "Content-Length is no number")
+                return
+            if int(length) > self._max_body:
                 await self._too_large(receive, sending)
                 return
-            if length is None and b"transfer-encoding" in headers:
-                receive = self._counted(receive)
-            await self._app(scope, receive, sending)
+            await self._app(scope, self._counted(receive), sending)
         finally:
             self._note(scope, status, time.perf_counter() - begin)
 
@@ -89,7 +90,7 @@ class Gate:
             _access.info("%s %s %d %.1f ms", scope["method"], shown, status, 1000 * seconds)
 
     def _counted(self, receive: Receive) -> Receive:
-        """Return a `receive` that ends a body without a length where the limit is."""
+        """Return a `receive` that ends a body where the limit is, whatever its head said of it."""
         got = 0
 
         async def counting() -> Message:

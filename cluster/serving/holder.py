@@ -1,7 +1,6 @@
 """The model that a process answers with, and its successor: swapped between two requests."""
 
 import asyncio
-import contextlib
 import logging
 import threading
 import time
@@ -41,13 +40,16 @@ class Published(NamedTuple):
 
 
 class Publisher(Protocol):
-    """Says which model to answer with; one for all processes of a server."""
+    """Says which model to answer with; one for all processes of a server. All of it may block."""
+
+    def generation(self) -> int:
+        """Return the generation of now; nothing is brought here."""
 
     def current(self) -> Published:
-        """Return the model of now, at no cost."""
+        """Return the model of now, brought to this machine if it is not here."""
 
-    async def ask(self) -> Published:
-        """Ask for the model that its name means now, and wait for it.
+    async def ask(self) -> None:
+        """Ask for the model that its name means now, and wait until it is published.
 
         Raises:
             HbprError: There is none, or it cannot be read; the old one stays.
@@ -101,30 +103,40 @@ class Holder:
         """
         assert self._publisher is not None
         with self._loading:
-            published = self._publisher.current()
-            if self.now is None or published.generation != self.now.generation:
+            try:
+                published = self._publisher.current()
+                if self.now is not None and published.generation == self.now.generation:
+                    return self.now
                 model = LoadedModel.read(published.folder, allow=self._allow)
-                if self.now is not None:
-                    metrics.count_reload()
-                self.now = Serving(model, published.generation)
-                metrics.note_model(model.version)
-            return self.now
+                fresh = Serving(model, published.generation)
+            except HbprError:
+                raise
+            except Exception as error:  # of a class that is somebody else's, of Ray, of the disk
+                raise HbprError(f"{type(error).__name__}: {error}") from error
+            if self.now is not None:
+                metrics.count_reload()
+            self.now = fresh
+            metrics.note_model(model.version)
+            return fresh
 
     async def watch(self) -> None:
         """Follow what is published, for ever."""
         failed = -1
         while self._publisher is not None:
             await asyncio.sleep(_LOOK_EVERY_S)
-            with contextlib.suppress(OSError):
-                generation = self._publisher.current().generation
-                if self.now is not None and generation in (self.now.generation, failed):
-                    continue
-                try:
-                    serving = await asyncio.to_thread(self.load)
-                    _log.info("answering with model %s", serving.model.version)
-                except HbprError as error:
-                    failed = generation
-                    _log.error("the new model cannot be read, the old one stays: %s", error)
+            try:
+                generation = await asyncio.to_thread(self._publisher.generation)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the next look comes
+                _log.debug("no look for a new model: %s", error)
+                continue
+            if self.now is not None and generation in (self.now.generation, failed):
+                continue
+            try:
+                serving = await asyncio.to_thread(self.load)
+                _log.info("answering with model %s", serving.model.version)
+            except HbprError as error:
+                failed = generation
+                _log.error("the new model cannot be read, the old one stays: %s", error)
 
     async def reload(self) -> Serving:
         """Ask for the newest model and answer with it.

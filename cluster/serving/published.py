@@ -41,12 +41,16 @@ class PublishedFile:
         """Say which model to answer with from now on."""
         write_json(self.folder / _CURRENT, published._asdict())
 
+    def generation(self) -> int:
+        """Return the generation of now."""
+        return self.current().generation
+
     def current(self) -> Published:
         """Return the model of now."""
         stored = json.loads((self.folder / _CURRENT).read_bytes())
         return Published(stored["generation"], Path(stored["folder"]), stored["version"])
 
-    async def ask(self) -> Published:
+    async def ask(self) -> None:
         """Ask the parent to look the model up again, and wait.
 
         Raises:
@@ -62,7 +66,7 @@ class PublishedFile:
                 answer.unlink()
                 if problem is not None:
                     raise HbprError(problem)
-                return self.current()
+                return
         raise HbprError(f"the model was not found within {_LONGEST_S:.0f} s")
 
     def asked(self) -> list[str]:

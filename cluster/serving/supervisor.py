@@ -68,6 +68,7 @@ class _Worker:
     process: BaseProcess | None = None
     started: float = 0.0
     fast_deaths: int = 0
+    has_answered: bool = False
 
 
 @dataclass
@@ -120,7 +121,7 @@ class Supervisor:
         while not self._stop:
             for worker in self._workers:
                 self._keep_alive(worker, plan)
-            if not said and all(worker.ready.exists() for worker in self._workers):
+            if not said and all(worker.has_answered for worker in self._workers):
                 said = True
                 self.say()
             asked = shared.asked()
@@ -139,14 +140,14 @@ class Supervisor:
                 self._publish(shared)
             elif forced:
                 _log.warning("the model is the same as before: %s", version)
-        except (HbprError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - of MLflow, its store, a disk: serving goes on
             _log.error("the model cannot be looked up, the old one stays: %s", error)
             return str(error)
         return None
 
     def _publish(self, shared: PublishedFile) -> None:
         """Bring the model here, check that it can be read, and publish it."""
-        from hbpr.inference.folder import read_folder
+        from hbpr.inference.packing import check_folder
 
         generation = self._generation + 1
         into = shared.folder / f"model-{generation}"
@@ -159,7 +160,7 @@ class Supervisor:
                     located.folder, own, copy_function=_link_or_copy
                 )  # what is served does not change under our feet
                 located = located._replace(folder=own)
-            read_folder(located.folder)
+            check_folder(located.folder, allow=self.plan.worker.allow)
         except BaseException:
             shutil.rmtree(into, ignore_errors=True)  # the next look makes it anew
             raise
@@ -171,11 +172,12 @@ class Supervisor:
     def _keep_alive(self, worker: _Worker, plan: WorkerPlan) -> None:
         process = worker.process
         if process is not None:
+            worker.has_answered = worker.has_answered or worker.ready.exists()
             if process.is_alive():
                 return
-            soon = time.monotonic() - worker.started < _SOON_S
+            soon = time.monotonic() - worker.started < _SOON_S or not worker.ready.exists()
             worker.fast_deaths = worker.fast_deaths + 1 if soon else 0
-            if worker.fast_deaths >= 3 or (soon and not worker.ready.exists()):
+            if worker.fast_deaths >= 3 or not worker.has_answered:
                 raise HbprError(
                     f"a process of the server ended with code {process.exitcode} at its start; "
                     "what it wrote above says why"
@@ -184,6 +186,7 @@ class Supervisor:
                 "process %s ended with code %s and is started again", process.pid, process.exitcode
             )
             _forget(process)
+        worker.ready.unlink(missing_ok=True)
         context = multiprocessing.get_context("spawn")
         started = context.Process(
             target=run_worker, args=(plan, worker.listener, worker.ready), daemon=True

@@ -5,7 +5,7 @@ import os
 import socket
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -31,7 +31,7 @@ class WorkerPlan:
 
     shared: Path
     allow: tuple[str, ...] = ()
-    token: str | None = None
+    token: str | None = field(default=None, repr=False)  # a secret
     max_body: int = 2**20
     access_log: AccessLog = "off"
     tls_cert: Path | None = None

@@ -16,13 +16,13 @@ from hbpr.evaluation import evaluate_part
 from hbpr.evaluation.page_shares import page_shares
 from hbpr.inference import saving
 from hbpr.inference.cold_start import with_items
-from hbpr.inference.described import Labels, features_of
-from hbpr.inference.fold_in import fold_in
+from hbpr.inference.described import Labels
+from hbpr.inference.new_users import vector_of_features, vector_of_history
 from hbpr.inference.similar import itself, popularity_penalty, with_penalty
 from hbpr.inference.top_k import top_k_of
-from hbpr.models import FeatureRecommender, Recommender, SolvedRecommender, build_model
+from hbpr.models import Recommender, build_model
 from hbpr.names import Part
-from hbpr.settings.models import NegativeSettings, TrialSettings
+from hbpr.settings.models import TrialSettings
 
 #: Pairs that `predict` scores at a time.
 _PREDICT_ROWS: Final = 2**17
@@ -145,7 +145,8 @@ class RecommendationSystem:
             ConfigError: `k` is below 1.
         """
         _check_k("recommend_for_features", k)
-        return self._list(self._vector_of("recommend_for_features", user_features), k, None)
+        vector = vector_of_features("recommend_for_features", self.model, self.data, user_features)
+        return self._list(vector, k, None)
 
     def recommend_for_history(
         self,
@@ -178,8 +179,10 @@ class RecommendationSystem:
         rows = np.unique(self._items.rows(items, place))
         if len(rows) == 0:
             raise DataError(f"{place}: at least one item is needed, got none")
-        prior = None if user_features is None else self._vector_of(place, user_features)
-        vector = self._vector_for(rows, prior)
+        prior = None
+        if user_features is not None:
+            prior = vector_of_features(place, self.model, self.data, user_features)
+        vector = vector_of_history(self.model, self.data, self.settings, rows, prior)
         return self._list(vector, k, rows if exclude_seen else None)
 
     def with_items(self, items: Mapping[Any, Labels]) -> Self:
@@ -202,29 +205,6 @@ class RecommendationSystem:
         model = build_model(self.settings.model, data, seed=self.settings.training.seed)
         model.load_arrays(self.model.arrays())
         return type(self)(model, data, self.settings, self.metrics)
-
-    def _vector_for(
-        self, items: NDArray[np.int64], prior: NDArray[np.float32] | None
-    ) -> NDArray[np.float32]:
-        """(d,) vector of a user with a history of distinct items."""
-        if isinstance(self.model, SolvedRecommender):
-            return self.model.fold_in(items)
-        assert isinstance(self.model, FeatureRecommender)
-        trainable = self.data.trainable_items
-        negatives = self.settings.training.negatives
-        drawn = negatives.per_positive if isinstance(negatives, NegativeSettings) else 1
-        return fold_in(
-            self.model,
-            items,
-            regularisation=self.settings.optimizer.reg_user / drawn,
-            prior=prior,
-            pool=None if trainable is None else np.flatnonzero(trainable),
-        )
-
-    def _vector_of(self, place: str, user_features: Labels) -> NDArray[np.float32]:
-        """(p,) vector of a user with these features."""
-        features = features_of(place, [user_features], self.data.user_feature_names)
-        return np.asarray(self.model.user_vectors(features)[0])
 
     def _list(
         self, vector: NDArray[np.float32], k: int, seen: NDArray[np.int64] | None

@@ -8,8 +8,8 @@ import numpy as np
 
 from hbpr.errors import DataError
 from hbpr.inference.folder import read_about
-from hbpr.inference.loaded import LoadedModel, Someone
-from hbpr.inference.options import ListOptions
+from hbpr.inference.loaded import LoadedModel
+from hbpr.inference.options import ListOptions, Someone
 
 if TYPE_CHECKING:
     import pandas as pd

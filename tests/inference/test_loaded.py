@@ -11,8 +11,8 @@ import pytest
 from hbpr.data import UserItemData
 from hbpr.errors import ConfigError, DataError
 from hbpr.inference import load
-from hbpr.inference.loaded import LoadedModel, Someone
-from hbpr.inference.options import ListOptions
+from hbpr.inference.loaded import LoadedModel
+from hbpr.inference.options import ListOptions, Someone
 from hbpr.inference.system import RecommendationSystem
 from hbpr.models import SolvedRecommender, build_model
 from hbpr.settings.models import (
