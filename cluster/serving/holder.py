@@ -21,6 +21,8 @@ _log = logging.getLogger(__name__)
 
 #: Seconds between two looks for a successor.
 _LOOK_EVERY_S: Final = 0.25
+#: Seconds until a model that could not be read is tried again.
+_AGAIN_S: Final = 10.0
 #: A list that takes longer is made in a thread, so that others are not kept waiting.
 _LONG_S: Final = 0.004
 
@@ -121,7 +123,7 @@ class Holder:
 
     async def watch(self) -> None:
         """Follow what is published, for ever."""
-        failed = -1
+        failed, again = -1, 0.0
         while self._publisher is not None:
             await asyncio.sleep(_LOOK_EVERY_S)
             try:
@@ -129,14 +131,17 @@ class Holder:
             except Exception as error:  # noqa: BLE001 - whatever it is, the next look comes
                 _log.debug("no look for a new model: %s", error)
                 continue
-            if self.now is not None and generation in (self.now.generation, failed):
+            if self.now is not None and generation == self.now.generation:
+                continue
+            if generation == failed and time.monotonic() < again:
                 continue
             try:
                 serving = await asyncio.to_thread(self.load)
                 _log.info("answering with model %s", serving.model.version)
             except HbprError as error:
-                failed = generation
-                _log.error("the new model cannot be read, the old one stays: %s", error)
+                level = logging.DEBUG if generation == failed else logging.ERROR
+                failed, again = generation, time.monotonic() + _AGAIN_S
+                _log.log(level, "the new model cannot be read, the old one stays: %s", error)
 
     async def reload(self) -> Serving:
         """Ask for the newest model and answer with it.

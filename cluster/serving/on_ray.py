@@ -59,7 +59,7 @@ def serve_on_ray(
     """
     with exported(_PATIENT):  # Ray Serve reads them when it is imported
         try:
-            import ray.serve  # noqa: F401
+            import ray.serve
         except ImportError as error:
             raise ConfigError(
                 "hbpr serve --ray: Ray Serve is not installed; pip install 'hbpr[serve]'"
@@ -76,9 +76,12 @@ def serve_on_ray(
         looked = time.monotonic()
         while not asked_to["stop"]:
             due = plan.poll_s and time.monotonic() - looked > plan.poll_s
-            if driver.follow(forced=asked_to["reload"] or bool(due)):
-                looked = time.monotonic()
-            asked_to["reload"] = False
+            forced, asked_to["reload"] = asked_to["reload"] or bool(due), False
+            try:
+                if driver.follow(forced=forced):
+                    looked = time.monotonic()
+            except ray.exceptions.RayError as error:
+                raise HbprError(f"hbpr serve --ray: the cluster is lost: {error}") from error
             time.sleep(_TICK_S)
     return 0
 

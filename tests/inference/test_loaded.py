@@ -249,8 +249,9 @@ def test_options_have_ranges(model: LoadedModel, options: dict[str, float], told
         model.recommend([1], **options)
 
 
-def test_a_factorization_needs_neither_torch_nor_pandas(tmp_path: Path) -> None:
-    make_system(features=False).save(tmp_path / "model")
+@pytest.mark.parametrize("kind", ["cosine", "dot", "ease", "ials"])
+def test_vectors_and_weights_need_neither_torch_nor_pandas(tmp_path: Path, kind: str) -> None:
+    make_system(kind, features=False).save(tmp_path / "model")
     program = (
         "import sys; from hbpr.inference import load; from hbpr.inference.options import *\n"
         "import numpy as np\n"
