@@ -12,10 +12,11 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from cluster.serving import metrics, schemas
 from cluster.serving.answers import plain
-from cluster.serving.gate import AccessLog, App, Gate
+from cluster.serving.gate import App, Gate
 from cluster.serving.holder import Holder, Serving
 from cluster.serving.many import recommend_many
 from cluster.serving.pages import add_pages
+from cluster.serving.plan import AccessLog
 from cluster.serving.shortcut import Checked, Shortcut
 from hbpr.errors import HbprError
 from hbpr.inference.loaded import LoadedModel

@@ -6,7 +6,7 @@ from typing import get_args
 
 import click
 
-from cluster.serving.gate import AccessLog
+from cluster.serving.plan import AccessLog, ServerPlan, WorkerPlan
 from hbpr.cli.options import model_options
 from hbpr.errors import ConfigError
 
@@ -122,8 +122,7 @@ def serve(  # noqa: PLR0913 - an option each
     if (address or replicas > 1) and not on_ray:
         raise ConfigError("hbpr serve: --address and --replicas are of Ray Serve; add --ray")
 
-    from cluster.serving.supervisor import ServerPlan, Supervisor, listen, url_of
-    from cluster.serving.worker import WorkerPlan
+    from cluster.serving.supervisor import Supervisor, listen, url_of
 
     plan = ServerPlan(
         model,

@@ -7,19 +7,18 @@ import json
 import logging
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from fastapi import HTTPException
 
 from cluster.serving import metrics
+from cluster.serving.plan import AccessLog
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
-#: What the access log holds: nothing, requests without ids, or paths as they came.
-AccessLog = Literal["off", "routes", "paths"]
 
 _SWAGGER: Final = ("/docs", "/docs.js", "/swagger-ui-bundle.js", "/swagger-ui.css")
 #: Routes that need no token: what a load balancer asks, and pages that hold no data.

@@ -5,14 +5,14 @@ import logging
 import threading
 import time
 from collections.abc import Collection
-from pathlib import Path
-from typing import Final, NamedTuple, Protocol
+from typing import Final
 
 import numpy as np
 
 from cluster.serving import metrics
 from cluster.serving.answers import Answers
 from cluster.serving.batching import Batcher
+from cluster.serving.published import Publisher
 from hbpr.errors import HbprError
 from hbpr.inference.loaded import LoadedModel
 from hbpr.inference.options import ListOptions
@@ -25,37 +25,6 @@ _LOOK_EVERY_S: Final = 0.25
 _AGAIN_S: Final = 10.0
 #: A list that takes longer is made in a thread, so that others are not kept waiting.
 _LONG_S: Final = 0.004
-
-
-class Published(NamedTuple):
-    """The model to answer with.
-
-    Attributes:
-        generation: Rises with each reload.
-        folder: Where it is.
-        version: As of `hbpr.inference.locate.Located`.
-    """
-
-    generation: int
-    folder: Path
-    version: str
-
-
-class Publisher(Protocol):
-    """Says which model to answer with; one for all processes of a server. All of it may block."""
-
-    def generation(self) -> int:
-        """Return the generation of now; nothing is brought here."""
-
-    def current(self) -> Published:
-        """Return the model of now, brought to this machine if it is not here."""
-
-    async def ask(self) -> None:
-        """Ask for the model that its name means now, and wait until it is published.
-
-        Raises:
-            HbprError: There is none, or it cannot be read; the old one stays.
-        """
 
 
 class Serving:

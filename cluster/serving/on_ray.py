@@ -16,9 +16,9 @@ from typing import Any, Final
 
 from cluster.connect.ray import ray_runtime
 from cluster.model_files import read_files
+from cluster.serving.plan import ServerPlan, WorkerPlan
 from cluster.serving.shelf import ACTOR, PublishedActor, Shelf
-from cluster.serving.supervisor import ServerPlan, exported
-from cluster.serving.worker import WorkerPlan
+from cluster.serving.supervisor import exported
 from hbpr.errors import ClusterError, ConfigError, HbprError
 from hbpr.inference.locate import find_model, version_of
 from hbpr.inference.packing import check_folder

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from cluster.model_files import ModelFiles, write_files
-from cluster.serving.holder import Published
+from cluster.serving.published import Published
 from hbpr.errors import HbprError
 
 #: Name of the actor.
@@ -66,7 +66,7 @@ class Shelf:
 
 @dataclass
 class PublishedActor:
-    """The actor seen from a replica, see `cluster.serving.holder.Publisher`.
+    """The actor seen from a replica, see `cluster.serving.published.Publisher`.
 
     Attributes:
         shelf: Handle of a `Shelf`.

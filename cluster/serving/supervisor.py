@@ -20,9 +20,9 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Final
 
-from cluster.serving.holder import Published
-from cluster.serving.published import PublishedFile
-from cluster.serving.worker import WorkerPlan, run_worker
+from cluster.serving.plan import ServerPlan, WorkerPlan
+from cluster.serving.published import Published, PublishedFile
+from cluster.serving.worker import run_worker
 from hbpr.errors import ConfigError, HbprError
 from hbpr.inference.locate import find_model, version_of
 
@@ -40,25 +40,6 @@ _WORKER_ENV: Final = {
     "MALLOC_MMAP_THRESHOLD_": "131072",
     "MALLOC_TRIM_THRESHOLD_": "131072",
 }
-
-
-@dataclass(frozen=True)
-class ServerPlan:
-    """What a server does.
-
-    Attributes:
-        model: The model by any name, see `hbpr.inference.load`.
-        tracking_uri: MLflow; None: the default.
-        workers: Processes that answer.
-        poll_s: Seconds between two looks whether the model's name means another one; 0: none.
-        worker: What each process needs to know; `shared` is filled in here.
-    """
-
-    model: str
-    worker: WorkerPlan
-    tracking_uri: str | None = None
-    workers: int = 1
-    poll_s: float = 0.0
 
 
 @dataclass

@@ -5,37 +5,13 @@ import os
 import socket
 import threading
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from cluster.serving.gate import AccessLog
+from cluster.serving.plan import WorkerPlan
 
 #: Seconds that requests under way get when the server ends.
 _GRACE_S: Final = 10
-
-
-@dataclass(frozen=True)
-class WorkerPlan:
-    """What a process needs to know.
-
-    Attributes:
-        shared: The folder of `cluster.serving.published.PublishedFile`.
-        allow: Modules that classes of models may be imported from.
-        token: What clients must send; None: nothing.
-        max_body: Most bytes of a body.
-        access_log: What is logged of a request.
-        tls_cert: Certificate chain; None: plain HTTP.
-        tls_key: Its private key.
-    """
-
-    shared: Path
-    allow: tuple[str, ...] = ()
-    token: str | None = field(default=None, repr=False)  # a secret
-    max_body: int = 2**20
-    access_log: AccessLog = "off"
-    tls_cert: Path | None = None
-    tls_key: Path | None = None
 
 
 def run_worker(plan: WorkerPlan, listener: socket.socket, ready: Path) -> None:

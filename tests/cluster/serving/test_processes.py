@@ -22,10 +22,10 @@ import pytest
 from cluster.serving import holder as holder_module
 from cluster.serving import supervisor
 from cluster.serving.command import serve
-from cluster.serving.holder import Holder, Published
-from cluster.serving.published import PublishedFile
-from cluster.serving.supervisor import ServerPlan, Supervisor
-from cluster.serving.worker import WorkerPlan
+from cluster.serving.holder import Holder
+from cluster.serving.plan import ServerPlan, WorkerPlan
+from cluster.serving.published import Published, PublishedFile
+from cluster.serving.supervisor import Supervisor
 from hbpr.cli.main import run
 from hbpr.inference.folder import read_about, write_about
 
