@@ -26,7 +26,7 @@ from hbpr.inference.forms import loader_of
 from hbpr.inference.forms.form import Form, Source
 from hbpr.inference.options import ListOptions, Someone
 from hbpr.inference.packing import part_of, reading, settings_of, unpack
-from hbpr.inference.similar import itself, popularity_penalty, with_penalty
+from hbpr.inference.similar import neighbours_of, popularity_penalty
 from hbpr.inference.text_ids import TextIds
 from hbpr.inference.top_k import BlockScorer, Lists, top_k_of
 from hbpr.settings.models import TrialSettings
@@ -159,15 +159,12 @@ class LoadedModel:
         self, rows: NDArray[np.int64], k: int, popularity_discount: float = 0.0
     ) -> Lists:
         """Return the other items most like (n,) items, by index."""
-        scorer = self._item_likeness
-        if popularity_discount:
-            scorer = with_penalty(scorer, np.float32(popularity_discount) * self.popularity)
-        return top_k_of(scorer, rows, self.n_items, k, exclude=itself(self.n_items))
+        penalty = np.float32(popularity_discount) * self.popularity if popularity_discount else None
+        return neighbours_of(self._item_likeness, rows, self.n_items, k, penalty)
 
     def similar_user_lists(self, rows: NDArray[np.int64], k: int) -> Lists:
         """Return the other users most like (n,) users, by index; `items` are users here."""
-        n_users = self.n_users
-        return top_k_of(self._user_likeness, rows, n_users, k, exclude=itself(n_users))
+        return neighbours_of(self._user_likeness, rows, self.n_users, k)
 
     def history(self, row: int) -> NDArray[np.int32]:
         """Items that a known user chose, by index, what the model expects most first."""

@@ -1,4 +1,4 @@
-"""Vectors of users who are not in the data, for a model that was trained: by features or a history.
+"""Users who are not in the data, for a model that was trained: their vectors, and lists by these.
 
 Shapes: h items of a history, d size of a vector, p of what features are summed in.
 """
@@ -6,9 +6,10 @@ Shapes: h items of a history, d size of a vector, p of what features are summed 
 import numpy as np
 from numpy.typing import NDArray
 
-from hbpr.data.interactions import Interactions
+from hbpr.data.interactions import Interactions, UserItems
 from hbpr.inference.described import Labels, features_of
 from hbpr.inference.fold_in import fold_in
+from hbpr.inference.top_k import Lists, top_k_of
 from hbpr.models import FeatureRecommender, Recommender, SolvedRecommender
 from hbpr.settings.models import NegativeSettings, TrialSettings
 
@@ -60,3 +61,21 @@ def vector_of_history(
         prior=prior,
         pool=None if trainable is None else np.flatnonzero(trainable),
     )
+
+
+def list_of_vector(
+    model: Recommender, vector: NDArray[np.float32], k: int, seen: NDArray[np.int64] | None
+) -> Lists:
+    """Return the list of one user, by the user's vector.
+
+    Args:
+        model: The model.
+        vector: The user's vector.
+        k: Length of the list.
+        seen: Items to leave out, by index; None: none.
+    """
+    score, n_items, exclude = model.vector_scorer(), model.n_items, None
+    if seen is not None:
+        exclude = UserItems.from_pairs(np.zeros_like(seen), seen, n_users=1, n_items=n_items)
+    one = np.zeros(1, np.int64)
+    return top_k_of(lambda _: score(vector[None]), one, n_items, k, exclude=exclude)

@@ -17,9 +17,9 @@ from hbpr.evaluation.page_shares import page_shares
 from hbpr.inference import saving
 from hbpr.inference.cold_start import with_items
 from hbpr.inference.described import Labels
-from hbpr.inference.new_users import vector_of_features, vector_of_history
-from hbpr.inference.similar import itself, popularity_penalty, with_penalty
-from hbpr.inference.top_k import top_k_of
+from hbpr.inference.new_users import list_of_vector, vector_of_features, vector_of_history
+from hbpr.inference.similar import neighbours_of, popularity_penalty
+from hbpr.inference.top_k import Lists, top_k_of
 from hbpr.models import Recommender, build_model
 from hbpr.names import Part
 from hbpr.settings.models import TrialSettings
@@ -210,18 +210,9 @@ class RecommendationSystem:
         self, vector: NDArray[np.float32], k: int, seen: NDArray[np.int64] | None
     ) -> pd.DataFrame:
         """Best items for one user vector."""
-        score = self.model.vector_scorer()
-        n_items = self.data.n_items
-        exclude = (
-            None
-            if seen is None
-            else UserItems.from_pairs(np.zeros_like(seen), seen, n_users=1, n_items=n_items)
-        )
-        one = np.zeros(1, np.int64)
-        _, items, scores, ranks = top_k_of(
-            lambda _: score(vector[None]), one, n_items, k, exclude=exclude
-        )
-        return pd.DataFrame({"item": self.data.item_ids[items], "score": scores, "rank": ranks})
+        found = list_of_vector(self.model, vector, k, seen)
+        ids = self.data.item_ids[found.items]
+        return pd.DataFrame({"item": ids, "score": found.scores, "rank": found.ranks})
 
     def similar_items(
         self,
@@ -265,16 +256,13 @@ class RecommendationSystem:
             }
         )
 
-    def _neighbours(
-        self, rows: NDArray[np.int64], k: int, popularity_discount: float
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
-        """What `top_k_of` finds for item rows, the items themselves left out."""
+    def _neighbours(self, rows: NDArray[np.int64], k: int, popularity_discount: float) -> Lists:
+        """Lists for item rows, the items themselves left out."""
         penalty = popularity_penalty(self.seen, discount=popularity_discount)
         scorer = self.model.neighbour_scorer()
-        if popularity_discount:
-            scorer = with_penalty(scorer, penalty)
-        n_items = self.data.n_items
-        return top_k_of(scorer, rows, n_items, k, exclude=itself(n_items))
+        return neighbours_of(
+            scorer, rows, self.data.n_items, k, penalty if popularity_discount else None
+        )
 
     def predict(self, users: Iterable[Any], items: Iterable[Any]) -> NDArray[np.float32]:
         """Score pairs of user and item.
