@@ -118,13 +118,6 @@ def test_options_that_do_not_fit_are_told(
 
 
 @pytest.mark.slow
-def test_it_serves_until_it_is_interrupted(study: Path) -> None:
-    with serving(study) as (_, url, _):
-        answer = httpx.get(f"{url}/recommend/1?k=2", timeout=20)
-        assert answer.json()["user"] == 1
-
-
-@pytest.mark.slow
 def test_it_answers_over_tls(study: Path, certificate: tuple[Path, Path]) -> None:
     cert, key = certificate
     with serving(study, "--tls-cert", cert, "--tls-key", key) as (_, url, _):

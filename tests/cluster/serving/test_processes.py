@@ -185,6 +185,15 @@ def test_a_new_model_is_taken_and_a_dead_process_replaced(study: Path, token: Pa
         assert re.search(r'hbpr_requests_total{.*"/ready",status="200"} \d', text)
 
 
+@pytest.mark.slow
+def test_a_poll_finds_the_new_model(study: Path) -> None:
+    with serving(study, "--poll", 0.2) as (_, url, _):
+        assert httpx.get(f"{url}/recommend/1?k=2", timeout=20).json()["user"] == 1
+        first = httpx.get(f"{url}/ready").json()["model"]
+        make_system(seed=1).save(study / "model")
+        eventually(url, lambda versions: first not in versions and len(versions) == 1)
+
+
 class Clients:
     """Kept connections that ask one after the other, and count what does not come."""
 
