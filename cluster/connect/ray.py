@@ -88,6 +88,7 @@ def ray_runtime(
     data_bytes: int = 0,
     dashboard: bool = False,
     job: str | None = None,
+    env_vars: Mapping[str, str] | None = None,
     announce: Callable[[str], None] = logger.info,
 ) -> Iterator[Runtime]:
     """Run the body with Ray at hand, and leave nothing behind.
@@ -102,6 +103,8 @@ def ray_runtime(
         data_bytes: Size of the data that trials will share; sizes a private object store.
         dashboard: Start a private Ray's dashboard, on loopback, and announce its link.
         job: Name of the job in Ray's dashboard.
+        env_vars: What workers on a cluster find in their environment beside what is there; those of
+            a private Ray find what this process exports.
         announce: Called with what is about to take seconds.
 
     Raises:
@@ -118,7 +121,7 @@ def ray_runtime(
         address = address or os.environ.get(ADDRESS_VARIABLE) or None
         announce(f"joining Ray at {address}" if address else "starting Ray on this machine")
         started = (
-            _joined(address, origin, job)
+            _joined(address, origin, _job_config(job, env_vars))
             if address
             else _private(_Wanted(cpus, data_bytes, dashboard, job))
         )
@@ -129,7 +132,7 @@ def ray_runtime(
 
 
 @contextmanager
-def _joined(address: str, origin: str, job: str | None) -> Iterator[Runtime]:
+def _joined(address: str, origin: str, job: "JobConfig") -> Iterator[Runtime]:
     from cluster.connect.probe import probe
 
     place = probe(address, origin=origin)
@@ -139,7 +142,7 @@ def _joined(address: str, origin: str, job: str | None) -> Iterator[Runtime]:
         with _own_sigterm():
             ray.init(
                 address=place,
-                job_config=_job_config(job),
+                job_config=job,
                 log_to_driver=False,
                 logging_level=logging.ERROR,
             )
@@ -163,11 +166,14 @@ class _Wanted:
     job: str | None
 
 
-def _job_config(job: str | None) -> "JobConfig":
-    """Return what the dashboard says of this driver."""
+def _job_config(job: str | None, env_vars: Mapping[str, str] | None = None) -> "JobConfig":
+    """Return what the dashboard says of this driver, and what its workers find exported."""
     from ray.job_config import JobConfig
 
-    return JobConfig(metadata={"job_name": job} if job else {})
+    return JobConfig(
+        metadata={"job_name": job} if job else {},
+        runtime_env={"env_vars": dict(env_vars)} if env_vars else None,
+    )
 
 
 @contextmanager

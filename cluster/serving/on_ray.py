@@ -66,7 +66,7 @@ def serve_on_ray(
             ) from error
     with (
         exported(_PATIENT),
-        ray_runtime(address, announce=say),
+        ray_runtime(address, env_vars=_PATIENT, announce=say),
         _signals() as asked_to,
         _replicas(plan, place, replicas) as driver,
     ):
