@@ -70,5 +70,5 @@ def test_history_stands_beside_recommendations_with_titles(
         assert [row.split(" ", 1)[1].rsplit(" ", 2)[0] for row in rows(page, "right")] == new
 
         page.goto(f"{url}/docs")
-        page.wait_for_selector("text=/recommend/{user}")
+        page.wait_for_selector('[data-path="/history/{user}"]')
         assert errors == []
