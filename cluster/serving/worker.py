@@ -25,6 +25,7 @@ def run_worker(plan: WorkerPlan, listener: socket.socket, ready: Path) -> None:
     import uvicorn
 
     from cluster.serving.app import create_app
+    from cluster.serving.head import LimitedHead
     from cluster.serving.holder import Holder
     from cluster.serving.published import PublishedFile
 
@@ -37,6 +38,7 @@ def run_worker(plan: WorkerPlan, listener: socket.socket, ready: Path) -> None:
     server = uvicorn.Server(
         uvicorn.Config(
             app,
+            http=LimitedHead,
             log_config=None,
             access_log=False,
             server_header=False,

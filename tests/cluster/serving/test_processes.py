@@ -313,7 +313,8 @@ def test_requests_that_are_no_requests_are_refused_and_the_server_lives(
         + b"Transfer-Encoding: chunked\r\n\r\n"
         + b"10000\r\n%s\r\n" % (b"x" * 65536) * 32
         + b"0\r\n\r\n",
-        "a head without end": b"GET /" + b"x" * 200_000,
+        "a head without end": b"GET /" + b"x" * 1_000_000,
+        "a field without end": b"GET / HTTP/1.1\r\nX: " + b"x" * 1_000_000,
         "a byte that is no text": b"GET /recommend/%FF%00 HTTP/1.1\r\n" + host + b"\r\n",
         "no path": b"GET  HTTP/1.1\r\n" + host + b"\r\n",
     }
