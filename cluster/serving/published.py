@@ -71,6 +71,10 @@ class PublishedFile:
         """Say which model to answer with from now on."""
         write_json(self.folder / _CURRENT, published._asdict())
 
+    def is_there(self) -> bool:
+        """Return whether a model was published."""
+        return (self.folder / _CURRENT).exists()
+
     def generation(self) -> int:
         """Return the generation of now."""
         return self.current().generation

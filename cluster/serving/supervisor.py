@@ -82,7 +82,6 @@ class Supervisor:
             shared = PublishedFile(Path(temporary))
             shared.prepare()
             self._generation = 0
-            self._publish(shared)
             metrics_folder = Path(temporary) / "metrics"
             metrics_folder.mkdir()
             self._workers = [
@@ -92,6 +91,9 @@ class Supervisor:
             worker_plan = replace(self.plan.worker, shared=shared.folder)
             try:
                 with exported({"PROMETHEUS_MULTIPROC_DIR": str(metrics_folder)}):
+                    for worker in self._workers:  # they import while the model is looked up
+                        self._keep_alive(worker, worker_plan)
+                    self._publish(shared)
                     self._watch(shared, worker_plan)
             finally:
                 self._end_all()

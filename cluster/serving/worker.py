@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import socket
 import threading
 import time
@@ -22,6 +23,8 @@ def run_worker(plan: WorkerPlan, listener: socket.socket, ready: Path) -> None:
         listener: A listening socket of its own.
         ready: A file to make once it answers.
     """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends it; uvicorn takes its own
+    parent = os.getppid()
     import uvicorn
 
     from cluster.serving.app import create_app
@@ -32,7 +35,12 @@ def run_worker(plan: WorkerPlan, listener: socket.socket, ready: Path) -> None:
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
     if plan.access_log != "off":
         logging.getLogger("hbpr.access").setLevel(logging.INFO)
-    holder = Holder(PublishedFile(plan.shared), allow=plan.allow)
+    published = PublishedFile(plan.shared)
+    while not published.is_there():  # the parent looks it up
+        if os.getppid() != parent:
+            return
+        time.sleep(0.01)
+    holder = Holder(published, allow=plan.allow)
     holder.load()
     app = create_app(holder, token=plan.token, max_body=plan.max_body, access_log=plan.access_log)
     server = uvicorn.Server(
@@ -47,7 +55,7 @@ def run_worker(plan: WorkerPlan, listener: socket.socket, ready: Path) -> None:
             ssl_keyfile=plan.tls_key,
         )
     )
-    threading.Thread(target=_follow, args=(server, ready, os.getppid()), daemon=True).start()
+    threading.Thread(target=_follow, args=(server, ready, parent), daemon=True).start()
     server.run(sockets=[listener])
 
 
