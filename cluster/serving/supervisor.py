@@ -139,9 +139,8 @@ class Supervisor:
             located = find_model(self.plan.model, into, self.plan.tracking_uri)
             own = into / "copy"
             if not located.folder.is_relative_to(into):
-                shutil.copytree(
-                    located.folder, own, copy_function=_link_or_copy
-                )  # what is served does not change under our feet
+                # A copy, no link: who writes over the files must not change what is served.
+                shutil.copytree(located.folder, own)
                 located = located._replace(folder=own)
             check_folder(located.folder, allow=self.plan.worker.allow)
         except BaseException:
@@ -246,14 +245,6 @@ def url_of(listener: socket.socket, *, tls: bool) -> str:
     host, port = listener.getsockname()[:2]
     scheme = "https" if tls else "http"
     return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
-
-
-def _link_or_copy(source: str, target: str) -> None:
-    """Link a file, which whoever saves a model replaces and never changes; copy it elsewhere."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)
 
 
 def _forget(process: BaseProcess) -> None:

@@ -41,7 +41,7 @@ def token(tmp_path: Path) -> Path:
 
 
 def with_foreign_class(folder: Path) -> None:
-    """Make a model's class one that is not part of hbpr, with checksums that are right."""
+    """Write over a model's file: a class that is not hbpr's, with checksums that are right."""
     about = read_about(folder)
     about["settings"]["model"]["kind"] = "antigravity:fly"
     write_about(folder, about)
