@@ -120,5 +120,10 @@ class Holder:
         """
         if self._publisher is None:
             raise HbprError("this server was started with a model that has no name to look up")
-        await self._publisher.ask()
+        try:
+            await self._publisher.ask()
+        except HbprError:
+            raise
+        except Exception as error:  # of Ray, of the disk
+            raise HbprError(f"{type(error).__name__}: {error}") from error
         return await asyncio.to_thread(self.load)

@@ -13,6 +13,7 @@ import shutil
 import signal
 import socket
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -50,6 +51,13 @@ class _Worker:
     started: float = 0.0
     fast_deaths: int = 0
     has_answered: bool = False
+
+
+@dataclass
+class _Look:
+    asked: list[str]
+    thread: threading.Thread
+    problem: str | None = None
 
 
 @dataclass
@@ -101,19 +109,33 @@ class Supervisor:
 
     def _watch(self, shared: PublishedFile, plan: WorkerPlan) -> None:
         said, looked = False, time.monotonic()
+        look: _Look | None = None
         while not self._stop:
             for worker in self._workers:
                 self._keep_alive(worker, plan)
             if not said and all(worker.has_answered for worker in self._workers):
                 said = True
                 self.say()
-            asked = shared.asked()
-            is_due = self.plan.poll_s and time.monotonic() - looked > self.plan.poll_s
-            if asked or self._reload or is_due:
-                looked = time.monotonic()
+            if look is not None and not look.thread.is_alive():
+                shared.answer(look.asked, look.problem)
+                look, looked = None, time.monotonic()
+            if look is None:
+                asked = shared.asked()
+                is_due = bool(self.plan.poll_s) and time.monotonic() - looked > self.plan.poll_s
                 forced, self._reload = bool(asked) or self._reload, False
-                shared.answer(asked, self._look_again(shared, forced))
+                if forced or is_due:
+                    look = self._start_look(shared, asked, forced)
             time.sleep(_TICK_S)
+
+    def _start_look(self, shared: PublishedFile, asked: list[str], forced: bool) -> "_Look":
+        """Look the model up in a thread: a registry that hangs keeps no dead process waiting."""
+
+        def work() -> None:
+            look.problem = self._look_again(shared, forced)
+
+        look = _Look(asked, threading.Thread(target=work, daemon=True))
+        look.thread.start()
+        return look
 
     def _look_again(self, shared: PublishedFile, forced: bool) -> str | None:
         """Publish the model if it is another one; return what went wrong."""

@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 import socket
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -98,6 +99,30 @@ def test_whatever_fails_in_a_look_the_old_model_stays(
         assert made._look_again(shared, forced=False) == "the registry is out of order"
     assert "the old one stays: the registry is out of order" in caplog.text
     assert shared.current().generation == 1
+
+
+def test_a_look_that_hangs_keeps_nobody_waiting(
+    parent: tuple[Supervisor, PublishedFile], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, shared = parent
+    looking, go_on = threading.Event(), threading.Event()
+
+    def hangs(*_: Any) -> str:
+        looking.set()
+        go_on.wait(60)
+        return shared.current().version
+
+    monkeypatch.setattr(supervisor, "version_of", hangs)
+    made._reload = True
+    watching = threading.Thread(target=made._watch, args=(shared, made.plan.worker))
+    watching.start()
+    try:
+        assert looking.wait(60)
+        made._stop = True
+        watching.join(60)
+        assert not watching.is_alive()
+    finally:
+        go_on.set()
 
 
 def test_a_process_goes_on_following_whatever_a_look_raises(
