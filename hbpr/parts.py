@@ -67,7 +67,8 @@ def find(path: str) -> Any:
     if allowed is not None and not {path, split(path)[0]} & allowed:
         raise ConfigError(
             f"its code is not part of hbpr and would run here, got {path}. Where you trust it, "
-            f"allow it by name: allow=[{path!r}]"
+            f"allow it by name: allow=[{path!r}], --allow {split(path)[0]} on the command line, or "
+            f"HBPR_ALLOW={split(path)[0]} for MLflow's loader"
         )
     if path in _HANDED:
         return _HANDED[path]

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hbpr.cli.options import length_option, model_options
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -31,9 +33,7 @@ The file appears once it is whole. Interrupted, the same command goes on where i
     metavar="FILE|all",
     help="Ids of users: CSV, JSON lines or Parquet with a column user, or text with one a line.",
 )
-@click.option(
-    "-k", default=10, show_default=True, type=click.IntRange(1, 100_000), help="Items for each."
-)
+@length_option("Items for each.")
 @click.option(
     "-o",
     "--output",
@@ -66,14 +66,7 @@ The file appears once it is whole. Interrupted, the same command goes on where i
     help="What the most popular item loses, in standard deviations of a user's scores.",
 )
 @click.option("--address", metavar="HOST:PORT", help="Ray cluster to share the work out on.")
-@click.option(
-    "--allow", multiple=True, metavar="MODULE", help="Let a model's class come from this module."
-)
-@click.option(
-    "--tracking-uri",
-    metavar="URI",
-    help="MLflow of a model URI.  [default: MLFLOW_TRACKING_URI, else ./mlflow.db]",
-)
+@model_options
 def recommend(  # noqa: PLR0913 - an option each
     model: str,
     users: str,

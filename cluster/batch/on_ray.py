@@ -7,11 +7,11 @@ from typing import Any
 
 from cluster.connect.ray import ray_runtime
 from cluster.model_files import ModelFiles, read_files, write_files
-from hbpr.inference.batch.job import Wanted, assemble, make_part, prepare
+from hbpr.inference.batch.job import PartMaker, Wanted, assemble, prepare
 from hbpr.inference.loaded import LoadedModel
 
 
-class _PartMaker:
+class _Worker:
     """Holds the model in one worker and makes the parts that it is handed."""
 
     def __init__(self, files: Any, wanted: Any, allow: tuple[str, ...]) -> None:
@@ -20,14 +20,14 @@ class _PartMaker:
         held: ModelFiles = ray.get(files)
         folder = write_files(held)
         try:
-            self._model = LoadedModel.read(folder, allow=allow)
+            model = LoadedModel.read(folder, allow=allow)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-        self._wanted: Wanted = ray.get(wanted)
+        self._maker = PartMaker(model, ray.get(wanted))
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
         for number in batch["part"].tolist():
-            make_part(self._model, self._wanted, number)
+            self._maker.make(number)
         return batch
 
 
@@ -65,7 +65,7 @@ def run_on_ray(
             made = ray.data.from_items(
                 [{"part": number} for number in left], override_num_blocks=len(left)
             ).map_batches(
-                _PartMaker,
+                _Worker,
                 batch_size=1,
                 concurrency=(1, workers),
                 num_cpus=1,

@@ -89,6 +89,7 @@ def ray_runtime(
     dashboard: bool = False,
     job: str | None = None,
     preload: Sequence[str] = (),
+    env_vars: Mapping[str, str] | None = None,
     announce: Callable[[str], None] = logger.info,
 ) -> Iterator[Runtime]:
     """Run the body with Ray at hand, and leave nothing behind.
@@ -104,6 +105,8 @@ def ray_runtime(
         dashboard: Start a private Ray's dashboard, on loopback, and announce its link.
         job: Name of the job in Ray's dashboard.
         preload: Modules that the workers of a private Ray import before they have work.
+        env_vars: What workers on a cluster find in their environment beside what is there; those of
+            a private Ray find what this process exports.
         announce: Called with what is about to take seconds.
 
     Raises:
@@ -120,7 +123,7 @@ def ray_runtime(
         address = address or os.environ.get(ADDRESS_VARIABLE) or None
         announce(f"joining Ray at {address}" if address else "starting Ray on this machine")
         started = (
-            _joined(address, origin, job)
+            _joined(address, origin, _job_config(job, env_vars))
             if address
             else _private(_Wanted(cpus, data_bytes, dashboard, job, tuple(preload)))
         )
@@ -131,7 +134,7 @@ def ray_runtime(
 
 
 @contextmanager
-def _joined(address: str, origin: str, job: str | None) -> Iterator[Runtime]:
+def _joined(address: str, origin: str, job: "JobConfig") -> Iterator[Runtime]:
     # Whole, before any module in it: where another thread imports Ray meanwhile, as a study's does,
     # `from ray._private.services import` leaves both with half of it.
     import ray
@@ -143,7 +146,7 @@ def _joined(address: str, origin: str, job: str | None) -> Iterator[Runtime]:
         with _own_sigterm():
             ray.init(
                 address=place,
-                job_config=_job_config(job),
+                job_config=job,
                 log_to_driver=False,
                 logging_level=logging.ERROR,
             )
@@ -168,11 +171,14 @@ class _Wanted:
     preload: tuple[str, ...]
 
 
-def _job_config(job: str | None) -> "JobConfig":
-    """Return what the dashboard says of this driver."""
+def _job_config(job: str | None, env_vars: Mapping[str, str] | None = None) -> "JobConfig":
+    """Return what the dashboard says of this driver, and what its workers find exported."""
     from ray.job_config import JobConfig
 
-    return JobConfig(metadata={"job_name": job} if job else {})
+    return JobConfig(
+        metadata={"job_name": job} if job else {},
+        runtime_env={"env_vars": dict(env_vars)} if env_vars else None,
+    )
 
 
 @contextmanager

@@ -12,10 +12,11 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from cluster.serving import metrics, schemas
 from cluster.serving.answers import plain
-from cluster.serving.gate import AccessLog, App, Gate
+from cluster.serving.gate import App, Gate
 from cluster.serving.holder import Holder, Serving
 from cluster.serving.many import recommend_many
 from cluster.serving.pages import add_pages
+from cluster.serving.plan import AccessLog
 from cluster.serving.shortcut import Checked, Shortcut
 from hbpr.errors import HbprError
 from hbpr.inference.loaded import LoadedModel
@@ -88,7 +89,7 @@ def create_api(holder: Holder, checked: Checked, *, has_token: bool) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
-        responses=_problems(401),
+        responses=_problems(401, 413),
     )
     api.add_exception_handler(RequestValidationError, _invalid)
     api.add_exception_handler(StarletteHTTPException, _refused)
@@ -134,7 +135,7 @@ def _add_answers(api: FastAPI, serving: Callable[[], Serving], checked: Checked)
     @api.post(
         "/recommend",
         response_model=list[schemas.UserList],
-        responses=_problems(400, 404, 413, 422, 503),
+        responses=_problems(400, 404, 422, 503),
         dependencies=[Depends(_no_query)],
     )
     async def recommend_several(request: schemas.RecommendRequest) -> Response:
@@ -235,7 +236,7 @@ def _add_states(api: FastAPI, holder: Holder, has_token: bool) -> None:
         """Return requests, times and lists over all processes, for Prometheus."""
         return Response(metrics.render(), media_type=metrics.CONTENT_TYPE)
 
-    @api.post("/reload", responses=_problems(403, 409, 413, 422), dependencies=bare)
+    @api.post("/reload", responses=_problems(403, 409, 422), dependencies=bare)
     async def reload() -> schemas.State:
         """Look the model up again; all processes go over to it, no request is dropped.
 

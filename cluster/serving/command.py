@@ -6,7 +6,8 @@ from typing import get_args
 
 import click
 
-from cluster.serving.gate import AccessLog
+from cluster.serving.plan import AccessLog, ServerPlan, WorkerPlan
+from hbpr.cli.options import model_options
 from hbpr.errors import ConfigError
 
 _EPILOG = """\b
@@ -81,17 +82,7 @@ _LEAST_TOKEN = 16
     type=click.Choice(get_args(AccessLog)),
     help="Log requests: without ids (routes) or with them (paths).",
 )
-@click.option(
-    "--allow",
-    multiple=True,
-    metavar="MODULE",
-    help="Let a model's class be imported from this module. May be repeated.",
-)
-@click.option(
-    "--tracking-uri",
-    metavar="URI",
-    help="MLflow of a model URI.  [default: MLFLOW_TRACKING_URI, else ./mlflow.db]",
-)
+@model_options
 @click.option("--ray", "on_ray", is_flag=True, help="Run in Ray Serve, on a cluster or on its own.")
 @click.option("--address", metavar="HOST:PORT", help="Ray cluster to join.  [default: none]")
 @click.option(
@@ -131,8 +122,7 @@ def serve(  # noqa: PLR0913 - an option each
     if (address or replicas > 1) and not on_ray:
         raise ConfigError("hbpr serve: --address and --replicas are of Ray Serve; add --ray")
 
-    from cluster.serving.supervisor import ServerPlan, Supervisor, listen, url_of
-    from cluster.serving.worker import WorkerPlan
+    from cluster.serving.supervisor import Supervisor, listen, url_of
 
     plan = ServerPlan(
         model,

@@ -7,19 +7,18 @@ import json
 import logging
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from fastapi import HTTPException
 
 from cluster.serving import metrics
+from cluster.serving.plan import AccessLog
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
-#: What the access log holds: nothing, requests without ids, or paths as they came.
-AccessLog = Literal["off", "routes", "paths"]
 
 _SWAGGER: Final = ("/docs", "/docs.js", "/swagger-ui-bundle.js", "/swagger-ui.css")
 #: Routes that need no token: what a load balancer asks, and pages that hold no data.
@@ -71,13 +70,10 @@ class Gate:
                 if not hmac.compare_digest(given, self._token):
                     await _refuse(sending, 401, "a token is needed: Authorization: Bearer TOKEN")
                     return
-            length = headers.get(b"content-length")
-            if length is not None and int(length) > self._max_body:
+            if _length(headers.get(b"content-length", b"")) > self._max_body:
                 await self._too_large(receive, sending)
                 return
-            if length is None and b"transfer-encoding" in headers:
-                receive = self._counted(receive)
-            await self._app(scope, receive, sending)
+            await self._app(scope, self._counted(receive), sending)
         finally:
             self._note(scope, status, time.perf_counter() - begin)
 
@@ -89,7 +85,7 @@ class Gate:
             _access.info("%s %s %d %.1f ms", scope["method"], shown, status, 1000 * seconds)
 
     def _counted(self, receive: Receive) -> Receive:
-        """Return a `receive` that ends a body without a length where the limit is."""
+        """Return a `receive` that ends a body where the limit is, whatever its head said of it."""
         got = 0
 
         async def counting() -> Message:
@@ -117,6 +113,13 @@ class Gate:
 
     def _limit(self) -> str:
         return f"a body may have at most {self._max_body:,} bytes; ask in several requests"
+
+
+def _length(told: bytes) -> float:
+    """Bytes that a head announces; what is no number is counted as it comes."""
+    if not told.isdigit():
+        return 0
+    return int(told) if len(told) < 20 else float("inf")
 
 
 async def _refuse(send: Send, status: int, detail: str, *, close: bool = False) -> None:

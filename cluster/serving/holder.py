@@ -1,19 +1,18 @@
 """The model that a process answers with, and its successor: swapped between two requests."""
 
 import asyncio
-import contextlib
 import logging
 import threading
 import time
 from collections.abc import Collection
-from pathlib import Path
-from typing import Final, NamedTuple, Protocol
+from typing import Final
 
 import numpy as np
 
 from cluster.serving import metrics
 from cluster.serving.answers import Answers
 from cluster.serving.batching import Batcher
+from cluster.serving.published import Publisher
 from hbpr.errors import HbprError
 from hbpr.inference.loaded import LoadedModel
 from hbpr.inference.options import ListOptions
@@ -22,36 +21,10 @@ _log = logging.getLogger(__name__)
 
 #: Seconds between two looks for a successor.
 _LOOK_EVERY_S: Final = 0.25
+#: Seconds until a model that could not be read is tried again.
+_AGAIN_S: Final = 10.0
 #: A list that takes longer is made in a thread, so that others are not kept waiting.
 _LONG_S: Final = 0.004
-
-
-class Published(NamedTuple):
-    """The model to answer with.
-
-    Attributes:
-        generation: Rises with each reload.
-        folder: Where it is.
-        version: As of `hbpr.inference.locate.Located`.
-    """
-
-    generation: int
-    folder: Path
-    version: str
-
-
-class Publisher(Protocol):
-    """Says which model to answer with; one for all processes of a server."""
-
-    def current(self) -> Published:
-        """Return the model of now, at no cost."""
-
-    async def ask(self) -> Published:
-        """Ask for the model that its name means now, and wait for it.
-
-        Raises:
-            HbprError: There is none, or it cannot be read; the old one stays.
-        """
 
 
 class Serving:
@@ -101,30 +74,43 @@ class Holder:
         """
         assert self._publisher is not None
         with self._loading:
-            published = self._publisher.current()
-            if self.now is None or published.generation != self.now.generation:
+            try:
+                published = self._publisher.current()
+                if self.now is not None and published.generation == self.now.generation:
+                    return self.now
                 model = LoadedModel.read(published.folder, allow=self._allow)
-                if self.now is not None:
-                    metrics.count_reload()
-                self.now = Serving(model, published.generation)
-                metrics.note_model(model.version)
-            return self.now
+                fresh = Serving(model, published.generation)
+            except HbprError:
+                raise
+            except Exception as error:  # of a class that is somebody else's, of Ray, of the disk
+                raise HbprError(f"{type(error).__name__}: {error}") from error
+            if self.now is not None:
+                metrics.count_reload()
+            self.now = fresh
+            metrics.note_model(model.version)
+            return fresh
 
     async def watch(self) -> None:
         """Follow what is published, for ever."""
-        failed = -1
+        failed, again = -1, 0.0
         while self._publisher is not None:
             await asyncio.sleep(_LOOK_EVERY_S)
-            with contextlib.suppress(OSError):
-                generation = self._publisher.current().generation
-                if self.now is not None and generation in (self.now.generation, failed):
-                    continue
-                try:
-                    serving = await asyncio.to_thread(self.load)
-                    _log.info("answering with model %s", serving.model.version)
-                except HbprError as error:
-                    failed = generation
-                    _log.error("the new model cannot be read, the old one stays: %s", error)
+            try:
+                generation = await asyncio.to_thread(self._publisher.generation)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the next look comes
+                _log.debug("no look for a new model: %s", error)
+                continue
+            if self.now is not None and generation == self.now.generation:
+                continue
+            if generation == failed and time.monotonic() < again:
+                continue
+            try:
+                serving = await asyncio.to_thread(self.load)
+                _log.info("answering with model %s", serving.model.version)
+            except HbprError as error:
+                level = logging.DEBUG if generation == failed else logging.ERROR
+                failed, again = generation, time.monotonic() + _AGAIN_S
+                _log.log(level, "the new model cannot be read, the old one stays: %s", error)
 
     async def reload(self) -> Serving:
         """Ask for the newest model and answer with it.
@@ -134,5 +120,10 @@ class Holder:
         """
         if self._publisher is None:
             raise HbprError("this server was started with a model that has no name to look up")
-        await self._publisher.ask()
+        try:
+            await self._publisher.ask()
+        except HbprError:
+            raise
+        except Exception as error:  # of Ray, of the disk
+            raise HbprError(f"{type(error).__name__}: {error}") from error
         return await asyncio.to_thread(self.load)

@@ -9,8 +9,8 @@ from fastapi import HTTPException
 from cluster.serving import metrics, schemas
 from cluster.serving.holder import Serving
 from hbpr.errors import DataError
-from hbpr.inference.loaded import Someone
-from hbpr.inference.options import ListOptions
+from hbpr.inference.filters import PreparedOptions
+from hbpr.inference.options import Someone
 
 #: Users and length of lists up to which an answer is made at once, without a thread.
 _FEW: Final = 4
@@ -35,12 +35,12 @@ async def recommend_many(serving: Serving, request: schemas.RecommendRequest) ->
 
 
 def _answer(serving: Serving, request: schemas.RecommendRequest) -> str:
-    model, options = serving.model, request.options()
+    model = serving.model
     lists = [""] * len(request.users)
     errors = list[str]()
     known = list[tuple[int, int]]()
     try:
-        model.check(options)
+        options = model.prepare(request.options())  # filters are looked up once for all
     except DataError as error:
         raise HTTPException(404, str(error)) from error
     for place, user in enumerate(request.users):
@@ -64,7 +64,9 @@ def _answer(serving: Serving, request: schemas.RecommendRequest) -> str:
     return f"[{','.join(lists)}]"
 
 
-def _new(serving: Serving, user: schemas.NewUser, options: ListOptions, errors: list[str]) -> str:
+def _new(
+    serving: Serving, user: schemas.NewUser, options: PreparedOptions, errors: list[str]
+) -> str:
     try:
         found = serving.model.list_for(
             Someone(history=user.history, features=user.features), options

@@ -4,124 +4,34 @@ The driver keeps the part of the parent: it finds the model, puts its files into
 and tells an actor; replicas follow the actor as processes follow the parent's file.
 """
 
-import asyncio
 import contextlib
 import logging
-import os
-import shutil
 import signal
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from cluster.connect.ray import ray_runtime
-from cluster.model_files import ModelFiles, read_files, write_files
-from cluster.serving.holder import Published
-from cluster.serving.supervisor import ServerPlan, exported
-from cluster.serving.worker import WorkerPlan
+from cluster.model_files import read_files
+from cluster.serving.plan import ServerPlan, WorkerPlan
+from cluster.serving.shelf import ACTOR, PublishedActor, Shelf
+from cluster.serving.supervisor import exported
 from hbpr.errors import ClusterError, ConfigError, HbprError
-from hbpr.inference.folder import read_folder
 from hbpr.inference.locate import find_model, version_of
+from hbpr.inference.packing import check_folder
 
 _log = logging.getLogger(__name__)
 
 _NAME: Final = "hbpr"
-_ACTOR: Final = "hbpr-published"
 #: A busy machine is slow, not broken: Ray Serve would end and start its proxies again and again.
 _PATIENT: Final = {
     "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",
     "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": "60",
 }
 _TICK_S: Final = 0.25
-_LONGEST_S: Final = 300.0
-
-
-class Shelf:
-    """An actor: the model to answer with, and who asks for a newer one."""
-
-    def __init__(self) -> None:
-        self._generation = 0
-        self._version = ""
-        self._files: list[Any] = []
-        self._asked: list[str] = []
-        self._answers: dict[str, str | None] = {}
-
-    def publish(self, version: str, files: list[Any]) -> None:
-        """Say which model to answer with; its files as a reference in a list."""
-        self._generation += 1
-        self._version, self._files = version, files
-
-    def current(self) -> tuple[int, str]:
-        """Return generation and version."""
-        return self._generation, self._version
-
-    def files(self) -> list[Any]:
-        """Return the reference to the model's files, in a list."""
-        return self._files
-
-    def ask(self, name: str) -> None:
-        """Ask for a look whether there is a newer model."""
-        self._asked.append(name)
-
-    def asked(self) -> list[str]:
-        """Return who asked and has no answer yet."""
-        return self._asked
-
-    def answer(self, names: list[str], error: str | None) -> None:
-        """Answer those who asked."""
-        self._asked = [each for each in self._asked if each not in names]
-        self._answers |= dict.fromkeys(names, error)
-
-    def answered(self, name: str) -> tuple[bool, str | None]:
-        """Return whether there is an answer, and what went wrong."""
-        if name not in self._answers:
-            return False, None
-        return True, self._answers.pop(name)
-
-
-@dataclass
-class PublishedActor:
-    """The actor seen from a replica, see `cluster.serving.holder.Publisher`.
-
-    Attributes:
-        shelf: Handle of a `Shelf`.
-    """
-
-    shelf: Any
-    _folders: dict[int, Path] = field(default_factory=dict)
-
-    def current(self) -> Published:
-        """Return the model of now; its files are brought to this node when they are new."""
-        import ray
-
-        generation, version = ray.get(self.shelf.current.remote())
-        if generation not in self._folders:
-            (reference,) = ray.get(self.shelf.files.remote())
-            held: ModelFiles = ray.get(reference)
-            for folder in self._folders.values():
-                shutil.rmtree(folder, ignore_errors=True)
-            self._folders = {generation: write_files(held)}
-        return Published(generation, self._folders[generation], version)
-
-    async def ask(self) -> Published:
-        """Ask the driver to look the model up again, and wait.
-
-        Raises:
-            HbprError: It could not, and why.
-        """
-        name = os.urandom(8).hex()
-        await self.shelf.ask.remote(name)
-        for _ in range(int(_LONGEST_S / _TICK_S)):
-            await asyncio.sleep(_TICK_S)
-            done, problem = await self.shelf.answered.remote(name)
-            if problem is not None:
-                raise HbprError(problem)
-            if done:
-                return await asyncio.to_thread(self.current)
-        raise HbprError(f"the model was not found within {_LONGEST_S:.0f} s")
 
 
 def serve_on_ray(
@@ -149,14 +59,14 @@ def serve_on_ray(
     """
     with exported(_PATIENT):  # Ray Serve reads them when it is imported
         try:
-            import ray.serve  # noqa: F401
+            import ray.serve
         except ImportError as error:
             raise ConfigError(
                 "hbpr serve --ray: Ray Serve is not installed; pip install 'hbpr[serve]'"
             ) from error
     with (
         exported(_PATIENT),
-        ray_runtime(address, announce=say),
+        ray_runtime(address, env_vars=_PATIENT, announce=say),
         _signals() as asked_to,
         _replicas(plan, place, replicas) as driver,
     ):
@@ -166,9 +76,12 @@ def serve_on_ray(
         looked = time.monotonic()
         while not asked_to["stop"]:
             due = plan.poll_s and time.monotonic() - looked > plan.poll_s
-            if driver.follow(forced=asked_to["reload"] or bool(due)):
-                looked = time.monotonic()
-            asked_to["reload"] = False
+            forced, asked_to["reload"] = asked_to["reload"] or bool(due), False
+            try:
+                if driver.follow(forced=forced):
+                    looked = time.monotonic()
+            except ray.exceptions.RayError as error:
+                raise HbprError(f"hbpr serve --ray: the cluster is lost: {error}") from error
             time.sleep(_TICK_S)
     return 0
 
@@ -184,7 +97,7 @@ class _Driver:
 
         with tempfile.TemporaryDirectory(prefix="hbpr-serve-") as temporary:
             located = find_model(self.plan.model, Path(temporary), self.plan.tracking_uri)
-            read_folder(located.folder)
+            check_folder(located.folder, allow=self.plan.worker.allow)
             reference = ray.put(read_files(located.folder))
         ray.get(self.shelf.publish.remote(located.version, [reference]))
         self.version = located.version
@@ -200,7 +113,7 @@ class _Driver:
         try:
             if version_of(self.plan.model, self.plan.tracking_uri) != self.version:
                 self.publish()
-        except (HbprError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - of MLflow, its store, a disk: serving goes on
             problem = str(error)
             _log.error("the model cannot be looked up, the old one stays: %s", error)
         ray.get(self.shelf.answer.remote(asked, problem))
@@ -214,35 +127,44 @@ def _replicas(plan: ServerPlan, place: tuple[str, int], replicas: int) -> Iterat
     from ray import serve
 
     _check_alone()
-    worker, (host, port) = plan.worker, place
-    shelf: Any = ray.remote(num_cpus=0)(Shelf).options(name=_ACTOR).remote()
+    shelf: Any = ray.remote(num_cpus=0)(Shelf).options(name=ACTOR).remote()
     driver = _Driver(plan, shelf)
-    driver.publish()
-    http = {
-        "host": host,
-        "port": port,
-        "ssl_certfile": None if worker.tls_cert is None else str(worker.tls_cert),
-        "ssl_keyfile": None if worker.tls_key is None else str(worker.tls_key),
-    }
     try:
-        _start_proxies(http)
-        deployment: Any = serve.deployment(
-            serve.ingress()(Replica),
-            name=_NAME,
-            num_replicas=replicas,
-            max_ongoing_requests=100,
-            ray_actor_options={
-                "num_cpus": 1,
-                "runtime_env": {"env_vars": {"OMP_NUM_THREADS": "1"}},
-            },
-        )
-        serve.run(deployment.bind(worker), name=_NAME, route_prefix="/")
+        driver.publish()
+        try:
+            _start(plan.worker, place, replicas)
+        except (RuntimeError, TimeoutError, ray.exceptions.RayError) as error:
+            raise HbprError(f"hbpr serve --ray: the replicas did not start: {error}") from error
         yield driver
-    except (RuntimeError, TimeoutError, ray.exceptions.RayError) as error:
-        raise HbprError(f"hbpr serve --ray: the replicas did not start: {error}") from error
     finally:
         serve.shutdown()
         ray.kill(shelf)
+
+
+def _start(worker: WorkerPlan, place: tuple[str, int], replicas: int) -> None:
+    """Start Ray Serve and the replicas in it, and wait until they answer."""
+    from ray import serve
+
+    host, port = place
+    _start_proxies(
+        {
+            "host": host,
+            "port": port,
+            "ssl_certfile": None if worker.tls_cert is None else str(worker.tls_cert),
+            "ssl_keyfile": None if worker.tls_key is None else str(worker.tls_key),
+        }
+    )
+    deployment: Any = serve.deployment(
+        serve.ingress()(Replica),
+        name=_NAME,
+        num_replicas=replicas,
+        max_ongoing_requests=100,
+        ray_actor_options={
+            "num_cpus": 1,
+            "runtime_env": {"env_vars": {"OMP_NUM_THREADS": "1"}},
+        },
+    )
+    serve.run(deployment.bind(worker), name=_NAME, route_prefix="/")
 
 
 def _check_alone() -> None:
@@ -292,7 +214,7 @@ class Replica:
         from cluster.serving.holder import Holder
 
         self._plan = plan
-        self._holder = Holder(PublishedActor(ray.get_actor(_ACTOR)), allow=plan.allow)
+        self._holder = Holder(PublishedActor(ray.get_actor(ACTOR)), allow=plan.allow)
         self._holder.load()
 
     def __serve_build_asgi_app__(self) -> Any:

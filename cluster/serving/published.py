@@ -8,9 +8,8 @@ import json
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple, Protocol
 
-from cluster.serving.holder import Published
 from hbpr.errors import HbprError
 from hbpr.files import write_json
 
@@ -22,9 +21,40 @@ _LONGEST_S: Final = 300.0
 _LOOK_EVERY_S: Final = 0.1
 
 
+class Published(NamedTuple):
+    """The model to answer with.
+
+    Attributes:
+        generation: Rises with each reload.
+        folder: Where it is.
+        version: As of `hbpr.inference.locate.Located`.
+    """
+
+    generation: int
+    folder: Path
+    version: str
+
+
+class Publisher(Protocol):
+    """Says which model to answer with; one for all processes of a server. All of it may block."""
+
+    def generation(self) -> int:
+        """Return the generation of now; nothing is brought here."""
+
+    def current(self) -> Published:
+        """Return the model of now, brought to this machine if it is not here."""
+
+    async def ask(self) -> None:
+        """Ask for the model that its name means now, and wait until it is published.
+
+        Raises:
+            HbprError: There is none, or it cannot be read; the old one stays.
+        """
+
+
 @dataclass(frozen=True)
 class PublishedFile:
-    """A folder that the parent and its processes share, see `cluster.serving.holder.Publisher`.
+    """A folder that the parent and its processes share, see `Publisher`.
 
     Attributes:
         folder: The folder.
@@ -41,12 +71,20 @@ class PublishedFile:
         """Say which model to answer with from now on."""
         write_json(self.folder / _CURRENT, published._asdict())
 
+    def is_there(self) -> bool:
+        """Return whether a model was published."""
+        return (self.folder / _CURRENT).exists()
+
+    def generation(self) -> int:
+        """Return the generation of now."""
+        return self.current().generation
+
     def current(self) -> Published:
         """Return the model of now."""
         stored = json.loads((self.folder / _CURRENT).read_bytes())
         return Published(stored["generation"], Path(stored["folder"]), stored["version"])
 
-    async def ask(self) -> Published:
+    async def ask(self) -> None:
         """Ask the parent to look the model up again, and wait.
 
         Raises:
@@ -62,7 +100,7 @@ class PublishedFile:
                 answer.unlink()
                 if problem is not None:
                     raise HbprError(problem)
-                return self.current()
+                return
         raise HbprError(f"the model was not found within {_LONGEST_S:.0f} s")
 
     def asked(self) -> list[str]:

@@ -19,20 +19,27 @@ _log = logging.getLogger(__name__)
 PREFIX: Final = "/recommend/"
 #: The route as metrics and logs name it.
 ROUTE: Final = SimpleNamespace(path="/recommend/{user:path}")
-#: Query strings that are remembered: there are as many as lengths and flags that clients use.
+#: Query strings that are remembered, as many as lengths and flags that clients use, and how long.
 _MOST: Final = 256
+_LONGEST: Final = 200
 
 
 class Checked:
-    """Query strings that were found right, and the options that they stand for."""
+    """Query strings that were found right, and the options that they stand for.
+
+    The oldest one makes room: whoever sends many odd ones takes the short way from nobody for long.
+    """
 
     def __init__(self) -> None:
         self._options: dict[bytes, ListOptions] = {}
 
     def remember(self, query: bytes, options: ListOptions) -> None:
         """Keep a query string whose list is plain; others go the whole way each time."""
-        if options.is_plain and len(self._options) < _MOST:
-            self._options[query] = options
+        if not options.is_plain or len(query) > _LONGEST:
+            return
+        if len(self._options) >= _MOST and query not in self._options:
+            del self._options[next(iter(self._options))]
+        self._options[query] = options
 
     def get(self, query: bytes) -> ListOptions | None:
         """Return its options, if it was remembered."""

@@ -13,6 +13,7 @@ import shutil
 import signal
 import socket
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -20,9 +21,9 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Final
 
-from cluster.serving.holder import Published
-from cluster.serving.published import PublishedFile
-from cluster.serving.worker import WorkerPlan, run_worker
+from cluster.serving.plan import ServerPlan, WorkerPlan
+from cluster.serving.published import Published, PublishedFile
+from cluster.serving.worker import run_worker
 from hbpr.errors import ConfigError, HbprError
 from hbpr.inference.locate import find_model, version_of
 
@@ -42,25 +43,6 @@ _WORKER_ENV: Final = {
 }
 
 
-@dataclass(frozen=True)
-class ServerPlan:
-    """What a server does.
-
-    Attributes:
-        model: The model by any name, see `hbpr.inference.load`.
-        tracking_uri: MLflow; None: the default.
-        workers: Processes that answer.
-        poll_s: Seconds between two looks whether the model's name means another one; 0: none.
-        worker: What each process needs to know; `shared` is filled in here.
-    """
-
-    model: str
-    worker: WorkerPlan
-    tracking_uri: str | None = None
-    workers: int = 1
-    poll_s: float = 0.0
-
-
 @dataclass
 class _Worker:
     listener: socket.socket
@@ -68,6 +50,14 @@ class _Worker:
     process: BaseProcess | None = None
     started: float = 0.0
     fast_deaths: int = 0
+    has_answered: bool = False
+
+
+@dataclass
+class _Look:
+    asked: list[str]
+    thread: threading.Thread
+    problem: str | None = None
 
 
 @dataclass
@@ -100,7 +90,6 @@ class Supervisor:
             shared = PublishedFile(Path(temporary))
             shared.prepare()
             self._generation = 0
-            self._publish(shared)
             metrics_folder = Path(temporary) / "metrics"
             metrics_folder.mkdir()
             self._workers = [
@@ -110,6 +99,9 @@ class Supervisor:
             worker_plan = replace(self.plan.worker, shared=shared.folder)
             try:
                 with exported({"PROMETHEUS_MULTIPROC_DIR": str(metrics_folder)}):
+                    for worker in self._workers:  # they import while the model is looked up
+                        self._keep_alive(worker, worker_plan)
+                    self._publish(shared)
                     self._watch(shared, worker_plan)
             finally:
                 self._end_all()
@@ -117,19 +109,33 @@ class Supervisor:
 
     def _watch(self, shared: PublishedFile, plan: WorkerPlan) -> None:
         said, looked = False, time.monotonic()
+        look: _Look | None = None
         while not self._stop:
             for worker in self._workers:
                 self._keep_alive(worker, plan)
-            if not said and all(worker.ready.exists() for worker in self._workers):
+            if not said and all(worker.has_answered for worker in self._workers):
                 said = True
                 self.say()
-            asked = shared.asked()
-            is_due = self.plan.poll_s and time.monotonic() - looked > self.plan.poll_s
-            if asked or self._reload or is_due:
-                looked = time.monotonic()
+            if look is not None and not look.thread.is_alive():
+                shared.answer(look.asked, look.problem)
+                look, looked = None, time.monotonic()
+            if look is None:
+                asked = shared.asked()
+                is_due = bool(self.plan.poll_s) and time.monotonic() - looked > self.plan.poll_s
                 forced, self._reload = bool(asked) or self._reload, False
-                shared.answer(asked, self._look_again(shared, forced))
+                if forced or is_due:
+                    look = self._start_look(shared, asked, forced)
             time.sleep(_TICK_S)
+
+    def _start_look(self, shared: PublishedFile, asked: list[str], forced: bool) -> "_Look":
+        """Look the model up in a thread: a registry that hangs keeps no dead process waiting."""
+
+        def work() -> None:
+            look.problem = self._look_again(shared, forced)
+
+        look = _Look(asked, threading.Thread(target=work, daemon=True))
+        look.thread.start()
+        return look
 
     def _look_again(self, shared: PublishedFile, forced: bool) -> str | None:
         """Publish the model if it is another one; return what went wrong."""
@@ -139,14 +145,14 @@ class Supervisor:
                 self._publish(shared)
             elif forced:
                 _log.warning("the model is the same as before: %s", version)
-        except (HbprError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - of MLflow, its store, a disk: serving goes on
             _log.error("the model cannot be looked up, the old one stays: %s", error)
             return str(error)
         return None
 
     def _publish(self, shared: PublishedFile) -> None:
         """Bring the model here, check that it can be read, and publish it."""
-        from hbpr.inference.folder import read_folder
+        from hbpr.inference.packing import check_folder
 
         generation = self._generation + 1
         into = shared.folder / f"model-{generation}"
@@ -155,11 +161,10 @@ class Supervisor:
             located = find_model(self.plan.model, into, self.plan.tracking_uri)
             own = into / "copy"
             if not located.folder.is_relative_to(into):
-                shutil.copytree(
-                    located.folder, own, copy_function=_link_or_copy
-                )  # what is served does not change under our feet
+                # A copy, no link: who writes over the files must not change what is served.
+                shutil.copytree(located.folder, own)
                 located = located._replace(folder=own)
-            read_folder(located.folder)
+            check_folder(located.folder, allow=self.plan.worker.allow)
         except BaseException:
             shutil.rmtree(into, ignore_errors=True)  # the next look makes it anew
             raise
@@ -171,11 +176,12 @@ class Supervisor:
     def _keep_alive(self, worker: _Worker, plan: WorkerPlan) -> None:
         process = worker.process
         if process is not None:
+            worker.has_answered = worker.has_answered or worker.ready.exists()
             if process.is_alive():
                 return
-            soon = time.monotonic() - worker.started < _SOON_S
+            soon = time.monotonic() - worker.started < _SOON_S or not worker.ready.exists()
             worker.fast_deaths = worker.fast_deaths + 1 if soon else 0
-            if worker.fast_deaths >= 3 or (soon and not worker.ready.exists()):
+            if worker.fast_deaths >= 3 or not worker.has_answered:
                 raise HbprError(
                     f"a process of the server ended with code {process.exitcode} at its start; "
                     "what it wrote above says why"
@@ -184,6 +190,7 @@ class Supervisor:
                 "process %s ended with code %s and is started again", process.pid, process.exitcode
             )
             _forget(process)
+        worker.ready.unlink(missing_ok=True)
         context = multiprocessing.get_context("spawn")
         started = context.Process(
             target=run_worker, args=(plan, worker.listener, worker.ready), daemon=True
@@ -260,14 +267,6 @@ def url_of(listener: socket.socket, *, tls: bool) -> str:
     host, port = listener.getsockname()[:2]
     scheme = "https" if tls else "http"
     return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
-
-
-def _link_or_copy(source: str, target: str) -> None:
-    """Link a file, which whoever saves a model replaces and never changes; copy it elsewhere."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)
 
 
 def _forget(process: BaseProcess) -> None:

@@ -2,40 +2,17 @@
 
 import logging
 import os
+import signal
 import socket
 import threading
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from cluster.serving.gate import AccessLog
+from cluster.serving.plan import WorkerPlan
 
 #: Seconds that requests under way get when the server ends.
 _GRACE_S: Final = 10
-
-
-@dataclass(frozen=True)
-class WorkerPlan:
-    """What a process needs to know.
-
-    Attributes:
-        shared: The folder of `cluster.serving.published.PublishedFile`.
-        allow: Modules that classes of models may be imported from.
-        token: What clients must send; None: nothing.
-        max_body: Most bytes of a body.
-        access_log: What is logged of a request.
-        tls_cert: Certificate chain; None: plain HTTP.
-        tls_key: Its private key.
-    """
-
-    shared: Path
-    allow: tuple[str, ...] = ()
-    token: str | None = None
-    max_body: int = 2**20
-    access_log: AccessLog = "off"
-    tls_cert: Path | None = None
-    tls_key: Path | None = None
 
 
 def run_worker(plan: WorkerPlan, listener: socket.socket, ready: Path) -> None:
@@ -46,21 +23,30 @@ def run_worker(plan: WorkerPlan, listener: socket.socket, ready: Path) -> None:
         listener: A listening socket of its own.
         ready: A file to make once it answers.
     """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends it; uvicorn takes its own
+    parent = os.getppid()
     import uvicorn
 
     from cluster.serving.app import create_app
+    from cluster.serving.head import LimitedHead
     from cluster.serving.holder import Holder
     from cluster.serving.published import PublishedFile
 
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
     if plan.access_log != "off":
         logging.getLogger("hbpr.access").setLevel(logging.INFO)
-    holder = Holder(PublishedFile(plan.shared), allow=plan.allow)
+    published = PublishedFile(plan.shared)
+    while not published.is_there():  # the parent looks it up
+        if os.getppid() != parent:
+            return
+        time.sleep(0.01)
+    holder = Holder(published, allow=plan.allow)
     holder.load()
     app = create_app(holder, token=plan.token, max_body=plan.max_body, access_log=plan.access_log)
     server = uvicorn.Server(
         uvicorn.Config(
             app,
+            http=LimitedHead,
             log_config=None,
             access_log=False,
             server_header=False,
@@ -69,7 +55,7 @@ def run_worker(plan: WorkerPlan, listener: socket.socket, ready: Path) -> None:
             ssl_keyfile=plan.tls_key,
         )
     )
-    threading.Thread(target=_follow, args=(server, ready, os.getppid()), daemon=True).start()
+    threading.Thread(target=_follow, args=(server, ready, parent), daemon=True).start()
     server.run(sockets=[listener])
 
 

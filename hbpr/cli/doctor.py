@@ -23,6 +23,8 @@ _LIBRARIES: Final = (
 _OPTIONAL: Final = {"serve": "starlette", "s3": "boto3", "docs": "nbclient", "dev": "pytest"}
 _PACKAGES: Final = ("tune", "cluster", "dashboards")
 _GIB: Final = 2**30
+#: What Linux tells of its memory.
+_MEMINFO: Final = Path("/proc/meminfo")
 #: Where Linux says what a container may use; version 2, then 1.
 _LIMITS: Final = (
     "/sys/fs/cgroup/memory.max",
@@ -136,8 +138,12 @@ def _processors() -> str:
 
 
 def _memory() -> str:
-    text = Path("/proc/meminfo").read_text(encoding="ascii")
-    kib = {line.split(":")[0]: int(line.split()[1]) for line in text.splitlines()}
+    if not _MEMINFO.is_file():  # macOS: the total is all that Python can tell there
+        return f"{os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') / _GIB:.1f} GiB"
+    kib = {
+        line.split(":")[0]: int(line.split()[1])
+        for line in _MEMINFO.read_text(encoding="ascii").splitlines()
+    }
     free, total = (kib[key] * 1024 / _GIB for key in ("MemAvailable", "MemTotal"))
     shared = shutil.disk_usage("/dev/shm").free / _GIB if Path("/dev/shm").is_dir() else 0.0
     return f"{free:.1f} of {total:.1f} GiB free{_limit(total)}; /dev/shm {shared:.1f} GiB free"

@@ -4,6 +4,8 @@ from typing import Any
 
 import click
 
+from hbpr.cli.options import length_option, model_options
+
 _EPILOG = """\b
 Examples:
   hbpr similar studies/ml-1m/20261121-101500-ab12 --item 260 -k 10
@@ -18,9 +20,7 @@ Examples:
 @click.option("--user", "users", multiple=True, metavar="ID", help="A user. May be repeated.")
 @click.option("--all-items", is_flag=True, help="The whole catalogue.")
 @click.option("--all-users", is_flag=True, help="Everyone.")
-@click.option(
-    "-k", default=10, show_default=True, type=click.IntRange(1, 100_000), help="How many of each."
-)
+@length_option("How many of each.")
 @click.option(
     "--popularity-discount",
     default=0.0,
@@ -29,14 +29,7 @@ Examples:
     help="What the most popular item loses in likeness.",
 )
 @click.option("-o", "--output", metavar="FILE", help="File to write: .parquet, .csv or .jsonl.")
-@click.option(
-    "--allow", multiple=True, metavar="MODULE", help="Let a model's class come from this module."
-)
-@click.option(
-    "--tracking-uri",
-    metavar="URI",
-    help="MLflow of a model URI.  [default: MLFLOW_TRACKING_URI, else ./mlflow.db]",
-)
+@model_options
 def similar(  # noqa: PLR0913 - an option each
     model: str,
     items: tuple[str, ...],

@@ -20,13 +20,14 @@ from hbpr.data.interactions import Features, UserItems
 from hbpr.errors import DataError
 from hbpr.inference.described import Labels, features_of
 from hbpr.inference.diversity import diversify, pool_size
+from hbpr.inference.filters import PreparedOptions, candidates_of
 from hbpr.inference.folder import checksum_of, read_folder
 from hbpr.inference.forms import loader_of
 from hbpr.inference.forms.form import Form, Source
-from hbpr.inference.options import ListOptions
+from hbpr.inference.options import ListOptions, Someone
 from hbpr.inference.packing import part_of, reading, settings_of, unpack
-from hbpr.inference.similar import itself, popularity_penalty, with_penalty
-from hbpr.inference.text_ids import Id, TextIds
+from hbpr.inference.similar import neighbours_of, popularity_penalty
+from hbpr.inference.text_ids import TextIds
 from hbpr.inference.top_k import BlockScorer, Lists, top_k_of
 from hbpr.settings.models import TrialSettings
 
@@ -34,21 +35,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _ONE = np.zeros(1, np.int64)
-
-
-@dataclass(frozen=True)
-class Someone:
-    """Whom a list is for: a known user, or a new one by features, a history, or both.
-
-    Attributes:
-        user: Id of a known user.
-        history: Ids of items chosen by a user who is not known.
-        features: Names of features of a user who is not known, or names with weights.
-    """
-
-    user: Id | None = None
-    history: Sequence[Id] | None = None
-    features: Labels | None = None
 
 
 @dataclass(frozen=True)
@@ -129,12 +115,23 @@ class LoadedModel:
 
     # ---- by index: what batches and the endpoint use
 
-    def lists(self, rows: NDArray[np.int64], options: ListOptions) -> Lists:
-        """Return the lists of (n,) known users, by index."""
-        seen = self.met if options.exclude_seen else None
-        return self._choose(self.form.score_users, rows, options, seen)
+    def prepare(self, options: ListOptions) -> PreparedOptions:
+        """Look up what options name, once for however many lists.
 
-    def list_for(self, someone: Someone, options: ListOptions) -> Lists:
+        Raises:
+            DataError: An allowed item or a feature of items is not known.
+        """
+        names = self.item_feature_names
+        found = candidates_of(options, self.items, self.item_features, names)
+        return PreparedOptions(options, found)
+
+    def lists(self, rows: NDArray[np.int64], options: ListOptions | PreparedOptions) -> Lists:
+        """Return the lists of (n,) known users, by index."""
+        prepared = self._prepared(options)
+        seen = self.met if prepared.options.exclude_seen else None
+        return self._choose(self.form.score_users, rows, prepared, seen)
+
+    def list_for(self, someone: Someone, options: ListOptions | PreparedOptions) -> Lists:
         """Return the list of one user, known or new.
 
         Raises:
@@ -158,27 +155,16 @@ class LoadedModel:
             raise DataError("history: at least one item is needed, got none")
         return self._of_scores(self.form.score_history(items, features), options, items)
 
-    def check(self, options: ListOptions) -> None:
-        """Refuse options that name what is not known.
-
-        Raises:
-            DataError: An allowed item or a feature of items is not known.
-        """
-        self._candidates(options)
-
     def similar_item_lists(
         self, rows: NDArray[np.int64], k: int, popularity_discount: float = 0.0
     ) -> Lists:
         """Return the other items most like (n,) items, by index."""
-        scorer = self._item_likeness
-        if popularity_discount:
-            scorer = with_penalty(scorer, np.float32(popularity_discount) * self.popularity)
-        return top_k_of(scorer, rows, self.n_items, k, exclude=itself(self.n_items))
+        penalty = np.float32(popularity_discount) * self.popularity if popularity_discount else None
+        return neighbours_of(self._item_likeness, rows, self.n_items, k, penalty)
 
     def similar_user_lists(self, rows: NDArray[np.int64], k: int) -> Lists:
         """Return the other users most like (n,) users, by index; `items` are users here."""
-        n_users = self.n_users
-        return top_k_of(self._user_likeness, rows, n_users, k, exclude=itself(n_users))
+        return neighbours_of(self._user_likeness, rows, self.n_users, k)
 
     def history(self, row: int) -> NDArray[np.int32]:
         """Items that a known user chose, by index, what the model expects most first."""
@@ -296,29 +282,38 @@ class LoadedModel:
     def _user_likeness(self) -> BlockScorer:
         return self.form.user_likeness()
 
+    def _prepared(self, options: ListOptions | PreparedOptions) -> PreparedOptions:
+        if isinstance(options, PreparedOptions):
+            return options
+        return PreparedOptions(options, None) if options.is_plain else self.prepare(options)
+
     def _of_scores(
-        self, scores: NDArray[np.float32], options: ListOptions, seen: NDArray[np.int64] | None
+        self,
+        scores: NDArray[np.float32],
+        options: ListOptions | PreparedOptions,
+        seen: NDArray[np.int64] | None,
     ) -> Lists:
-        exclude = None
-        if seen is not None and options.exclude_seen:
+        prepared, exclude = self._prepared(options), None
+        if seen is not None and prepared.options.exclude_seen:
             n_items = self.n_items
             exclude = UserItems(np.array([0, len(seen)]), seen.astype(np.int32), n_items)
-        return self._choose(lambda _: scores, _ONE, options, exclude)
+        return self._choose(lambda _: scores, _ONE, prepared, exclude)
 
     def _choose(
         self,
         scorer: BlockScorer,
         rows: NDArray[np.int64],
-        options: ListOptions,
+        prepared: PreparedOptions,
         exclude: UserItems | None,
     ) -> Lists:
+        options = prepared.options
         if options.is_plain:
             return top_k_of(scorer, rows, self.n_items, options.k, exclude=exclude)
         if options.popularity_discount:
             scorer = self._discounted(scorer, options.popularity_discount)
         k = max(pool_size(options.k), options.k) if options.diversity else options.k
         found = top_k_of(
-            scorer, rows, self.n_items, k, exclude=exclude, candidates=self._candidates(options)
+            scorer, rows, self.n_items, k, exclude=exclude, candidates=prepared.candidates
         )
         if not options.diversity:
             return found
@@ -332,26 +327,6 @@ class LoadedModel:
             return np.asarray(scores - scores.std(axis=1, keepdims=True) * losses, np.float32)
 
         return score
-
-    def _candidates(self, options: ListOptions) -> NDArray[np.bool_] | None:
-        """(I,) items that may be listed; None: all."""
-        allowed: NDArray[np.bool_] | None = None
-        if options.allow_items is not None:
-            allowed = np.zeros(self.n_items, bool)
-            allowed[self.items.known(options.allow_items, "allow_items")] = True
-        if options.item_features:
-            wanted = features_of(
-                "item_features", [list(options.item_features)], self.item_feature_names
-            )
-            having = np.zeros(self.n_items, bool)
-            of_items = self.item_features
-            hits = np.isin(of_items.indices, wanted.indices) & (of_items.values != 0)
-            having[np.repeat(np.arange(self.n_items), np.diff(of_items.indptr))[hits]] = True
-            allowed = having if allowed is None else allowed & having
-        if options.deny_items:
-            allowed = np.ones(self.n_items, bool) if allowed is None else allowed
-            allowed[self.items.rows(options.deny_items)[0]] = False  # an unknown one is not listed
-        return allowed
 
     def _frame(
         self, found: Lists, column: str, ids: TextIds, **first: NDArray[Any]

@@ -1,10 +1,12 @@
-"""What a list shall be like: its length, what may be on it, and what counts beside the score."""
+"""Whom a list is for, and what it shall be like: length, choice, and what counts beside scores."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from hbpr.errors import ConfigError
+from hbpr.inference.described import Labels
+from hbpr.inference.text_ids import Id
 
 
 @dataclass(frozen=True)
@@ -52,3 +54,18 @@ class ListOptions:
             and not (self.deny_items or self.item_features)
             and not (self.diversity or self.popularity_discount)
         )
+
+
+@dataclass(frozen=True)
+class Someone:
+    """Whom a list is for: a known user, or a new one by features, a history, or both.
+
+    Attributes:
+        user: Id of a known user.
+        history: Ids of items chosen by a user who is not known.
+        features: Names of features of a user who is not known, or names with weights.
+    """
+
+    user: Id | None = None
+    history: Sequence[Id] | None = None
+    features: Labels | None = None

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from hbpr.data.interactions import Exposures, Features, Interactions, Judged, UserItems
 from hbpr.errors import ConfigError, DataError, FormatError
+from hbpr.inference.folder import read_folder
 from hbpr.parts import only
 from hbpr.settings.models import TrialSettings
 from hbpr.settings.problems import describe
@@ -146,6 +147,18 @@ def settings_of(about: Mapping[str, Any], allow: Collection[str] = ()) -> TrialS
     with only(allow):  # bringing settings up to date looks kinds up, too
         stored = up_to_date(about["settings"], TrialSettings, about.get(FORMAT_KEY))
         return TrialSettings.model_validate(stored)
+
+
+def check_folder(folder: Path, *, allow: Collection[str] = ()) -> None:
+    """Refuse a folder that cannot be loaded with what is allowed; the arrays are not read.
+
+    Raises:
+        DataError: The folder holds no whole saved recommender, one of another version, or one whose
+            class is not allowed.
+    """
+    _, about = read_folder(folder)
+    with reading(folder):
+        settings_of(about, allow)
 
 
 @contextmanager

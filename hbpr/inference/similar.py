@@ -1,4 +1,4 @@
-"""Neighbours of an item: never itself, and with less of what is popular.
+"""Neighbours of an item or a user: never itself, and with less of what is popular.
 
 Shapes: I items, B items of a block.
 """
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from hbpr.data.interactions import UserItems
 from hbpr.errors import ConfigError
-from hbpr.inference.top_k import BlockScorer
+from hbpr.inference.top_k import BlockScorer, Lists, top_k_of
 
 
 def itself(n_items: int) -> UserItems:
@@ -42,6 +42,21 @@ def popularity_penalty(train: UserItems, *, discount: float) -> NDArray[np.float
     return np.asarray(discount * logs / max(float(logs.max(initial=0.0)), 1e-9), np.float32)
 
 
-def with_penalty(score: BlockScorer, penalty: NDArray[np.float32]) -> BlockScorer:
-    """Return a scorer that takes (I,) penalties off the scores of another one."""
-    return lambda rows: score(rows) - penalty
+def neighbours_of(
+    likeness: BlockScorer,
+    rows: NDArray[np.int64],
+    n: int,
+    k: int,
+    penalty: NDArray[np.float32] | None = None,
+) -> Lists:
+    """Find the k others most like each of some items, or of some users.
+
+    Args:
+        likeness: From (B,) of them to (B, n) scores.
+        rows: Whose neighbours are wanted, by index.
+        n: How many there are.
+        k: Length of a list.
+        penalty: (n,) what each loses as a neighbour; None: nothing.
+    """
+    scorer = likeness if penalty is None else lambda rows: likeness(rows) - penalty
+    return top_k_of(scorer, rows, n, k, exclude=itself(n))

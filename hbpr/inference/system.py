@@ -16,13 +16,13 @@ from hbpr.evaluation import evaluate_part
 from hbpr.evaluation.page_shares import page_shares
 from hbpr.inference import saving
 from hbpr.inference.cold_start import with_items
-from hbpr.inference.described import Labels, features_of
-from hbpr.inference.fold_in import fold_in
-from hbpr.inference.similar import itself, popularity_penalty, with_penalty
-from hbpr.inference.top_k import top_k_of
-from hbpr.models import FeatureRecommender, Recommender, SolvedRecommender, build_model
+from hbpr.inference.described import Labels
+from hbpr.inference.new_users import list_of_vector, vector_of_features, vector_of_history
+from hbpr.inference.similar import neighbours_of, popularity_penalty
+from hbpr.inference.top_k import Lists, top_k_of
+from hbpr.models import Recommender, build_model
 from hbpr.names import Part
-from hbpr.settings.models import NegativeSettings, TrialSettings
+from hbpr.settings.models import TrialSettings
 
 #: Pairs that `predict` scores at a time.
 _PREDICT_ROWS: Final = 2**17
@@ -145,7 +145,8 @@ class RecommendationSystem:
             ConfigError: `k` is below 1.
         """
         _check_k("recommend_for_features", k)
-        return self._list(self._vector_of("recommend_for_features", user_features), k, None)
+        vector = vector_of_features("recommend_for_features", self.model, self.data, user_features)
+        return self._list(vector, k, None)
 
     def recommend_for_history(
         self,
@@ -178,8 +179,10 @@ class RecommendationSystem:
         rows = np.unique(self._items.rows(items, place))
         if len(rows) == 0:
             raise DataError(f"{place}: at least one item is needed, got none")
-        prior = None if user_features is None else self._vector_of(place, user_features)
-        vector = self._vector_for(rows, prior)
+        prior = None
+        if user_features is not None:
+            prior = vector_of_features(place, self.model, self.data, user_features)
+        vector = vector_of_history(self.model, self.data, self.settings, rows, prior)
         return self._list(vector, k, rows if exclude_seen else None)
 
     def with_items(self, items: Mapping[Any, Labels]) -> Self:
@@ -203,45 +206,13 @@ class RecommendationSystem:
         model.load_arrays(self.model.arrays())
         return type(self)(model, data, self.settings, self.metrics)
 
-    def _vector_for(
-        self, items: NDArray[np.int64], prior: NDArray[np.float32] | None
-    ) -> NDArray[np.float32]:
-        """(d,) vector of a user with a history of distinct items."""
-        if isinstance(self.model, SolvedRecommender):
-            return self.model.fold_in(items)
-        assert isinstance(self.model, FeatureRecommender)
-        trainable = self.data.trainable_items
-        negatives = self.settings.training.negatives
-        drawn = negatives.per_positive if isinstance(negatives, NegativeSettings) else 1
-        return fold_in(
-            self.model,
-            items,
-            regularisation=self.settings.optimizer.reg_user / drawn,
-            prior=prior,
-            pool=None if trainable is None else np.flatnonzero(trainable),
-        )
-
-    def _vector_of(self, place: str, user_features: Labels) -> NDArray[np.float32]:
-        """(p,) vector of a user with these features."""
-        features = features_of(place, [user_features], self.data.user_feature_names)
-        return np.asarray(self.model.user_vectors(features)[0])
-
     def _list(
         self, vector: NDArray[np.float32], k: int, seen: NDArray[np.int64] | None
     ) -> pd.DataFrame:
         """Best items for one user vector."""
-        score = self.model.vector_scorer()
-        n_items = self.data.n_items
-        exclude = (
-            None
-            if seen is None
-            else UserItems.from_pairs(np.zeros_like(seen), seen, n_users=1, n_items=n_items)
-        )
-        one = np.zeros(1, np.int64)
-        _, items, scores, ranks = top_k_of(
-            lambda _: score(vector[None]), one, n_items, k, exclude=exclude
-        )
-        return pd.DataFrame({"item": self.data.item_ids[items], "score": scores, "rank": ranks})
+        found = list_of_vector(self.model, vector, k, seen)
+        ids = self.data.item_ids[found.items]
+        return pd.DataFrame({"item": ids, "score": found.scores, "rank": found.ranks})
 
     def similar_items(
         self,
@@ -285,16 +256,13 @@ class RecommendationSystem:
             }
         )
 
-    def _neighbours(
-        self, rows: NDArray[np.int64], k: int, popularity_discount: float
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
-        """What `top_k_of` finds for item rows, the items themselves left out."""
+    def _neighbours(self, rows: NDArray[np.int64], k: int, popularity_discount: float) -> Lists:
+        """Lists for item rows, the items themselves left out."""
         penalty = popularity_penalty(self.seen, discount=popularity_discount)
         scorer = self.model.neighbour_scorer()
-        if popularity_discount:
-            scorer = with_penalty(scorer, penalty)
-        n_items = self.data.n_items
-        return top_k_of(scorer, rows, n_items, k, exclude=itself(n_items))
+        return neighbours_of(
+            scorer, rows, self.data.n_items, k, penalty if popularity_discount else None
+        )
 
     def predict(self, users: Iterable[Any], items: Iterable[Any]) -> NDArray[np.float32]:
         """Score pairs of user and item.

@@ -1,5 +1,6 @@
 """What `mlflow.pyfunc.load_model` gives of a logged recommender: tables in, tables out."""
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -8,13 +9,15 @@ import numpy as np
 
 from hbpr.errors import DataError
 from hbpr.inference.folder import read_about
-from hbpr.inference.loaded import LoadedModel, Someone
-from hbpr.inference.options import ListOptions
+from hbpr.inference.loaded import LoadedModel
+from hbpr.inference.options import ListOptions, Someone
 
 if TYPE_CHECKING:
     import pandas as pd
     from mlflow.models import ModelSignature
 
+#: Environment variable: modules that classes of models may be imported from, with commas.
+ALLOW: Final = "HBPR_ALLOW"
 _DEFAULT_K: Final = 10
 _INPUTS: Final = ("user", "history", "features")
 #: MLflow's names of the kinds of ids.
@@ -146,8 +149,14 @@ class SystemModel:
 
 
 def load_pyfunc(path: str) -> SystemModel:
-    """Load a model's data folder."""
-    return SystemModel(LoadedModel.read(Path(path)))
+    """Load a model's data folder.
+
+    MLflow hands on what the model's own files say and nothing of the caller's, so what is allowed
+    comes from the environment: `ALLOW`.
+    """
+    named = os.environ.get(ALLOW, "").split(",")
+    allow = [each.strip() for each in named if each.strip()]
+    return SystemModel(LoadedModel.read(Path(path), allow=allow))
 
 
 def _id(cell: Any) -> Any:

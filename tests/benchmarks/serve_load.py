@@ -6,7 +6,7 @@ a list), with as many uvicorn workers. On the first side: plain, then during rel
 process killed; memory of the processes at the start, in the middle and at the end.
 
     python tests/benchmarks/serve_load.py MODEL                 100,000 requests
-    python tests/benchmarks/serve_load.py MODEL --requests 2000 --quick
+    python tests/benchmarks/serve_load.py MODEL --requests 2000 --ray --peer
 """
 
 import argparse

@@ -1,6 +1,7 @@
 """`hbpr doctor`, `hbpr warmup` and `hbpr completion`."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,11 @@ def test_a_container_says_what_it_may_use(tmp_path: Path, monkeypatch: pytest.Mo
     assert "of which this container may use 1.0" in doctor._memory()
     limit.write_text("max\n")
     assert "container" not in doctor._memory()
+
+
+def test_memory_where_there_is_no_proc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "_MEMINFO", tmp_path / "none")
+    assert re.fullmatch(r"[\d.]+ GiB", doctor._memory())
 
 
 def test_what_a_training_needs_is_looked_for() -> None:

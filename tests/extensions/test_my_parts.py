@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 
@@ -19,6 +20,7 @@ from hbpr.data.sources import SOURCES
 from hbpr.errors import ConfigError, DataError
 from hbpr.inference import load
 from hbpr.inference.system import RecommendationSystem
+from hbpr.mlflow_log import _load_pyfunc
 from hbpr.names import METRICS
 from hbpr.settings.models import MODELS, TrialSettings
 from hbpr.training import Trainer
@@ -165,7 +167,9 @@ def test_a_module_that_fails_on_import(folder: Path, capsys: Any) -> None:
     assert "importing the module broken failed, got broken:loss: ModuleNotFoundError" in told
 
 
-def test_a_saved_model_is_loaded_where_its_parts_are_allowed(folder: Path) -> None:
+def test_a_saved_model_is_loaded_where_its_parts_are_allowed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     settings = small()
     data = load_data(settings.data)
     trainer = Trainer(data, settings)
@@ -183,6 +187,11 @@ def test_a_saved_model_is_loaded_where_its_parts_are_allowed(folder: Path) -> No
     assert loaded.recommend([1]).equals(system.recommend([1]))
     with pytest.raises(DataError, match="Where you trust it, allow it by name"):
         load(folder / "saved")
+    with pytest.raises(DataError, match="HBPR_ALLOW=my_parts for MLflow's loader"):
+        _load_pyfunc(str(folder / "saved"))
+    monkeypatch.setenv("HBPR_ALLOW", "another, my_parts")
+    listed = _load_pyfunc(str(folder / "saved")).predict(pd.DataFrame({"user": [1]}))
+    assert listed["item"].tolist() == system.recommend([1])["item"].tolist()
     served = load(folder / "saved", allow=["my_parts"])
     assert served.recommend([1])["item"].tolist() == system.recommend([1])["item"].tolist()
     history = system.data.item_ids[:3].tolist()

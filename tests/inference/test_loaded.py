@@ -11,8 +11,8 @@ import pytest
 from hbpr.data import UserItemData
 from hbpr.errors import ConfigError, DataError
 from hbpr.inference import load
-from hbpr.inference.loaded import LoadedModel, Someone
-from hbpr.inference.options import ListOptions
+from hbpr.inference.loaded import LoadedModel
+from hbpr.inference.options import ListOptions, Someone
 from hbpr.inference.system import RecommendationSystem
 from hbpr.models import SolvedRecommender, build_model
 from hbpr.settings.models import (
@@ -249,8 +249,9 @@ def test_options_have_ranges(model: LoadedModel, options: dict[str, float], told
         model.recommend([1], **options)
 
 
-def test_a_factorization_needs_neither_torch_nor_pandas(tmp_path: Path) -> None:
-    make_system(features=False).save(tmp_path / "model")
+@pytest.mark.parametrize("kind", ["cosine", "dot", "ease", "ials"])
+def test_vectors_and_weights_need_neither_torch_nor_pandas(tmp_path: Path, kind: str) -> None:
+    make_system(kind, features=False).save(tmp_path / "model")
     program = (
         "import sys; from hbpr.inference import load; from hbpr.inference.options import *\n"
         "import numpy as np\n"

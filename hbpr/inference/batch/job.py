@@ -95,7 +95,7 @@ def want(model: LoadedModel, users: list[Any] | None, out: str, options: ListOpt
     """
     place = Place.of(out)
     format_of(place.suffix, out)
-    model.check(options)
+    model.prepare(options)  # refuses what is not known
     if users is None:
         return Wanted(place, np.arange(model.n_users), options, model.version)
     rows, unknown = model.users.rows(users)
@@ -121,36 +121,51 @@ def prepare(wanted: Wanted) -> list[int]:
     return [n for n in numbers if wanted.part(n).path.rsplit("/", 1)[1] not in done]
 
 
-def make_part(model: LoadedModel, wanted: Wanted, number: int) -> int:
-    """Make one part and write it; return its number of rows."""
-    start = number * wanted.part_users
-    rows = wanted.rows[start : start + wanted.part_users]
-    table = table_of(model, rows, wanted.options)
-    encode = format_of(wanted.out.suffix, wanted.out.told).encode
-    wanted.part(number).write(encode(table))
-    return int(table.num_rows)
+class PartMaker:
+    """Makes parts; ids, names and filters are brought into their form once for all of them.
 
-
-def table_of(model: LoadedModel, rows: NDArray[np.int64], options: ListOptions) -> "pa.Table":
-    """Return the lists of users, by index, as a table.
-
-    Returns:
-        Columns ``user``, ``item``, ``rank`` (int32, from 1), ``score`` (float32) and, if the model
-        knows names of items, ``item_name``.
+    Args:
+        model: The model.
+        wanted: What is made.
     """
-    import pyarrow as pa
 
-    found = model.lists(rows, options)
-    users, items = pa.array(model.users.values), pa.array(model.items.values)
-    columns = {
-        "user": users.take(pa.array(rows[found.lists])),
-        "item": items.take(pa.array(found.items)),
-        "rank": pa.array(found.ranks.astype(np.int32)),
-        "score": pa.array(found.scores),
-    }
-    if model.item_names:
-        columns["item_name"] = pa.array(list(model.item_names)).take(pa.array(found.items))
-    return pa.table(columns)
+    def __init__(self, model: LoadedModel, wanted: Wanted) -> None:
+        import pyarrow as pa
+
+        self._model, self._wanted = model, wanted
+        self._options = model.prepare(wanted.options)
+        self._users, self._items = pa.array(model.users.values), pa.array(model.items.values)
+        self._names = pa.array(list(model.item_names)) if model.item_names else None
+
+    def make(self, number: int) -> int:
+        """Make one part and write it; return its number of rows."""
+        wanted = self._wanted
+        start = number * wanted.part_users
+        table = self.table_of(wanted.rows[start : start + wanted.part_users])
+        encode = format_of(wanted.out.suffix, wanted.out.told).encode
+        wanted.part(number).write(encode(table))
+        return int(table.num_rows)
+
+    def table_of(self, rows: NDArray[np.int64]) -> "pa.Table":
+        """Return the lists of users, by index, as a table.
+
+        Returns:
+            Columns ``user``, ``item``, ``rank`` (int32, from 1), ``score`` (float32) and, if the
+            model knows names of items, ``item_name``.
+        """
+        import pyarrow as pa
+
+        found = self._model.lists(rows, self._options)
+        items = pa.array(found.items)
+        columns = {
+            "user": self._users.take(pa.array(rows[found.lists])),
+            "item": self._items.take(items),
+            "rank": pa.array(found.ranks.astype(np.int32)),
+            "score": pa.array(found.scores),
+        }
+        if self._names is not None:
+            columns["item_name"] = self._names.take(items)
+        return pa.table(columns)
 
 
 def assemble(wanted: Wanted) -> None:
@@ -196,8 +211,9 @@ def run(model: LoadedModel, wanted: Wanted, progress: Callable[[int, int], None]
     """
     left = prepare(wanted)
     progress(_users_done(wanted, left), len(wanted.rows))
+    maker = PartMaker(model, wanted)
     for at, number in enumerate(left):
-        make_part(model, wanted, number)
+        maker.make(number)
         progress(_users_done(wanted, left[at + 1 :]), len(wanted.rows))
     assemble(wanted)
 

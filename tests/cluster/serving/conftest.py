@@ -1,8 +1,15 @@
 """A small model with names and features, its folder, and applications asked without a socket."""
 
 import asyncio
+import contextlib
 import json
-from collections.abc import Callable
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +24,8 @@ from hbpr.models import build_model
 from hbpr.settings.models import MfSettings, SplitSettings, TrialSettings
 
 Ask = Callable[..., tuple[int, Any]]
+TOKEN = "a-long-enough-token"
+PROGRAM = "if __name__ == '__main__':\n from hbpr.cli.main import main; main()"
 
 
 def make_system(name: Callable[[int], Any] = int, seed: int = 0) -> RecommendationSystem:
@@ -73,3 +82,37 @@ def system() -> RecommendationSystem:
 @pytest.fixture(scope="module")
 def model(system: RecommendationSystem, tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
     return load_system(system, tmp_path_factory.mktemp("model") / "model")
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    """The folder of a study with its model."""
+    make_system().save(tmp_path / "study" / "model")
+    (tmp_path / "study" / "journal.log").touch()
+    return tmp_path / "study"
+
+
+@contextlib.contextmanager
+def serving(*arguments: object) -> Iterator[tuple[subprocess.Popen[str], str, list[str]]]:
+    """Run `hbpr serve`; yields the process, its address and the lines that it writes."""
+    command = [sys.executable, "-c", PROGRAM, "serve", *map(str, arguments), "--port", "0"]
+    with subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, env=os.environ | {"PYTHONUNBUFFERED": "1"}
+    ) as process:
+        assert process.stderr is not None
+        lines: list[str] = []
+        reader = threading.Thread(target=lambda: lines.extend(process.stderr or ()), daemon=True)
+        try:
+            while True:
+                line = process.stderr.readline()
+                assert line, "\n".join(lines)
+                lines.append(line)
+                if found := re.search(r"https?://\S+", line):
+                    break
+            reader.start()
+            yield process, found[0], lines
+        finally:
+            process.send_signal(signal.SIGINT)
+        assert process.wait(60) in (0, 130)
+        reader.join(10)
+        assert "Traceback" not in "".join(lines)

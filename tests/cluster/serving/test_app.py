@@ -12,7 +12,10 @@ import pytest
 from cluster.serving import schemas
 from cluster.serving.app import create_app
 from cluster.serving.holder import Holder, Serving
+from cluster.serving.shortcut import Checked
+from hbpr.inference import loaded
 from hbpr.inference.loaded import LoadedModel
+from hbpr.inference.options import ListOptions
 from hbpr.inference.system import RecommendationSystem
 
 from .conftest import Ask, asking, load_system, make_system
@@ -64,6 +67,34 @@ def test_a_query_that_comes_again_goes_the_short_way_to_the_same_answer(
         assert ask(path) == first
     assert ask("/recommend/3?k=4&k=5") == ask("/recommend/3?k=4&k=5")
     assert [each["rank"] for each in ask("/recommend/5?k=4")[1]["items"]] == [1, 2, 3, 4]
+
+
+def test_odd_queries_take_the_short_way_from_nobody_for_long() -> None:
+    checked, plain = Checked(), ListOptions()
+    for number in range(300):
+        checked.remember(b"k=%d" % number, plain)
+    checked.remember(b"k=10&" + b"x" * 500, plain)
+    checked.remember(b"diversity=1", ListOptions(diversity=1.0))
+    assert checked.get(b"k=299") is plain
+    assert checked.get(b"k=0") is None
+    assert len(checked._options) == 256
+
+
+def test_filters_are_looked_up_once_for_all_users_of_a_request(
+    model: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked = []
+    original = loaded.candidates_of
+
+    def counting(*given: Any) -> Any:
+        looked.append(given)
+        return original(*given)
+
+    monkeypatch.setattr(loaded, "candidates_of", counting)
+    body = {"users": [3, *[{"history": [10]}] * 5], "allow_items": [20, 30], "k": 2}
+    status, answer = asking(create_app(model))("/recommend", body)
+    assert (status, len(looked)) == (200, 1)
+    assert all({i["item"] for i in each["items"]} <= {20, 30} for each in answer)
 
 
 def test_new_users_are_answered_by_history_and_features(
@@ -325,8 +356,9 @@ def test_the_description_names_every_answer(ask: Ask) -> None:
         *("/info", "/health", "/ready", "/metrics", "/reload"),
     }
     assert told["/recommend", "post"] == {200, 400, 401, 404, 413, 422, 503}
-    assert told["/recommend/{user}", "get"] == {200, 401, 404, 422, 503}
-    assert all(401 in statuses for statuses in told.values())
+    assert told["/recommend/{user}", "get"] == {200, 401, 404, 413, 422, 503}
+    assert told["/reload", "post"] == {200, 401, 403, 409, 413, 422}
+    assert all({401, 413} <= statuses for statuses in told.values())
 
 
 def test_limits_of_lists_are_those_of_the_description() -> None:

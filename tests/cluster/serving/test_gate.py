@@ -91,6 +91,10 @@ def test_a_body_without_a_length_is_refused_at_the_limit(model: LoadedModel) -> 
     app = create_app(model, max_body=1000)
     unknown = Body([b"x" * 400] * 50, **{"transfer-encoding": "chunked"})
     assert unknown.ask(app) == (413, 1200)
+    for length in ("10", "-1", "1e3", ""):  # what the head says beside it does not count
+        both = {"transfer-encoding": "chunked", "content-length": length}
+        assert Body([b"x" * 400] * 50, **both).ask(app) == (413, 1200)
+    assert Body([], **{"content-length": "9" * 5000}).ask(app) == (413, 0)
     fine = Body([b'{"users": ', b"[3]}"], **{"transfer-encoding": "chunked"})
     assert fine.ask(app)[0] == 200
 

@@ -13,7 +13,7 @@ from hbpr.data import UserItemData
 from hbpr.errors import ConfigError, DataError, DatasetMissingError, HbprError
 from hbpr.inference.batch import job
 from hbpr.inference.batch.id_files import read_ids
-from hbpr.inference.batch.job import Wanted, assemble, make_part, prepare, run, want
+from hbpr.inference.batch.job import PartMaker, assemble, prepare, run, want
 from hbpr.inference.loaded import LoadedModel
 from hbpr.inference.options import ListOptions
 from hbpr.inference.system import RecommendationSystem
@@ -93,23 +93,25 @@ def test_what_was_done_is_not_done_again(
     out = tmp_path / "recs.parquet"
     wanted = want(model, None, str(out), ListOptions(k=3))
 
-    def fails(model: LoadedModel, wanted: Wanted, number: int) -> int:
+    make = PartMaker.make
+
+    def fails(self: PartMaker, number: int) -> int:
         if number == 3:
             raise OSError(28, "No space left on device")
-        return make_part(model, wanted, number)
+        return make(self, number)
 
-    monkeypatch.setattr(job, "make_part", fails)
+    monkeypatch.setattr(PartMaker, "make", fails)
     with pytest.raises(OSError, match="No space left"):
         run(model, wanted, silent)
     assert not out.exists()
 
     made: list[int] = []
 
-    def counts(model: LoadedModel, wanted: Wanted, number: int) -> int:
+    def counts(self: PartMaker, number: int) -> int:
         made.append(number)
-        return make_part(model, wanted, number)
+        return make(self, number)
 
-    monkeypatch.setattr(job, "make_part", counts)
+    monkeypatch.setattr(PartMaker, "make", counts)
     run(model, wanted, silent)
     assert made == [3, 4, 5, 6]
     assert pd.read_parquet(out)["item"].tolist() == model.recommend(k=3)["item"].tolist()
@@ -119,7 +121,7 @@ def test_parts_of_other_lists_are_not_gone_on_with(model: LoadedModel, tmp_path:
     out = str(tmp_path / "recs.parquet")
     first = want(model, None, out, ListOptions(k=3))
     prepare(first)
-    make_part(model, first, 0)
+    PartMaker(model, first).make(0)
     assert prepare(first) == [1, 2, 3, 4, 5, 6]
     for other in (
         want(model, None, out, ListOptions(k=2)),
@@ -132,7 +134,7 @@ def test_parts_of_other_lists_are_not_gone_on_with(model: LoadedModel, tmp_path:
 def test_a_part_that_is_missing_is_no_whole_file(model: LoadedModel, tmp_path: Path) -> None:
     wanted = want(model, None, str(tmp_path / "recs.csv"), ListOptions(k=3))
     prepare(wanted)
-    make_part(model, wanted, 0)
+    PartMaker(model, wanted).make(0)
     with pytest.raises(HbprError, match="part 1 of 7 is not there"):
         assemble(wanted)
     assert not (tmp_path / "recs.csv").exists()
@@ -143,7 +145,7 @@ def test_an_old_file_stays_until_the_new_one_is_whole(model: LoadedModel, tmp_pa
     out.write_text("old")
     wanted = want(model, None, str(out), ListOptions(k=3))
     prepare(wanted)
-    make_part(model, wanted, 0)
+    PartMaker(model, wanted).make(0)
     assert out.read_text() == "old"
     run(model, wanted, silent)
     assert out.read_text().startswith('"user","item"')
@@ -215,7 +217,7 @@ def test_a_store_holds_the_same_file(model: LoadedModel, tmp_path: Path, bucket:
     there = f"s3://{name}/lists/recs.parquet?endpoint_override={endpoint}&scheme=http"
     wanted = want(model, ["u1", "nobody", *(f"u{i}" for i in range(20))], there, ListOptions(k=3))
     prepare(wanted)
-    make_part(model, wanted, 1)
+    PartMaker(model, wanted).make(1)
     assert prepare(wanted) == [0, 2]
     assert not wanted.out.exists()
     run(model, wanted, silent)
