@@ -7,16 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from hbpr.names import baseline_name, best_name, lower_is_better
+from hbpr.names import baseline_name, best_name, folder_name, lower_is_better
 from hbpr.tracking import tags as tag
 from hbpr.tracking.findings import (
     BaselineRecord,
-    Effect,
     Finalist,
     Findings,
-    Importance,
     Winner,
 )
+from hbpr.tracking.findings_text import Validation, compared_of, importance_of, validation_of
 from hbpr.tracking.goals import Goals, Limit, Objective
 from hbpr.tracking.histories import Curve
 from hbpr.tracking.records import (
@@ -126,16 +125,18 @@ def study_of(
     settings = _settings(tags)
     front = [int(number) for number in tags.get(tag.FRONT, "").split(",") if number]
     ended = own.info.end_time
+    validation = validation_of(tags.get(tag.VALIDATION, ""))
     return StudyRecord(
-        identity,
+        replace(identity, folder=_folder(tags, settings, identity)),
         Tracking(uri, own.info.run_id),
         _goals(settings, goal),
         tuple(trials),
         settings=settings,
-        winner=_winner(tags, metrics, trials),
-        baselines=_baselines(metrics),
+        winner=_winner(tags, metrics, trials, validation),
+        baselines=_baselines(metrics, validation),
         findings=Findings(
             finalists=_finalists(trials, repeats, _seed(settings), low=goal.mode == "min"),
+            comparisons=compared_of(tags.get(tag.COMPARED, "")),
             importance=importance_of(tags.get(tag.IMPORTANCE, "")),
             front=tuple(front),
         ),
@@ -150,44 +151,20 @@ def _settings(tags: Mapping[str, str]) -> dict[str, Any]:
     return settings if isinstance(settings, dict) else {}
 
 
+def _folder(
+    tags: Mapping[str, str], settings: Mapping[str, Any], identity: Identity
+) -> str | None:
+    """Return the folder that a study recorded, or where its settings put it; None: not known."""
+    if tag.FOLDER in tags or not identity.study_id:
+        return tags.get(tag.FOLDER)
+    storage = settings.get("sweep", {}).get("storage")
+    name = folder_name(identity.experiment, ".+-", "study")
+    return f"{storage}/{name}/{identity.study_id}" if storage else None
+
+
 def _texts(text: str) -> dict[str, str]:
     found = value_of(text)
     return {str(k): str(v) for k, v in found.items()} if isinstance(found, dict) else {}
-
-
-def importance_text(found: Sequence[Importance]) -> str:
-    """Return what mattered as the text of a tag; see `importance_of`."""
-    return json.dumps(
-        [
-            [
-                each.metric,
-                each.n_trials,
-                each.n_stopped,
-                [
-                    [e.setting, *(float(f"{x:.4g}") for x in (e.cost, e.low, e.high))]
-                    for e in each.effects
-                ],
-            ]
-            for each in found
-        ]
-    )
-
-
-def importance_of(text: str) -> tuple[Importance, ...]:
-    """Return what `importance_text` was given; empty for another text.
-
-    Example:
-        >>> found = Importance("val/auc", 30, 4, (Effect("optimizer.lr", 0.02, 0.01, 0.03),))
-        >>> importance_of(importance_text([found])) == (found,)
-        True
-    """
-    try:
-        return tuple(
-            Importance(metric, n, stopped, tuple(Effect(*effect) for effect in effects))
-            for metric, n, stopped, effects in json.loads(text)
-        )
-    except (ValueError, TypeError):
-        return ()
 
 
 def with_measured(record: StudyRecord, found: Mapping[str, Mapping[str, Curve]]) -> StudyRecord:
@@ -278,7 +255,10 @@ def _goals(settings: Mapping[str, Any], goal: Objective) -> Goals:
 
 
 def _winner(
-    tags: Mapping[str, str], metrics: Mapping[str, float], trials: Sequence[TrialRecord]
+    tags: Mapping[str, str],
+    metrics: Mapping[str, float],
+    trials: Sequence[TrialRecord],
+    validation: Validation,
 ) -> Winner | None:
     if tag.BEST_TRIAL not in tags:
         return None
@@ -290,11 +270,15 @@ def _winner(
         values if isinstance(values, dict) else {} if trial is None else trial.values,
         float(tags[tag.BEST_VALUE]),
         0 if trial is None else trial.best_epoch or 0,
+        validation=validation.winner,
         test={name: value for name, value in metrics.items() if name.startswith("test/")},
+        n_users=validation.n_users,
     )
 
 
-def _baselines(metrics: Mapping[str, float]) -> tuple[BaselineRecord, ...]:
+def _baselines(
+    metrics: Mapping[str, float], validation: Validation
+) -> tuple[BaselineRecord, ...]:
     from hbpr.baselines import BASELINES
 
     found = []
@@ -305,6 +289,7 @@ def _baselines(metrics: Mapping[str, float]) -> tuple[BaselineRecord, ...]:
             for metric, value in metrics.items()
             if metric.startswith(prefix)
         }
-        if test:
-            found.append(BaselineRecord(name, baseline.label, test=test))
+        own = validation.baselines.get(name, {})
+        if test or own:
+            found.append(BaselineRecord(name, baseline.label, own, test))
     return tuple(found)
