@@ -8,9 +8,19 @@ import pandas as pd
 from dashboards.kinds.common import series_of
 from dashboards.kinds.findings import half_width
 from dashboards.records import Records
-from dashboards.words import metric_label
+from dashboards.words import chance_line, metric_label, verdict_lines
 from hbpr.tracking.findings import Finalist
-from hbpr.tracking.records import StudyRecord
+
+
+def verdicts(records: Records) -> list[str]:
+    """Return for each study which baselines rank above its winner, or may, and what is chance."""
+    found = []
+    for study in records.studies:
+        chance = study.winner and chance_line(study.winner)
+        lines = [*verdict_lines(study), *([chance] if chance else [])]
+        who = f"{study.identity.experiment}, {study.identity.name}"
+        found += [f"{who}: {line}" for line in lines]
+    return found
 
 
 def answers(records: Records) -> list[str]:
@@ -64,11 +74,7 @@ def welch(one: Sequence[float], other: Sequence[float]) -> float:
 
 def finalist_of(records: Records, row: pd.Series) -> Finalist | None:
     """Return the repeats of a run; None where there are none."""
-    trial = records.trials[int(row.name)]  # type: ignore[call-overload]
-    finalists = _study(records, row).findings.finalists
-    return next((each for each in finalists if each.number == trial.number), None)
-
-
-def _study(records: Records, row: pd.Series) -> StudyRecord:
-    trial = records.trials[int(row.name)]  # type: ignore[call-overload]
-    return next(each for each in records.studies if any(own is trial for own in each.trials))
+    place = int(row.name)  # type: ignore[call-overload]
+    number = records.trials[place].number
+    finalists = records.owners[place].findings.finalists
+    return next((each for each in finalists if each.number == number), None)

@@ -12,7 +12,8 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from dashboards.answer import answers
+from dashboards import words
+from dashboards.answer import answers, verdicts
 from dashboards.groups import groups_line
 from dashboards.html import render
 from dashboards.kinds import KINDS
@@ -22,6 +23,7 @@ from dashboards.records import Records
 from dashboards.words import metric_label
 from hbpr.errors import ConfigError
 from hbpr.formats import duration
+from hbpr.tracking.records import StudyRecord
 from hbpr.tracking.store import mask_uri
 
 #: Lines, and points of a kind, that a plot of the page draws at most.
@@ -30,12 +32,16 @@ _MOST_MARKS: Final = 400
 _DIGITS: Final = 6
 
 
-def report_page(records: Records, tracking_uri: str) -> str:
+def report_page(
+    records: Records, tracking_uri: str, *, metric: str | None = None, study: str | None = None
+) -> str:
     """Return the page as HTML.
 
     Args:
         records: The runs, with curves and seconds.
         tracking_uri: Where they are recorded.
+        metric: The metric that was asked for; None: the studies' own.
+        study: The study that was asked for; None: all.
     """
     from plotly.offline import get_plotlyjs
 
@@ -44,16 +50,19 @@ def report_page(records: Records, tracking_uri: str) -> str:
     return render(
         "report.html",
         title=records.title,
+        verdicts=verdicts(records),
         answers=answers(records),
         groups=groups_line(counts),
         metric=metric_label(records.metric),
         n_runs=len(records.runs),
         pictures=[{key: each[key] for key in ("id", "title", "caption")} for each in pictures],
         left_out=left_out,
+        winners=[(_winner_title(each), each) for each in records.studies if each.winner],
+        words=words,
         exams=_exam_rows(records),
         costs=_cost_rows(records),
         versions=_version_rows(records),
-        commands=_commands(records, tracking_uri),
+        commands=_commands(records, tracking_uri, metric, study),
         content=_as_script(
             {
                 "columns": _columns(records),
@@ -119,6 +128,11 @@ def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
+def _winner_title(study: StudyRecord) -> str:
+    number = study.winner.number if study.winner else -1
+    return f"{study.identity.experiment}, {study.identity.name}: trial {number}"
+
+
 def _exam_rows(records: Records) -> list[tuple[str, ...]]:
     def number(value: int | None) -> str:
         return "not recorded" if value is None else f"{value:,}"
@@ -160,23 +174,29 @@ def _version_rows(records: Records) -> list[tuple[str, str, str]]:
     ]
 
 
-def _commands(records: Records, tracking_uri: str) -> list[tuple[str, str]]:
-    names = " ".join(shlex.quote(name) for name in records.experiments)
-    uri = shlex.quote(mask_uri(tracking_uri))
-    found = [
-        ("write this page anew", f"hbpr report {names} -o report.html --tracking-uri {uri}"),
-        ("one figure", f"hbpr plot curves {names} -o curves.pdf --tracking-uri {uri}"),
-    ]
-    for study in records.studies:
-        study_id = study.identity.study_id
-        if not study_id:
+def _commands(
+    records: Records, tracking_uri: str, metric: str | None, study: str | None
+) -> list[tuple[str, str]]:
+    """Return what to type, as it stands, and what it does."""
+    asked = {"--metric": metric, "--study": study, "--tracking-uri": mask_uri(tracking_uri)}
+    options = [each for name, value in asked.items() if value for each in (name, value)]
+    page = ["report", *records.experiments, "-o", "report.html", *options]
+    figure = ["plot", "curves", *records.experiments, "-o", "curves.pdf", *options]
+    found = [("write this page anew", page), ("one figure", figure)]
+    for each in records.studies:
+        if not each.identity.study_id or each.identity.folder is None:
             continue
-        folder = shlex.quote(f"studies/{study.identity.experiment}/{study_id}")
-        found += [
-            (f"go on with {study_id}", f"hbpr study resume {folder}"),
-            (f"serve its winner ({study_id})", f"hbpr serve {folder}"),
-        ]
-    return found
+        name, folder = each.identity.study_id, each.identity.folder
+        found.append((f"go on with {name}", ["study", "resume", folder]))
+        if each.winner is not None:
+            found += [
+                (
+                    f"everyone's lists by the winner of {name}",
+                    ["recommend", folder, "-k", "20", "-o", "lists.parquet"],
+                ),
+                (f"serve the winner of {name}", ["serve", folder]),
+            ]
+    return [(what, shlex.join(["hbpr", *arguments])) for what, arguments in found]
 
 
 def _as_script(content: dict[str, Any]) -> str:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from dashboards.groups import groups_line
 from dashboards.marks import BEST, SERIES, STOPPED, Axis, Ints, Points
-from dashboards.records import ALONE, Records, settings_of
+from dashboards.records import ALONE, Records
 from dashboards.scales import level_text
 from dashboards.words import metric_label
 
@@ -74,12 +74,10 @@ def names_of(records: Records) -> tuple[str, ...]:
     searched = set(records.searched)
     names = []
     columns = (records.runs[name].tolist() for name in ("run", "study", "state", "value"))
-    for trial, run, study, state, value in zip(records.trials, *columns, strict=True):
+    for own, run, study, state, value in zip(records.values, *columns, strict=True):
         reached = "no value" if math.isnan(value) else f"{value:.5g}"
         settings = [
-            f"{name} = {_short(level_text(each))}"
-            for name, each in settings_of(trial).items()
-            if name in searched
+            f"{name} = {_short(level_text(each))}" for name, each in own.items() if name in searched
         ]
         names.append("<br>".join([f"{run} ({study}), {state}: {reached}", *settings]))
     return tuple(names)

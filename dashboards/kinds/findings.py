@@ -142,7 +142,9 @@ def seeds(records: Records, names: Sequence[str] = ()) -> Picture:
         if not finalists:
             continue
         at = np.arange(len(finalists), dtype=float)
-        rows = {trial.number: i for i, trial in enumerate(records.trials) if trial in study.trials}
+        rows = {
+            trial.number: i for i, trial in enumerate(records.trials) if records.owners[i] is study
+        }
         values = np.concatenate([each.values for each in finalists])
         x = np.concatenate([np.full(len(f.values), i) for i, f in zip(at, finalists, strict=True)])
         runs = np.array([rows.get(f.number, -1) for f in finalists for _ in f.values], np.int64)

@@ -19,7 +19,7 @@ from dashboards.kinds.common import (
 )
 from dashboards.marks import BEST, STOPPED, Axis, Heat, Line, Lines, Mark, Panel, Points
 from dashboards.picture import Picture
-from dashboards.records import Records, settings_of
+from dashboards.records import Records
 from dashboards.scales import ABSENT, Scale, level_text
 from dashboards.words import metric_label
 from hbpr.errors import ConfigError
@@ -175,7 +175,7 @@ def places(records: Records, name: str, rows: pd.DataFrame) -> tuple[pd.Series, 
     What is no number of a range, and runs without the setting, have a lane at its side.
     """
     scale = records.scales[name]
-    values = {i: settings_of(records.trials[i]).get(name, ABSENT) for i in rows.index}
+    values = {i: records.values[i].get(name, ABSENT) for i in rows.index}
     if scale.kind == "choice":
         levels = list(scale.levels)
         if any(value == ABSENT for value in values.values()):
@@ -234,7 +234,7 @@ def _shares(records: Records, name: str, rows: pd.DataFrame) -> np.ndarray:
     scale = records.scales[name]
     found = []
     for i in rows.index:
-        values = settings_of(records.trials[i])
+        values = records.values[i]
         share = scale.share(values[name]) if name in values else math.nan
         found.append(-0.15 if math.isnan(share) else share)
     return np.array(found)

@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import astuple
-from typing import Any, NamedTuple
+from dataclasses import astuple, dataclass, field
+from typing import Any
 
 from hbpr.tracking.findings import BaselineRecord, Comparison, Effect, Importance, Winner
 
 
-class Validation(NamedTuple):
+@dataclass(frozen=True)
+class Validation:
     """Validation metrics of a winner and of the baselines beside it.
 
     Attributes:
@@ -18,8 +19,8 @@ class Validation(NamedTuple):
     """
 
     n_users: int | None = None
-    winner: dict[str, float] = {}
-    baselines: dict[str, dict[str, float]] = {}
+    winner: dict[str, float] = field(default_factory=dict)
+    baselines: dict[str, dict[str, float]] = field(default_factory=dict)
 
 
 def importance_text(found: Sequence[Importance]) -> str:

@@ -125,6 +125,10 @@ def study_of(
     settings = _settings(tags)
     front = [int(number) for number in tags.get(tag.FRONT, "").split(",") if number]
     ended = own.info.end_time
+    # What was compared, was by the study's own metric, and says nothing of another.
+    own_metric = tags.get(tag.MONITOR, goal.metric) == goal.metric
+    compared = compared_of(tags.get(tag.COMPARED, "")) if own_metric else ()
+    better = tags.get(tag.BETTER, "") if own_metric and not compared else ""
     validation = validation_of(tags.get(tag.VALIDATION, ""))
     return StudyRecord(
         replace(identity, folder=_folder(tags, settings, identity)),
@@ -136,9 +140,10 @@ def study_of(
         baselines=_baselines(metrics, validation),
         findings=Findings(
             finalists=_finalists(trials, repeats, _seed(settings), low=goal.mode == "min"),
-            comparisons=compared_of(tags.get(tag.COMPARED, "")),
+            comparisons=compared,
             importance=importance_of(tags.get(tag.IMPORTANCE, "")),
             front=tuple(front),
+            better=tuple(filter(None, better.split(", "))),
         ),
         times=None if ended is None else Times((ended - own.info.start_time) / 1000),
         origin=Origin({}, _texts(tags.get(tag.VERSIONS, ""))),
@@ -151,9 +156,7 @@ def _settings(tags: Mapping[str, str]) -> dict[str, Any]:
     return settings if isinstance(settings, dict) else {}
 
 
-def _folder(
-    tags: Mapping[str, str], settings: Mapping[str, Any], identity: Identity
-) -> str | None:
+def _folder(tags: Mapping[str, str], settings: Mapping[str, Any], identity: Identity) -> str | None:
     """Return the folder that a study recorded, or where its settings put it; None: not known."""
     if tag.FOLDER in tags or not identity.study_id:
         return tags.get(tag.FOLDER)
@@ -276,9 +279,7 @@ def _winner(
     )
 
 
-def _baselines(
-    metrics: Mapping[str, float], validation: Validation
-) -> tuple[BaselineRecord, ...]:
+def _baselines(metrics: Mapping[str, float], validation: Validation) -> tuple[BaselineRecord, ...]:
     from hbpr.baselines import BASELINES
 
     found = []

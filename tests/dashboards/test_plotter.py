@@ -224,6 +224,8 @@ def test_the_command_writes_the_file_and_says_so(films: MLflowPlotter, tmp_path:
         (plot, ["curves", "film", "-o", "x.png"], "Did you mean 'films'?"),
         (plot, ["curves", "films", "-o", "x.png", "--metric", "val/x"], "has the metric 'val/x'"),
         (plot, ["curve", "films", "-o", "x.png"], "no kind of picture is called 'curve'"),
+        (plot, ["films", "-o", "x.png"], "hbpr plot curves films -o x.png"),
+        (plot, ["curves", "-o", "x.png"], "hbpr plot curves EXPERIMENT -o x.png"),
         (plot, ["curves", "films", "-o", "x.doc"], "expected a file ending in .png"),
         (plot, ["curves", "films", "-o", "nowhere/x.png"], "there is no folder"),
         (report, ["films", "-o", "x.doc"], "expected a file ending in .html"),
