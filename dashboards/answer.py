@@ -54,7 +54,7 @@ def _sure(records: Records, best: pd.Series, second: pd.Series | None) -> str:
     own = finalist_of(records, best)
     if own is None or len(own.values) < 2:
         return "It was trained with one seed, so chance is part of its lead."
-    said = f"Its mean over {len(own.values)} seeds is {own.mean:.4f} ± {half_width(own):.4f} (95 %)"
+    said = f"Its mean over {len(own.values)} other seeds is {own.mean:.4f} ± {half_width(own):.4f} (95 %)"
     other = None if second is None else finalist_of(records, second)
     if other is None or len(other.values) < 2:
         return f"{said}."

@@ -156,6 +156,6 @@ def _how_sure(left: Finalist | None, right: Finalist | None) -> str:
     found = ttest_1samp(gaps, 0.0)
     low, high = found.confidence_interval(0.95)
     return (
-        f"Paired over {len(common)} seeds that both have: {sum(gaps) / len(gaps):+.4f} "
+        f"Paired over {len(common)} other seeds that both have: {sum(gaps) / len(gaps):+.4f} "
         f"(95 % {low:+.4f} to {high:+.4f}, paired t-test, p = {found.pvalue:.2g})."
     )

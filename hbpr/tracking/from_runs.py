@@ -139,7 +139,7 @@ def study_of(
         winner=_winner(tags, metrics, trials, validation),
         baselines=_baselines(metrics, validation),
         findings=Findings(
-            finalists=_finalists(trials, repeats, _seed(settings), low=goal.mode == "min"),
+            finalists=_finalists(trials, repeats, low=goal.mode == "min"),
             comparisons=compared,
             importance=importance_of(tags.get(tag.IMPORTANCE, "")),
             front=tuple(front),
@@ -197,49 +197,36 @@ def with_measured(record: StudyRecord, found: Mapping[str, Mapping[str, Curve]])
     return replace(record, trials=trials)
 
 
-def _seed(settings: Mapping[str, Any]) -> int:
-    """Return the seed that trials of a study train with; -2 where it is not known."""
-    training = settings.get("training")
-    seed = training.get("seed") if isinstance(training, Mapping) else None
-    return seed if isinstance(seed, int) else -2
-
-
 def _finalists(
-    trials: Sequence[TrialRecord],
-    repeats: "Sequence[tuple[Run, Curve]]",
-    seed: int,
-    *,
-    low: bool,
+    trials: Sequence[TrialRecord], repeats: "Sequence[tuple[Run, Curve]]", *, low: bool
 ) -> tuple[Finalist, ...]:
-    """Return the trials that were repeated, best first, each with its own value and the others.
+    """Return the trials that were repeated, best first, with the values of their repeats.
+
+    A trial's own value does not count: it was chosen for it, so it was also lucky.
 
     Args:
         trials: Of the study.
         repeats: Runs with the curve of the metric.
-        seed: Of the study's trials.
         low: Lower is better.
     """
     best = min if low else max
-    by_number = {trial.number: trial for trial in trials}
-    values: dict[int, dict[int, float]] = {}
+    numbers = {trial.number for trial in trials}
+    found: dict[int, dict[int, tuple[float, int]]] = {}
     for run, curve in repeats:
         number = int(run.data.tags.get(tag.REPEAT_OF, -1))
-        if number in by_number and curve:
-            values.setdefault(number, {})[int(run.data.tags.get(tag.SEED, -1))] = best(
-                curve.values()
-            )
-    found = []
-    for number, others in values.items():
-        own = by_number[number]
-        by_seed = ({seed: own.value} if own.value is not None else {}) | dict(
-            sorted(others.items())
-        )
-        reached = tuple(by_seed.values())
-        deviation = statistics.stdev(reached) if len(reached) > 1 else 0.0
-        mean = statistics.fmean(reached)
-        epoch, seeds = own.best_epoch or 0, tuple(by_seed)
-        found.append(Finalist(number, reached, mean, deviation, epoch, {}, seeds))
-    return tuple(sorted(found, key=lambda each: each.mean, reverse=not low))
+        if number in numbers and curve:
+            value = best(curve.values())
+            epoch = next(step for step, each in curve.items() if each == value)
+            found.setdefault(number, {})[int(run.data.tags.get(tag.SEED, -1))] = value, epoch
+    finalists = []
+    for number, by_seed in found.items():
+        seeds = tuple(sorted(by_seed))
+        values = tuple(by_seed[seed][0] for seed in seeds)
+        deviation = statistics.stdev(values) if len(values) > 1 else 0.0
+        epoch = int(statistics.median_low(epoch for _, epoch in by_seed.values()))
+        mean = statistics.fmean(values)
+        finalists.append(Finalist(number, values, mean, deviation, epoch, {}, seeds))
+    return tuple(sorted(finalists, key=lambda each: each.mean, reverse=not low))
 
 
 def _goals(settings: Mapping[str, Any], goal: Objective) -> Goals:

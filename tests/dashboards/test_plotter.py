@@ -129,11 +129,11 @@ def test_a_conditional_setting_that_a_trial_lacks_is_shown(films: MLflowPlotter)
 def test_finalists_are_means_over_seeds_with_an_interval(films: MLflowPlotter) -> None:
     picture = films.plot("seeds", "films")
     seeds, interval, mean = picture.panels[0].marks
-    assert sorted(seeds.y.tolist()) == [0.38, 0.39, 0.4]  # type: ignore[union-attr]
-    assert mean.y.tolist() == pytest.approx([0.39])  # type: ignore[union-attr]
-    # Student's t of 2 degrees of freedom: 4.3027 · 0.01 / √3.
+    assert sorted(seeds.y.tolist()) == [0.38, 0.39]  # type: ignore[union-attr]
+    assert mean.y.tolist() == pytest.approx([0.385])  # type: ignore[union-attr]
+    # Student's t of one degree of freedom: 12.7062 · 0.0070711 / √2.
     low, high = interval.lines[0].y  # type: ignore[union-attr]
-    assert (high - low) / 2 == pytest.approx(0.024841, abs=1e-5)
+    assert (high - low) / 2 == pytest.approx(0.063531, abs=1e-5)
 
 
 def test_a_front_is_of_what_the_best_epochs_measured(lab) -> None:
