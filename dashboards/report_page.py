@@ -7,6 +7,7 @@ part of the runs where there are many; the table has all of them.
 import json
 import math
 import shlex
+from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -22,7 +23,6 @@ from dashboards.pages import describe
 from dashboards.records import Records
 from dashboards.words import metric_label
 from hbpr.errors import ConfigError
-from hbpr.formats import duration
 from hbpr.tracking.records import StudyRecord
 from hbpr.tracking.store import mask_uri
 
@@ -46,13 +46,12 @@ def report_page(
     from plotly.offline import get_plotlyjs
 
     pictures, left_out = _pictures(records)
-    counts = {name: len(rows) for name, rows in records.groups.items()}
     return render(
         "report.html",
         title=records.title,
         verdicts=verdicts(records),
         answers=answers(records),
-        groups=groups_line(counts),
+        groups=_groups(records),
         metric=metric_label(records.metric),
         n_runs=len(records.runs),
         pictures=[{key: each[key] for key in ("id", "title", "caption")} for each in pictures],
@@ -75,18 +74,24 @@ def report_page(
     )
 
 
+def _groups(records: Records) -> str:
+    return groups_line({name: len(rows) for name, rows in records.groups.items()})
+
+
 def _pictures(records: Records) -> tuple[list[dict[str, Any]], list[str]]:
     found, left_out = [], []
+    groups = _groups(records)
     for name, kind in KINDS.items():
         try:
             picture = kind(records, ()).thinned(_MOST_MARKS)
         except ConfigError as error:
             left_out.append(f"{name}: {error}")
             continue
+        # The page says once what it is about, and which runs do not compare.
+        title = picture.title.removesuffix(f": {records.title}")
+        caption = picture.caption.replace(f"; {groups}", "") if groups else picture.caption
         figure = describe(picture, texts=False)
-        found.append(
-            {"id": name, "title": picture.title, "caption": picture.caption, "figure": figure}
-        )
+        found.append({"id": name, "title": title, "caption": caption, "figure": figure})
     return found, left_out
 
 
@@ -151,15 +156,38 @@ def _exam_rows(records: Records) -> list[tuple[str, ...]]:
 
 
 def _cost_rows(records: Records) -> list[tuple[str, ...]]:
+    """Return for each study its runs, their states, CPU seconds and node hours."""
     rows: list[tuple[str, ...]] = []
     for (experiment, study), part in records.runs.groupby(["experiment", "study"], sort=False):
         spent = part["run_id"].map(records.seconds)
-        known = float(spent.sum())
-        hours = float(part["duration_s"].sum()) / 3600
-        states = ", ".join(f"{n} {state}" for state, n in part["state"].value_counts().items())
-        train = duration(known) if spent.notna().any() else "not recorded"
-        rows.append((str(experiment), str(study), f"{len(part):,}", states, train, f"{hours:.2f}"))
+        resources = records.owners[part.index[0]].settings.get("sweep", {}).get("resources", {})
+        cpus = resources.get("cpu", 1) if isinstance(resources, Mapping) else 1
+        states = ", ".join(f"{n:,} {state}" for state, n in part["state"].value_counts().items())
+        cpu_s = f"{spent.sum() * cpus:,.0f}" if spent.notna().any() else "not recorded"
+        hours = f"{node_hours(part):.2f}"
+        rows.append((str(experiment), str(study), f"{len(part):,}", states, cpu_s, hours))
     return rows
+
+
+def node_hours(runs: pd.DataFrame) -> float:
+    """Return for how long nodes were busy with some runs, together; several at once count once.
+
+    Example:
+        >>> started = pd.to_datetime([0, 1800, 0], unit="s")
+        >>> table = {"node": ["a", "a", "b"], "started": started, "duration_s": [3600.0] * 3}
+        >>> node_hours(pd.DataFrame(table))
+        2.5
+    """
+    total = 0.0
+    for _, part in runs.groupby("node"):
+        began = (part["started"] - pd.Timestamp(0)).dt.total_seconds().to_numpy(float)
+        spans = np.column_stack([began, began + part["duration_s"].fillna(0.0).to_numpy(float)])
+        spans = spans[np.isfinite(spans).all(axis=1)]
+        spans = spans[spans[:, 0].argsort()]
+        until = np.maximum.accumulate(spans[:, 1]) if len(spans) else spans[:, 1]
+        free_until = np.concatenate([[-np.inf], until[:-1]])
+        total += float(np.maximum(spans[:, 1] - np.maximum(spans[:, 0], free_until), 0.0).sum())
+    return total / 3600
 
 
 def _version_rows(records: Records) -> list[tuple[str, str, str]]:

@@ -48,10 +48,12 @@ def some_groups(records: Records) -> list[tuple[str, pd.DataFrame]]:
 
 
 def counted(records: Records, rows: pd.DataFrame | None = None) -> str:
-    """Return how many runs there are in what states, as a sentence."""
-    rows = records.runs if rows is None else rows
-    states = ", ".join(f"{n:,} {state}" for state, n in rows["state"].value_counts().items())
-    text = f"{len(rows):,} run{'s' if len(rows) != 1 else ''} ({states})"
+    """Return how many runs there are in what states, and in all which do not compare."""
+    some = records.runs if rows is None else rows
+    states = ", ".join(f"{n:,} {state}" for state, n in some["state"].value_counts().items())
+    text = f"{len(some):,} run{'s' if len(some) != 1 else ''} ({states})"
+    if rows is not None:
+        return f"{text}."
     groups = groups_line({name: len(part) for name, part in records.groups.items()})
     text += f"; {groups}" if groups else ""
     left_out = len(records.groups) - MOST_GROUPS

@@ -52,10 +52,28 @@ def metric_is_low(metric: str, runs: "Sequence[Run]" = ()) -> bool:
         >>> metric_is_low("val/ndcg_at_10"), metric_is_low("train/loss"), metric_is_low("val_rmse")
         (False, True, True)
     """
-    directions = {run.data.tags["direction"] for run in runs if "direction" in run.data.tags}
+    directions = {
+        _direction(run.data.tags["direction"], metric)
+        for run in runs
+        if "direction" in run.data.tags and metric in run.data.metrics
+    }
     if directions and not metric.startswith(("val/", "test/")):
         return all("MIN" in direction.upper() for direction in directions)
     return lower_is_better(metric) or any(word in metric.lower() for word in _LOW)
+
+
+def _direction(tag_text: str, metric: str) -> str:
+    """Return a metric's direction from Optuna's tag, which lists those of several objectives.
+
+    Example:
+        >>> _direction("['MINIMIZE', 'MAXIMIZE']", "value_1"), _direction("MINIMIZE", "value")
+        ('MAXIMIZE', 'MINIMIZE')
+    """
+    directions = tag_text.strip("[]").split(", ")
+    place = metric.rpartition("_")[2]
+    return directions[int(place) if place.isdigit() and int(place) < len(directions) else 0].strip(
+        "'"
+    )
 
 
 def ends_of(run: "Run", metric: str) -> Curve | None:

@@ -145,36 +145,6 @@ def test_runs_that_go_on_and_runs_of_no_value_are_shown(lab) -> None:
         plotter.get_runs("empty")
 
 
-def test_experiments_of_other_tools_open(lab, tmp_path) -> None:
-    for number in range(3):
-        lab.run(
-            f"{number}",
-            [],
-            {"x": 0.5 * number, "value": "a"},
-            study="",
-            kind="run",
-            experiment="optuna",
-            metrics={"value": float(number)},
-            tags={"direction": "StudyDirection.MINIMIZE"},
-        )
-    lab.run(
-        "sk",
-        [],
-        {"C": 1.0, "fit_intercept": True},
-        study="",
-        kind="run",
-        experiment="sklearn",
-        metrics={"training_accuracy_score": 0.9},
-    )
-    plotter = MLflowPlotter(lab.uri)
-    runs = plotter.get_runs("optuna")
-    assert runs["value"].tolist() == [0.0, 1.0, 2.0]
-    assert plotter.best_runs("optuna", 1)["run"].tolist() == ["0"], "less is better"
-    assert plotter.get_runs("sklearn")["value"].tolist() == [0.9]
-    plotter.report("optuna", tmp_path / "optuna.html")
-    plotter.report("sklearn", tmp_path / "sklearn.html")
-
-
 def test_pictures_of_many_runs_are_thinned_for_pages(mixed: MLflowPlotter) -> None:
     points = Points(np.arange(1000.0), np.arange(1000.0), np.arange(1000))
     picture = mixed.plot("progress", "mixed")

@@ -54,7 +54,7 @@ def test_the_page_says_answer_data_cost_and_commands(page_path: Path) -> None:
         "hbpr study resume &#39;/my studies/films/first-id&#39;",
         "hbpr serve &#39;/my studies/films/first-id&#39;",
         "hbpr report films",
-        "24 s",
+        "<td>24</td>",
         "Not drawn: front",
         'role="img"',
     ):
