@@ -114,7 +114,7 @@ def _axis(axis: Axis) -> dict[str, Any]:
         made |= {
             "tickmode": "array",
             "tickvals": [place for place, _ in axis.ticks],
-            "ticktext": [text for _, text in axis.ticks],
+            "ticktext": [text.replace("\n", "<br>") for _, text in axis.ticks],
         }
     if axis.low is not None and axis.high is not None:
         ends = [axis.low, axis.high]

@@ -1,5 +1,6 @@
 """Pictures as matplotlib draws them; no pyplot, so nothing is kept between calls."""
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -32,7 +33,9 @@ def draw(picture: Description) -> Figure:
     """Return a picture as a figure."""
     n, columns = len(picture.panels), picture.columns
     rows = -(-n // columns)
-    width, height = (9.0, 5.4) if n == 1 else (max(3.4 * columns + 0.6, 7.0), 3.0 * rows + 1.0)
+    width, height = max(3.4 * columns + 0.6, 7.0), 3.0 * rows + 1.0
+    if n == 1:
+        width, height = max(9.0, 1.35 * len(picture.panels[0].x.ticks)), 5.4
     figure = Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08))
     figure.suptitle(picture.title, x=0.01, ha="left", fontsize=12, fontweight="bold")
     axes = figure.subplots(rows, columns, squeeze=False, sharey=picture.share_y)
@@ -97,14 +100,22 @@ def _set_axis(axes: Axes, which: str, axis: Axis) -> None:
     if axis.ticks:
         places, texts = zip(*axis.ticks, strict=True)
         ruler.set_ticks(places, [_short(text, len(texts)) for text in texts])
-        if which == "x" and sum(map(len, texts)) > 40:
+        if (
+            which == "x"
+            and _widest(texts) * len(texts) > 14 * axes.get_window_extent().width / axes.figure.dpi
+        ):
             axes.tick_params(axis="x", rotation=25)
     if axis.low is not None or axis.high is not None:
         (axes.set_xlim if which == "x" else axes.set_ylim)(axis.low, axis.high)
 
 
+def _widest(texts: Sequence[str]) -> int:
+    """Return the signs of the longest line, and a gap beside it."""
+    return 2 + max(len(line) for text in texts for line in text.split("\n"))
+
+
 def _short(text: str, n: int) -> str:
-    most = 40 if n <= 3 else 24 if n <= 8 else 14
+    most = 40 if n <= 3 else 24
     lines = text.split("\n")
     return "\n".join(line if len(line) <= most else line[: most - 1] + "…" for line in lines)
 

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from dashboards.groups import exams_of, fixed_settings, group_names
-from dashboards.scales import Scale, scale_of
+from dashboards.scales import Scale, level_text, scale_of
 from dashboards.words import RUN_STATES
 from hbpr.names import best_name
 from hbpr.settings.load import dotted
@@ -67,7 +67,6 @@ class Records:
             `data` names the group of runs that compare with each other.
         curves: Curve of each run that has the metric, by run id.
         settings: Names of the settings in `runs`, those that differ between runs first.
-        scales: How each setting is drawn.
         exams: What each group was judged on, by its name, the largest group first.
         seconds: Seconds of training and evaluation of runs that recorded them, by run id.
     """
@@ -81,7 +80,6 @@ class Records:
     runs: pd.DataFrame
     curves: dict[str, Curve]
     settings: list[str]
-    scales: dict[str, Scale] = field(default_factory=dict)
     exams: dict[str, Exam] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -99,6 +97,35 @@ class Records:
     def searched(self) -> list[str]:
         """Settings with more than one value, or that some runs do not have."""
         return [name for name in self.settings if _n_values(self.runs, name) > 1]
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """What is known of each run, in lines: name, state, value and what was searched."""
+        searched = set(self.searched)
+        names = []
+        columns = (self.runs[name].tolist() for name in ("run", "study", "state", "value"))
+        for own, run, study, state, value in zip(self.values, *columns, strict=True):
+            reached = "no value" if math.isnan(value) else f"{value:.5g}"
+            settings = [
+                f"{name} = {_short(level_text(each))}"
+                for name, each in own.items()
+                if name in searched
+            ]
+            names.append("<br>".join([f"{run} ({study}), {state}: {reached}", *settings]))
+        return tuple(names)
+
+    def searched_among(self, rows: pd.DataFrame) -> list[str]:
+        """Settings that differ among some runs."""
+        return [name for name in self.searched if _n_values(rows, name) > 1]
+
+    def scales_among(self, rows: pd.DataFrame) -> dict[str, Scale]:
+        """How each setting is drawn for some runs, by the spaces of their studies alone."""
+        owners = list({id(self.owners[i]): self.owners[i] for i in rows.index}.values())
+        taken: dict[str, list[Any]] = {}
+        for i in rows.index:
+            for name, value in self.values[i].items():
+                taken.setdefault(name, []).append(_cell(value))
+        return {name: scale_of(name, owners, values) for name, values in taken.items()}
 
     @cached_property
     def groups(self) -> dict[str, pd.DataFrame]:
@@ -194,7 +221,6 @@ def tabulate(studies: Sequence[StudyRecord]) -> Records:
         table,
         {_run_id(trial): _curve(trial) for trial in trials if trial.value is not None},
         settings,
-        {name: scale_of(name, studies, taken) for name, taken in values.items()},
         {str(name): by_key[key] for key, name in _by_size(table, names)},
     )
 
@@ -263,3 +289,7 @@ def _cell(value: Any) -> Any:
 def _n_values(table: pd.DataFrame, name: str) -> int:
     column = table[name]
     return int(column.dropna().astype(str).nunique()) + bool(column.isna().any())
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 60 else f"{text[:59]}…"

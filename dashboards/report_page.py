@@ -18,7 +18,6 @@ from dashboards.answer import answers, verdicts
 from dashboards.groups import groups_line
 from dashboards.html import render
 from dashboards.kinds import KINDS
-from dashboards.kinds.common import names_of
 from dashboards.pages import describe
 from dashboards.records import Records
 from dashboards.words import metric_label
@@ -64,9 +63,8 @@ def report_page(
         commands=_commands(records, tracking_uri, metric, study),
         content=_as_script(
             {
-                "columns": _columns(records),
-                "rows": _rows(records),
-                "names": names_of(records),
+                **_table(records),
+                "names": records.names,
                 "pictures": {each["id"]: each["figure"] for each in pictures},
             }
         ),
@@ -95,32 +93,18 @@ def _pictures(records: Records) -> tuple[list[dict[str, Any]], list[str]]:
     return found, left_out
 
 
-def _table(records: Records) -> pd.DataFrame:
-    table = records.summary().reset_index()
-    return table.assign(row=[records.runs.index[i] for i in _places(records, table)])
-
-
-def _places(records: Records, table: pd.DataFrame) -> list[int]:
+def _table(records: Records) -> dict[str, Any]:
+    """Return the columns, and for each run its row in `Records.runs`, then its cells."""
+    table = records.summary()
+    table.insert(0, "rank", table.index)
     place = {run_id: i for i, run_id in enumerate(records.runs["run_id"])}
-    return [place[run_id] for run_id in table["run_id"]]
-
-
-def _columns(records: Records) -> list[dict[str, Any]]:
-    table = _table(records).drop(columns="row")
-    return [
-        {"name": name, "numeric": bool(pd.api.types.is_numeric_dtype(table[name]))}
-        for name in table
+    rows = [
+        [place[run_id], *map(_plain, values)]
+        for run_id, values in zip(
+            table["run_id"], table.itertuples(index=False, name=None), strict=True
+        )
     ]
-
-
-def _rows(records: Records) -> list[list[Any]]:
-    """Return for each run its row in `Records.runs`, then its cells: numbers, texts or null."""
-    table = _table(records)
-    cells = table.drop(columns="row")
-    return [
-        [int(row), *map(_plain, values)]
-        for row, values in zip(table["row"], cells.itertuples(index=False, name=None), strict=True)
-    ]
+    return {"columns": [{"name": name} for name in table], "rows": rows}
 
 
 def _plain(value: Any) -> Any:

@@ -1,6 +1,5 @@
 """What pictures of several kinds share: series, names of runs, and how many runs there are."""
 
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -10,7 +9,6 @@ import pandas as pd
 from dashboards.groups import groups_line
 from dashboards.marks import BEST, SERIES, STOPPED, Axis, Ints, Points
 from dashboards.records import ALONE, Records
-from dashboards.scales import level_text
 from dashboards.words import metric_label
 
 #: Groups of data that one picture has panels for.
@@ -71,20 +69,6 @@ def only_largest(records: Records) -> tuple[pd.DataFrame, str]:
     )
 
 
-def names_of(records: Records) -> tuple[str, ...]:
-    """Return what is known of each run, in lines: name, state, value and what was searched."""
-    searched = set(records.searched)
-    names = []
-    columns = (records.runs[name].tolist() for name in ("run", "study", "state", "value"))
-    for own, run, study, state, value in zip(records.values, *columns, strict=True):
-        reached = "no value" if math.isnan(value) else f"{value:.5g}"
-        settings = [
-            f"{name} = {_short(level_text(each))}" for name, each in own.items() if name in searched
-        ]
-        names.append("<br>".join([f"{run} ({study}), {state}: {reached}", *settings]))
-    return tuple(names)
-
-
 def value_axis(records: Records, prefix: str = "") -> Axis:
     """Return the upward axis of values."""
     better = ", lower is better" if records.lower else ""
@@ -138,7 +122,3 @@ def star(row: pd.Series, x: pd.Series | float) -> Points:
         12.0,
         1.0,
     )
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 60 else f"{text[:59]}…"

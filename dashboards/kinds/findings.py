@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dashboards.kinds.common import counted, names_of
+from dashboards.kinds.common import counted
 from dashboards.marks import BEST, SERIES, STOPPED, Axis, Line, Lines, Mark, Panel, Points, Spans
 from dashboards.picture import Picture
 from dashboards.records import Records
@@ -126,7 +126,7 @@ def front(records: Records, names: Sequence[str] = ()) -> Picture:
         f"{counted(records)} No trial is better than one of the front in both.",
         tuple(panels),
         min(len(panels), 2),
-        names_of(records),
+        records.names,
     )
 
 
@@ -181,7 +181,7 @@ def seeds(records: Records, names: Sequence[str] = ()) -> Picture:
         "Intervals of a mean over seeds, by Student's t: how much the seed alone moves a value.",
         tuple(panels),
         min(len(panels), 2),
-        names_of(records),
+        records.names,
     )
 
 

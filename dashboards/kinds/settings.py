@@ -10,7 +10,6 @@ import pandas as pd
 from dashboards.kinds.common import (
     by_state,
     counted,
-    names_of,
     only_largest,
     rows_as_ints,
     series_of,
@@ -29,16 +28,17 @@ _MOST_PANELS: Final = 12
 _GRID: Final = 60
 
 
-def chosen_settings(records: Records, names: Sequence[str]) -> list[str]:
-    """Return the settings that are asked for, or all that differ between runs.
+def chosen_settings(records: Records, names: Sequence[str], rows: pd.DataFrame) -> list[str]:
+    """Return the settings that are asked for, or the first that differ between the runs drawn.
 
     Raises:
         ConfigError: One was not recorded, or none differs.
     """
     if not names:
-        if not records.searched:
+        found = records.searched_among(rows)
+        if not found:
             raise ConfigError(f"{records.title}: no setting differs between its runs")
-        return records.searched[:_MOST_PANELS]
+        return found[:_MOST_PANELS]
     for name in names:
         if name not in records.settings:
             raise ConfigError(
@@ -51,19 +51,20 @@ def chosen_settings(records: Records, names: Sequence[str]) -> list[str]:
 def slices(records: Records, names: Sequence[str] = ()) -> Picture:
     """Return the runs' best values against each setting; runs without it stand at the side."""
     rows, note = only_largest(records)
-    chosen = chosen_settings(records, names)
+    chosen = chosen_settings(records, names, rows)
+    scales = records.scales_among(rows)
     best = records.best(rows)
     panels = []
     for name in chosen:
-        x, axis = places(records, name, rows)
+        x, axis = places(records, scales[name], rows)
         marks: list[Mark] = list(by_state(series_of(records, rows), x))
-        if records.scales[name].kind == "choice":
+        if scales[name].kind == "choice":
             marks.append(_medians(x.round(), rows))
         if best is not None:
             marks.append(star(best, x))
         panels.append(Panel(axis, value_axis(records, "best "), tuple(marks)))
     columns = -(-len(panels) // -(-len(panels) // 4))
-    rest = len(records.searched) - len(chosen)
+    rest = len(records.searched_among(rows)) - len(chosen)
     more = f" {rest} more settings differ." if not names and rest > 0 else ""
     return Picture(
         "slices",
@@ -71,7 +72,7 @@ def slices(records: Records, names: Sequence[str] = ()) -> Picture:
         f"{counted(records, rows)} Lines: medians of choices.{more}{note}",
         tuple(panels),
         columns,
-        names_of(records),
+        records.names,
         share_y=True,
     )
 
@@ -85,11 +86,14 @@ def contour(records: Records, names: Sequence[str] = ()) -> Picture:
     rows, note = only_largest(records)
     if len(names) not in (0, 2):
         raise ConfigError(f"a contour takes two settings, got {len(names)}: {', '.join(names)}")
-    first, second = chosen_settings(records, names) if names else _two_that_matter(records)
-    (x, x_axis), (y, y_axis) = (places(records, name, rows) for name in (first, second))
+    scales = records.scales_among(rows)
+    chosen = (
+        chosen_settings(records, names, rows) if names else _two_that_matter(records, rows, scales)
+    )
+    (x, x_axis), (y, y_axis) = (places(records, scales[name], rows) for name in chosen)
     known = rows[rows["value"].notna() & x.notna() & y.notna()]
     marks: list[Mark] = []
-    ranges = all(records.scales[name].kind != "choice" for name in (first, second))
+    ranges = all(scales[name].kind != "choice" for name in chosen)
     heat = ranges and _surface(x[known.index], y[known.index], known["value"], (x_axis, y_axis))
     if heat:
         marks.append(Heat(*heat, metric_label(records.metric)))
@@ -116,19 +120,20 @@ def contour(records: Records, names: Sequence[str] = ()) -> Picture:
         f"{counted(records, rows)} Between runs the colours are interpolated.{note}",
         (Panel(x_axis, y_axis, tuple(marks)),),
         1,
-        names_of(records),
+        records.names,
     )
 
 
 def parallel(records: Records, names: Sequence[str] = ()) -> Picture:
     """Return a line a run through all settings to its value; one without a setting passes below."""
     rows, note = only_largest(records)
-    chosen = chosen_settings(records, names)
+    chosen = chosen_settings(records, names, rows)
+    scales = records.scales_among(rows)
     known = rows[rows["value"].notna()].sort_values("value", ascending=not records.lower)
     if not len(known):
         raise ConfigError(f"{records.title}: no run of the largest group has a value")
     shares = np.column_stack(
-        [_shares(records, name, known) for name in chosen] + [_value_share(known["value"])]
+        [_shares(records, scales[name], known) for name in chosen] + [_value_share(known["value"])]
     )
     values = known["value"].to_numpy(float)
     ranks = np.linspace(0.0, 1.0, len(known))
@@ -148,9 +153,12 @@ def parallel(records: Records, names: Sequence[str] = ()) -> Picture:
     if best is not None:
         place = int(np.flatnonzero(known.index == best.name)[0])
         marks.append(Lines((lines[place],), "best", BEST, 2.6))
-    labels = [_ends(records.scales[name]) for name in chosen]
+    labels = [_ends(scales[name]) for name in chosen]
     texts = [
-        *(f"{name}\n{low} … {high}" for name, (low, high) in zip(chosen, labels, strict=True)),
+        *(
+            f"{_in_lines(name)}\n{low} … {high}"
+            for name, (low, high) in zip(chosen, labels, strict=True)
+        ),
         f"{metric_label(records.metric)}\n{values.min():.4g} … {values.max():.4g}",
     ]
     ticks = ((-0.15, ABSENT), (0.0, "low"), (0.5, "middle"), (1.0, "high"))
@@ -165,16 +173,22 @@ def parallel(records: Records, names: Sequence[str] = ()) -> Picture:
         f"{counted(records, rows)} A run without a setting passes at “{ABSENT}”.{note}",
         (panel,),
         1,
-        names_of(records),
+        records.names,
     )
 
 
-def places(records: Records, name: str, rows: pd.DataFrame) -> tuple[pd.Series, Axis]:
+def _in_lines(name: str) -> str:
+    """Return a dotted setting in two lines, so that it fits below its place."""
+    section, dot, last = name.rpartition(".")
+    return f"{section}{dot}\n{last}" if section else name
+
+
+def places(records: Records, scale: Scale, rows: pd.DataFrame) -> tuple[pd.Series, Axis]:
     """Return where each run lies on a setting's axis, and the axis.
 
     What is no number of a range, and runs without the setting, have a lane at its side.
     """
-    scale = records.scales[name]
+    name = scale.name
     values = {i: records.values[i].get(name, ABSENT) for i in rows.index}
     if scale.kind == "choice":
         levels = list(scale.levels)
@@ -230,8 +244,8 @@ def _medians(levels: pd.Series, rows: pd.DataFrame) -> Lines:
     return Lines(tuple(lines), "", "#3C4043", 1.8)
 
 
-def _shares(records: Records, name: str, rows: pd.DataFrame) -> np.ndarray:
-    scale = records.scales[name]
+def _shares(records: Records, scale: Scale, rows: pd.DataFrame) -> np.ndarray:
+    name = scale.name
     found = []
     for i in rows.index:
         values = records.values[i]
@@ -252,16 +266,16 @@ def _ends(scale: Scale) -> tuple[str, str]:
     return scale.levels[0], scale.levels[-1]
 
 
-def _two_that_matter(records: Records) -> list[str]:
+def _two_that_matter(records: Records, rows: pd.DataFrame, scales: dict[str, Scale]) -> list[str]:
     """Return the two settings that matter most as far as that is known, ranges first."""
-    found = chosen_settings(records, ())
+    found = chosen_settings(records, (), rows)
     if len(found) < 2:
         raise ConfigError(f"{records.title}: a contour takes two settings, one differs: {found[0]}")
     costs: dict[str, float] = {}
-    for study in records.studies:
+    for study in {id(records.owners[i]): records.owners[i] for i in rows.index}.values():
         for importance in study.findings.importance[:1]:
             costs |= {each.setting: each.cost for each in importance.effects}
-    ranges = {name for name in found if records.scales[name].kind != "choice"}
+    ranges = {name for name in found if scales[name].kind != "choice"}
     return sorted(found, key=lambda name: (-costs.get(name, 0.0), name not in ranges))[:2]
 
 
