@@ -9,6 +9,8 @@ from dashboards.marks import Axis, Band, Description, Heat, Lines, Mark, Panel, 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
+#: Pixels that a figure with several panels has across, about.
+_WIDTH: Final = 1180
 _SYMBOLS: Final = {"dot": "circle", "cross": "x", "star": "star", "square": "square"}
 
 
@@ -74,7 +76,8 @@ def _add_axes(
 ) -> None:
     rows, columns = shape
     row, column = divmod(place, columns)
-    gap_x, gap_y = 0.09 if columns > 1 else 0.0, 0.28 / rows if rows > 1 else 0.0
+    gap_x = 0.0 if columns == 1 else min(_room_for_ticks(picture) / _WIDTH, 0.5 / columns)
+    gap_y = 0.28 / rows if rows > 1 else 0.0
     width = (1.0 - gap_x * (columns - 1)) / columns
     height = (1.0 - gap_y * (rows - 1)) / rows
     left, top = column * (width + gap_x), 1.0 - row * (height + gap_y)
@@ -99,6 +102,12 @@ def _add_axes(
         )
 
 
+def _room_for_ticks(picture: Description) -> float:
+    """Return the pixels that title and ticks of an upward axis take."""
+    texts = [text for panel in picture.panels for _, text in panel.y.ticks]
+    return 75 + 6.5 * max((len(line) for text in texts for line in text.split("\n")), default=0)
+
+
 def _axis(axis: Axis) -> dict[str, Any]:
     made: dict[str, Any] = {
         "title": {"text": axis.label, "standoff": 8},
@@ -113,6 +122,7 @@ def _axis(axis: Axis) -> dict[str, Any]:
     if axis.ticks:
         made |= {
             "tickmode": "array",
+            "ticklabeloverflow": "allow",
             "tickvals": [place for place, _ in axis.ticks],
             "ticktext": [text.replace("\n", "<br>") for _, text in axis.ticks],
         }
@@ -184,7 +194,8 @@ def _of_points(mark: Points) -> dict[str, Any]:
         "line": {"width": 0.5, "color": "white"},
     }
     if mark.values is not None:
-        marker |= {"color": mark.values, "colorscale": "Cividis", "showscale": False}
+        marker |= {"color": mark.values, "colorscale": "Cividis"}
+        marker |= {"showscale": bool(mark.label), "colorbar": _bar(mark.label)}
     trace = {
         "type": "scatter",
         "mode": "markers",
@@ -222,6 +233,10 @@ def _of_spans(mark: Spans) -> list[dict[str, Any]]:
     return [trace]
 
 
+def _bar(label: str) -> dict[str, Any]:
+    return {"title": {"text": label, "side": "right"}, "thickness": 12}
+
+
 def _of_heat(mark: Heat) -> list[dict[str, Any]]:
     trace: dict[str, Any] = {
         "type": "heatmap",
@@ -229,7 +244,7 @@ def _of_heat(mark: Heat) -> list[dict[str, Any]]:
         "y": mark.y,
         "z": mark.values,
         "colorscale": "Cividis",
-        "colorbar": {"title": {"text": mark.label, "side": "right"}, "thickness": 12},
+        "colorbar": _bar(mark.label),
         "hoverinfo": "x+y+z",
         "showlegend": False,
         "showscale": not mark.texts,

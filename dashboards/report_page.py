@@ -8,6 +8,7 @@ import json
 import math
 import shlex
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -53,7 +54,9 @@ def report_page(
         groups=_groups(records),
         metric=metric_label(records.metric),
         n_runs=len(records.runs),
-        pictures=[{key: each[key] for key in ("id", "title", "caption")} for each in pictures],
+        pictures=[
+            {key: each[key] for key in ("id", "title", "caption", "wide")} for each in pictures
+        ],
         left_out=left_out,
         winners=[(_winner_title(each), each) for each in records.studies if each.winner],
         words=words,
@@ -89,7 +92,10 @@ def _pictures(records: Records) -> tuple[list[dict[str, Any]], list[str]]:
         title = picture.title.removesuffix(f": {records.title}")
         caption = picture.caption.replace(f"; {groups}", "") if groups else picture.caption
         figure = describe(picture, texts=False)
-        found.append({"id": name, "title": title, "caption": caption, "figure": figure})
+        wide = len(picture.panels) > 1 or name == "parallel"
+        found.append(
+            {"id": name, "title": title, "caption": caption, "figure": figure, "wide": wide}
+        )
     return found, left_out
 
 
@@ -190,7 +196,7 @@ def _commands(
     records: Records, tracking_uri: str, metric: str | None, study: str | None
 ) -> list[tuple[str, str]]:
     """Return what to type, as it stands, and what it does."""
-    asked = {"--metric": metric, "--study": study, "--tracking-uri": mask_uri(tracking_uri)}
+    asked = {"--metric": metric, "--study": study, "--tracking-uri": _from_anywhere(tracking_uri)}
     options = [each for name, value in asked.items() if value for each in (name, value)]
     page = ["report", *records.experiments, "-o", "report.html", *options]
     figure = ["plot", "curves", *records.experiments, "-o", "curves.pdf", *options]
@@ -209,6 +215,14 @@ def _commands(
                 (f"serve the winner of {name}", ["serve", folder]),
             ]
     return [(what, shlex.join(["hbpr", *arguments])) for what, arguments in found]
+
+
+def _from_anywhere(tracking_uri: str) -> str:
+    """Return where MLflow is, as it holds in any folder, without its password."""
+    head, file = "sqlite:///", tracking_uri.removeprefix("sqlite:///")
+    if tracking_uri.startswith(head) and file and not file.startswith((":", "file:")):
+        return f"{head}{Path(file).absolute()}"
+    return mask_uri(tracking_uri)
 
 
 def _as_script(content: dict[str, Any]) -> str:

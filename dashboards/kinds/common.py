@@ -26,18 +26,27 @@ class Series(NamedTuple):
 
 def series_of(records: Records, rows: pd.DataFrame) -> list[Series]:
     """Return the studies, and the single runs, among some rows; one colour each in all panels."""
-    runs = records.runs
-    keys = list(dict.fromkeys(zip(runs["experiment"], runs["study"], strict=True)))
     found = []
-    for number, (experiment, study) in enumerate(keys):
+    for number, (experiment, study) in enumerate(_studies(records)):
         part = rows[(rows["experiment"] == experiment) & (rows["study"] == study)]
-        if not len(part):
-            continue
-        several = len({each for each, _ in keys}) > 1
-        alone = sum(other == experiment for other, _ in keys) == 1
-        name = experiment if several and alone else f"{experiment}: {study}" if several else study
-        found.append(Series(name, SERIES[number % len(SERIES)], part, study != ALONE))
+        if len(part):
+            name = series_name(records, experiment, study)
+            found.append(Series(name, SERIES[number % len(SERIES)], part, study != ALONE))
     return found
+
+
+def series_name(records: Records, experiment: str, study: str) -> str:
+    """Return what a study is called: with its experiment, or by it, where there are several."""
+    keys = _studies(records)
+    if len({each for each, _ in keys}) == 1:
+        return study
+    alone = sum(other == experiment for other, _ in keys) == 1
+    return experiment if alone else f"{experiment}: {study}"
+
+
+def _studies(records: Records) -> list[tuple[str, str]]:
+    runs = records.runs
+    return list(dict.fromkeys(zip(runs["experiment"], runs["study"], strict=True)))
 
 
 def some_groups(records: Records) -> list[tuple[str, pd.DataFrame]]:

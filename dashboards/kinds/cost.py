@@ -89,7 +89,7 @@ def cost(records: Records, names: Sequence[str] = ()) -> Picture:
                     )
                 )
         title = name if len(groups) > 1 else ""
-        axis = Axis("seconds of training and evaluation, all runs together")
+        axis = Axis("seconds of training and evaluation")
         panels.append(Panel(axis, value_axis(records, "best "), tuple(marks), title))
     total = len(records.runs)
     source = (
@@ -100,7 +100,8 @@ def cost(records: Records, names: Sequence[str] = ()) -> Picture:
     return Picture(
         "cost",
         f"Best value against cost: {records.title}",
-        f"{counted(records)} Of two lines the higher one is better at equal cost.{source}",
+        f"{counted(records)} Seconds of all runs up to there. Of two lines the higher one is "
+        f"better at equal cost.{source}",
         tuple(panels),
         min(len(panels), 2),
         records.names,

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dashboards.kinds.common import counted
+from dashboards.kinds.common import counted, series_name
 from dashboards.marks import BEST, SERIES, STOPPED, Axis, Line, Lines, Mark, Panel, Points, Spans
 from dashboards.picture import Picture
 from dashboards.records import Records
@@ -206,4 +206,6 @@ def _points(rows: Sequence[Shown], name: str, colour: str) -> Points:
 
 
 def _title(records: Records, study: StudyRecord) -> str:
-    return study.identity.name if len(records.studies) > 1 else ""
+    if len(records.studies) == 1:
+        return ""
+    return series_name(records, study.identity.experiment, study.identity.name)

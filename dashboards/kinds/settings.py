@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from typing import Any, Final
+from zlib import crc32
 
 import numpy as np
 import pandas as pd
@@ -108,8 +109,10 @@ def contour(records: Records, names: Sequence[str] = ()) -> Picture:
             5.0,
             0.9,
             known["value"].to_numpy(float),
+            "" if heat else metric_label(records.metric),
         )
     )
+    between = " Between runs the colours are interpolated." if heat else ""
     best = records.best(rows)
     if best is not None:
         at = star(best, x)
@@ -117,7 +120,7 @@ def contour(records: Records, names: Sequence[str] = ()) -> Picture:
     return Picture(
         "contour",
         f"{metric_label(records.metric)} over two settings: {records.title}",
-        f"{counted(records, rows)} Between runs the colours are interpolated.{note}",
+        f"{counted(records, rows)}{between}{note}",
         (Panel(x_axis, y_axis, tuple(marks)),),
         1,
         records.names,
@@ -163,7 +166,7 @@ def parallel(records: Records, names: Sequence[str] = ()) -> Picture:
     ]
     ticks = ((-0.15, ABSENT), (0.0, "low"), (0.5, "middle"), (1.0, "high"))
     panel = Panel(
-        Axis(ticks=tuple(enumerate(texts)), low=-0.2, high=len(chosen) + 0.2),
+        Axis(ticks=tuple(enumerate(texts)), low=-0.4, high=len(chosen) + 0.4),
         Axis("place between the ends of the space", ticks=ticks, low=-0.22, high=1.05),
         tuple(marks),
     )
@@ -194,7 +197,7 @@ def places(records: Records, scale: Scale, rows: pd.DataFrame) -> tuple[pd.Serie
         levels = list(scale.levels)
         if any(value == ABSENT for value in values.values()):
             levels.append(ABSENT)
-        jitter = np.random.default_rng(0).uniform(-0.15, 0.15, len(values))
+        jitter = np.random.default_rng(crc32(name.encode())).uniform(-0.15, 0.15, len(values))
         at = {
             i: levels.index(level_text(value)) + shift
             for (i, value), shift in zip(values.items(), jitter, strict=True)
@@ -209,7 +212,8 @@ def _on_range(scale: Scale, values: dict[int, Any]) -> tuple[pd.Series, Axis]:
     aside = {i: level_text(values[i]) for i in at.index[at.isna()]}
     log = scale.kind == "log"
     if not aside:
-        return at, Axis(scale.name, log, scale.whole)
+        ticks = [(number, scale.text(number)) for number in _decades(scale)] if log else []
+        return at, Axis(scale.name, log, scale.whole, tuple(ticks))
     lanes = list(dict.fromkeys(aside.values()))
     step = (scale.high / scale.low) ** 0.12 if log else (scale.high - scale.low or 1.0) * 0.12
     where = {
@@ -222,6 +226,14 @@ def _on_range(scale: Scale, values: dict[int, Any]) -> tuple[pd.Series, Axis]:
     ticks = [(place, lane) for lane, place in where.items()]
     ticks += [(number, scale.text(number)) for number in numbers]
     return at, Axis(scale.name, log, ticks=tuple(sorted(ticks)))
+
+
+def _decades(scale: Scale) -> list[float]:
+    """Return powers of ten on a range, and of a short one twice and five times these."""
+    first, last = math.floor(math.log10(scale.low)), math.ceil(math.log10(scale.high))
+    steps = (1, 2, 5) if last - first <= 2 else (1,)
+    found = [step * 10.0**power for power in range(first, last + 1) for step in steps]
+    return [each for each in found if scale.low <= each * (1 + 1e-9) and each <= scale.high]
 
 
 def _numbers(scale: Scale) -> list[float]:
