@@ -40,7 +40,9 @@ def draw(picture: Description) -> Figure:
     width = max((3.4 + max(0, aside - 8) / _SIGNS) * columns + 0.6, 7.0)
     height = 3.0 * rows + 1.0
     if n == 1:
-        width, height = max(9.0, 1.6 * len(picture.panels[0].x.ticks)), 5.4
+        ticks = [_short(text, 9) for _, text in picture.panels[0].x.ticks]
+        across = _widest(ticks) * len(ticks) / (0.9 * _SIGNS) if ticks else 0.0
+        width, height = max(9.0, min(across, 15.0)), 5.4
     figure = Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08))
     figure.suptitle(picture.title, x=0.01, ha="left", fontsize=12, fontweight="bold")
     axes = figure.subplots(rows, columns, squeeze=False, sharey=picture.share_y)
@@ -104,7 +106,7 @@ def _set_axis(axes: Axes, which: str, axis: Axis) -> None:
         ruler.set_major_locator(MaxNLocator(integer=True, nbins=6))
     if axis.ticks:
         places, texts = zip(*axis.ticks, strict=True)
-        ruler.set_ticks(places, [_short(text, len(texts)) for text in texts])
+        ruler.set_ticks(places, [_short(text, len(texts) if which == "x" else 1) for text in texts])
         columns = axes.get_gridspec().ncols  # type: ignore[union-attr]
         room = 0.9 * axes.figure.get_figwidth() / columns  # type: ignore[union-attr]
         if which == "x" and _widest(texts) * len(texts) > _SIGNS * room:

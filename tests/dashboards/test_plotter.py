@@ -3,6 +3,7 @@ import math
 from pathlib import Path
 from xml.etree import ElementTree
 
+import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
@@ -124,6 +125,23 @@ def test_a_conditional_setting_that_a_trial_lacks_is_shown(films: MLflowPlotter)
     (panel,) = films.plot_slices("films", ["training.negatives.per_positive"]).panels
     assert [text for _, text in panel.x.ticks] == ["4", "not set"]
     assert sum(len(m.x) for m in panel.marks if isinstance(m, Points) and m.name != "best") == 11
+
+
+def test_a_contour_of_two_choices_scatters_runs_and_says_what_colours_are(
+    films: MLflowPlotter,
+) -> None:
+    (panel,) = films.plot_contour("films", ["model.n_latent", "model.item_bias"]).panels
+    points, best = panel.marks
+    assert isinstance(points, Points)
+    aside = [values - values.round() for values in (points.x, points.y)]
+    assert abs(np.corrcoef(aside)[0, 1]) < 0.9, "no line that is none of the data"
+    assert points.label == "validation NDCG@10"
+    assert best.name == "best"
+
+
+def test_a_log_axis_has_whole_ticks(films: MLflowPlotter) -> None:
+    (panel,) = films.plot_slices("films", "optimizer.lr").panels
+    assert [text for _, text in panel.x.ticks] == ["0.001", "0.01", "0.1", "1"]
 
 
 def test_finalists_are_means_over_seeds_with_an_interval(films: MLflowPlotter) -> None:

@@ -154,6 +154,8 @@ def test_it_sorts_filters_and_shows_a_run_everywhere(
     page.fill("#filter", "")
 
     page.evaluate("document.querySelectorAll('.plot').forEach(draw)")
+    side_by_side = page.evaluate("document.getElementById('plot-slices').layout.xaxis2.domain[0]")
+    assert (side_by_side > 0) == (width > 700), "narrow pages have panels one below the other"
     rows.first.focus()
     assert "optimizer.lr = " in page.locator("#trial").text_content()
     run = int(rows.first.get_attribute("data-run"))
