@@ -2,15 +2,26 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 
 from dashboards.kinds.common import series_of
 from dashboards.kinds.findings import half_width
 from dashboards.records import Records
-from dashboards.words import metric_label
+from dashboards.words import chance_line, metric_label, verdict_lines
 from hbpr.tracking.findings import Finalist
-from hbpr.tracking.records import StudyRecord
+
+
+def verdicts(records: Records) -> list[str]:
+    """Return for each study which baselines rank above its winner, or may, and what is chance."""
+    found = []
+    for study in records.studies:
+        chance = study.winner and chance_line(study.winner)
+        lines = [*verdict_lines(study), *([chance] if chance else [])]
+        who = f"{study.identity.experiment}, {study.identity.name}"
+        found += [f"{who}: {line}" for line in lines]
+    return found
 
 
 def answers(records: Records) -> list[str]:
@@ -34,7 +45,7 @@ def _answer(records: Records, data: str, rows: pd.DataFrame) -> list[str]:
         sign = 1 if records.lower else -1
         second, name = min(others, key=lambda pair: sign * pair[0]["value"])
         gap = abs(best["value"] - second["value"])
-        first += f", {gap:.4f} from {second['run']} of {name} ({second['value']:.4f})"
+        first += f", {gap:.4f} ahead of {second['run']} of {name} ({second['value']:.4f})"
         return [f"{first}.", _sure(records, best, second)]
     return [f"{first}, of {len(rows):,} runs.", _sure(records, best, None)]
 
@@ -42,9 +53,17 @@ def _answer(records: Records, data: str, rows: pd.DataFrame) -> list[str]:
 def _sure(records: Records, best: pd.Series, second: pd.Series | None) -> str:
     """Return how sure it is that the best is better, from repeats with other seeds."""
     own = finalist_of(records, best)
+    place: Any = best.name
+    winner = records.owners[int(place)].winner
+    if winner is not None and winner.number != records.trials[int(place)].number:
+        return (
+            f"With other seeds trial {winner.number} is ahead of it, which is why that is the "
+            f"winner of the study ({winner.value:.4f})."
+        )
     if own is None or len(own.values) < 2:
         return "It was trained with one seed, so chance is part of its lead."
-    said = f"Its mean over {len(own.values)} seeds is {own.mean:.4f} ± {half_width(own):.4f} (95 %)"
+    mean = f"{own.mean:.4f} ± {half_width(own):.4f} (95 %)"
+    said = f"Its mean over {len(own.values)} other seeds is {mean}"
     other = None if second is None else finalist_of(records, second)
     if other is None or len(other.values) < 2:
         return f"{said}."
@@ -64,11 +83,7 @@ def welch(one: Sequence[float], other: Sequence[float]) -> float:
 
 def finalist_of(records: Records, row: pd.Series) -> Finalist | None:
     """Return the repeats of a run; None where there are none."""
-    trial = records.trials[int(row.name)]  # type: ignore[call-overload]
-    finalists = _study(records, row).findings.finalists
-    return next((each for each in finalists if each.number == trial.number), None)
-
-
-def _study(records: Records, row: pd.Series) -> StudyRecord:
-    trial = records.trials[int(row.name)]  # type: ignore[call-overload]
-    return next(each for each in records.studies if any(own is trial for own in each.trials))
+    place: Any = row.name
+    number = records.trials[int(place)].number
+    finalists = records.owners[int(place)].findings.finalists
+    return next((each for each in finalists if each.number == number), None)

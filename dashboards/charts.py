@@ -98,12 +98,11 @@ def best_so_far(
     return line
 
 
-def progress_chart(trials: Sequence[tuple[int, TrialRecord]], what: str = "trials") -> Chart | None:
+def progress_chart(trials: Sequence[tuple[int, TrialRecord]]) -> Chart | None:
     """Return a dot a trial, and the best so far as a line; None without values.
 
     Args:
         trials: Each with its number on the page.
-        what: What they are called there.
     """
     shown = [
         (number, trial, trial.value)
@@ -140,7 +139,7 @@ def progress_chart(trials: Sequence[tuple[int, TrialRecord]], what: str = "trial
         Label(
             left,
             height - 6,
-            f"{what} {first} to {last}; blue: ran to the end, grey: stopped, red: failed; "
+            f"trials {first} to {last}; blue: ran to the end, grey: stopped, red: failed; "
             "line: the best so far",
         ),
     )

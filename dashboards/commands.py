@@ -1,8 +1,11 @@
 """`hbpr plot` and `hbpr report`: experiments as one picture, and as one page with everything."""
 
+import shlex
+
 import click
 
 from dashboards.kinds import KINDS
+from hbpr.errors import ConfigError
 
 _URI = click.option(
     "--tracking-uri",
@@ -31,7 +34,7 @@ Examples:
 
 @click.command(epilog=_PLOT_EPILOG)
 @click.argument("kind", metavar="KIND")
-@click.argument("experiments", nargs=-1, required=True, metavar="EXPERIMENT...")
+@click.argument("experiments", nargs=-1, metavar="EXPERIMENT...")
 @click.option(
     "-o",
     "--output",
@@ -61,6 +64,12 @@ def plot(
     from dashboards.picture import SUFFIXES, checked_target
     from dashboards.plotter import MLflowPlotter
 
+    if not experiments:
+        named = ("curves", kind) if kind not in KINDS else (kind, "EXPERIMENT")
+        raise ConfigError(
+            f"hbpr plot takes a kind and then experiments, got {kind!r} alone: "
+            f"{shlex.join(('hbpr', 'plot', *named, '-o', output))}. Kinds: {', '.join(KINDS)}"
+        )
     checked_target(output, SUFFIXES)
     picture = MLflowPlotter(tracking_uri).plot(
         kind, experiments, settings=settings, metric=metric, study=study
@@ -123,7 +132,8 @@ Examples:
 def compare(left: str, right: str, metric: str | None, tracking_uri: str | None) -> None:
     """Compare the best runs of LEFT and RIGHT: settings that differ, metrics, and how sure it is.
 
-    Each is an experiment, or EXPERIMENT/STUDY with the id of a study.
+    Each is an experiment, or EXPERIMENT/STUDY with the id of a study. Runs are compared where they
+    were judged on the same data and split; what only one side was judged on is named.
     """
     from rich.console import Console
     from rich.markup import escape
@@ -131,15 +141,20 @@ def compare(left: str, right: str, metric: str | None, tracking_uri: str | None)
 
     from dashboards.plotter import MLflowPlotter
 
-    found = MLflowPlotter(tracking_uri).compare(left, right, metric=metric)
-    table = Table(box=None, pad_edge=False, title=None)
-    for head in ("", *found.names):
-        table.add_column(escape(head), overflow="fold")
-    for name, *values in found.metrics:
-        table.add_row(escape(name), *(f"{value:.4f}" for value in values))
-    table.add_section()
-    for row in found.settings:
-        table.add_row(*map(escape, row))
+    compared = MLflowPlotter(tracking_uri).compare(left, right, metric=metric)
     console = Console()
-    console.print(table)
-    console.print(escape(found.verdict))
+    for found in compared.found:
+        table = Table(
+            box=None, pad_edge=False, title=f"On {escape(found.data)}", title_justify="left"
+        )
+        for head in ("", *found.names):
+            table.add_column(escape(head), overflow="fold")
+        for row in found.metric_rows:
+            table.add_row(*map(escape, row))
+        table.add_section()
+        for row in found.settings:
+            table.add_row(*map(escape, row))
+        console.print(table)
+        console.print(escape(found.verdict), end="\n\n")
+    for line in compared.apart:
+        console.print(escape(line))

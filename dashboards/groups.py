@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from hbpr.tracking.records import Exam, StudyRecord, TrialRecord
+from hbpr.settings.load import dotted
+from hbpr.tracking.records import Exam, StudyRecord
 from hbpr.tracking.run_log import as_text
 
 #: What of the data settings changes what a model learns from, and not what it is judged on.
@@ -12,15 +13,20 @@ _NOT_THE_EXAM: Final = ("item_feature", "user_feature")
 _UNKNOWN: Final = "data not recorded"
 
 
-def exam_of(study: StudyRecord, trial: TrialRecord) -> Exam:
-    """Return what a run's metrics were measured on.
+def exams_of(study: StudyRecord) -> list[Exam]:
+    """Return what the metrics of each trial of a study were measured on.
 
     Runs that recorded no fingerprint compare within their experiment, if their studies' data
     settings are equal.
     """
-    recorded = trial.run.exam if trial.run is not None else Exam()
-    if recorded.key:
+    recorded = [trial.run.exam if trial.run is not None else Exam() for trial in study.trials]
+    if all(each.key for each in recorded):
         return recorded
+    other = _exam_of_settings(study)
+    return [each if each.key else other for each in recorded]
+
+
+def _exam_of_settings(study: StudyRecord) -> Exam:
     data = study.settings.get("data")
     where = study.identity.experiment
     if not isinstance(data, Mapping):
@@ -56,10 +62,7 @@ def groups_line(counts: Mapping[str, int]) -> str:
     return f"{len(counts)} groups of data that do not compare: {said}"
 
 
-def all_settings(study: StudyRecord, trial: TrialRecord) -> dict[str, Any]:
-    """Return the settings of a trial, those that its study fixed among them, by dotted name."""
-    from hbpr.settings.load import dotted
-
+def fixed_settings(study: StudyRecord) -> dict[str, Any]:
+    """Return the settings that a study fixed for all trials, by dotted name."""
     fixed = {key: study.settings.get(key) for key in ("data", "model", "optimizer", "training")}
-    fixed = {key: value for key, value in fixed.items() if isinstance(value, Mapping)}
-    return dotted(fixed) | dotted(trial.values)
+    return dotted({key: value for key, value in fixed.items() if isinstance(value, Mapping)})

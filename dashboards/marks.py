@@ -43,7 +43,10 @@ class Lines:
 
 @dataclass(frozen=True)
 class Points:
-    """(n,) places, and the row of the run of each or -1; `values` colour them by a scale."""
+    """(n,) places, and the row of the run of each or -1; `values` colour them by a scale.
+
+    With a `label` the scale is drawn, too.
+    """
 
     x: Floats
     y: Floats
@@ -54,6 +57,7 @@ class Points:
     size: float = 6.0
     opacity: float = 0.85
     values: Floats | None = None
+    label: str = ""
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from dashboards.marks import Axis, Band, Description, Heat, Lines, Mark, Panel, Points, Spans
+from dashboards.axes import add_axes
+from dashboards.marks import (
+    Band,
+    Description,
+    Heat,
+    Line,
+    Lines,
+    Mark,
+    Points,
+    Spans,
+)
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -48,7 +58,7 @@ def describe(picture: Description, *, texts: bool) -> dict[str, Any]:
     shown: set[str] = set()
     for place, panel in enumerate(picture.panels):
         mark_of_axis = "" if place == 0 else str(place + 1)
-        _add_axes(layout, panel, picture, place, (rows, columns), mark_of_axis)
+        add_axes(layout, panel, picture, place, (rows, columns), mark_of_axis)
         for mark in panel.marks:
             for trace in _traces(mark):
                 name = trace.get("name", "")
@@ -62,64 +72,6 @@ def describe(picture: Description, *, texts: bool) -> dict[str, Any]:
                     trace["hoverinfo"] = "none"
                 data.append(trace)
     return {"data": data, "layout": layout}
-
-
-def _add_axes(
-    layout: dict[str, Any],
-    panel: Panel,
-    picture: Description,
-    place: int,
-    shape: tuple[int, int],
-    mark: str,
-) -> None:
-    rows, columns = shape
-    row, column = divmod(place, columns)
-    gap_x, gap_y = 0.09 if columns > 1 else 0.0, 0.28 / rows if rows > 1 else 0.0
-    width = (1.0 - gap_x * (columns - 1)) / columns
-    height = (1.0 - gap_y * (rows - 1)) / rows
-    left, top = column * (width + gap_x), 1.0 - row * (height + gap_y)
-    x, y = _axis(panel.x), _axis(panel.y)
-    x |= {"domain": [left, min(left + width, 1.0)], "anchor": f"y{mark}"}
-    y |= {"domain": [max(top - height, 0.0), min(top, 1.0)], "anchor": f"x{mark}"}
-    if picture.share_y and place:
-        y["matches"] = "y"
-    layout[f"xaxis{mark}"], layout[f"yaxis{mark}"] = x, y
-    if panel.title:
-        layout["annotations"].append(
-            {
-                "text": panel.title,
-                "xref": "paper",
-                "yref": "paper",
-                "x": left,
-                "y": top,
-                "xanchor": "left",
-                "yanchor": "bottom",
-                "showarrow": False,
-            }
-        )
-
-
-def _axis(axis: Axis) -> dict[str, Any]:
-    made: dict[str, Any] = {
-        "title": {"text": axis.label, "standoff": 8},
-        "gridcolor": "rgba(128,134,139,0.25)",
-        "zeroline": False,
-        "automargin": True,
-    }
-    if axis.log:
-        made |= {"type": "log", "dtick": "D2" if not axis.ticks else None}
-    if axis.whole and not axis.log:
-        made |= {"tickformat": ",d"}
-    if axis.ticks:
-        made |= {
-            "tickmode": "array",
-            "tickvals": [place for place, _ in axis.ticks],
-            "ticktext": [text for _, text in axis.ticks],
-        }
-    if axis.low is not None and axis.high is not None:
-        ends = [axis.low, axis.high]
-        made["range"] = list(np.log10(ends)) if axis.log else ends
-    return {key: value for key, value in made.items() if value is not None}
 
 
 def _traces(mark: Mark) -> list[dict[str, Any]]:
@@ -148,17 +100,23 @@ def _traces(mark: Mark) -> list[dict[str, Any]]:
 
 
 def _of_lines(mark: Lines) -> list[dict[str, Any]]:
-    """Return all lines as one trace, with gaps between them."""
-    if not mark.lines:
-        return []
+    """Return all lines as one trace, with gaps between them, and single points as another."""
+    found = []
+    for alone in (False, True):
+        lines = [line for line in mark.lines if (len(line.x) == 1) == alone]
+        if lines:
+            found.append(_joined(mark, lines, "markers" if alone else "lines"))
+    return found
+
+
+def _joined(mark: Lines, lines: list[Line], mode: str) -> dict[str, Any]:
     gap = np.array([np.nan])
-    single = all(len(line.x) == 1 for line in mark.lines)
     trace = {
         "type": "scatter",
-        "mode": "markers" if single else "lines",
+        "mode": mode,
         "connectgaps": False,
-        "x": np.concatenate([part for line in mark.lines for part in (line.x, gap)]),
-        "y": np.concatenate([part for line in mark.lines for part in (line.y, gap)]),
+        "x": np.concatenate([part for line in lines for part in (line.x, gap)]),
+        "y": np.concatenate([part for line in lines for part in (line.y, gap)]),
         "line": {
             "color": mark.colour,
             "width": mark.width,
@@ -168,11 +126,11 @@ def _of_lines(mark: Lines) -> list[dict[str, Any]]:
         "opacity": mark.opacity,
         "name": mark.name,
     }
-    if any(line.run >= 0 for line in mark.lines):
+    if any(line.run >= 0 for line in lines):
         trace["customdata"] = np.concatenate(
-            [np.full(len(line.x) + 1, line.run, np.int32) for line in mark.lines]
+            [np.full(len(line.x) + 1, line.run, np.int32) for line in lines]
         )
-    return [trace]
+    return trace
 
 
 def _of_points(mark: Points) -> dict[str, Any]:
@@ -184,7 +142,8 @@ def _of_points(mark: Points) -> dict[str, Any]:
         "line": {"width": 0.5, "color": "white"},
     }
     if mark.values is not None:
-        marker |= {"color": mark.values, "colorscale": "Cividis", "showscale": False}
+        marker |= {"color": mark.values, "colorscale": "Cividis"}
+        marker |= {"showscale": bool(mark.label), "colorbar": _bar(mark.label)}
     trace = {
         "type": "scatter",
         "mode": "markers",
@@ -222,6 +181,10 @@ def _of_spans(mark: Spans) -> list[dict[str, Any]]:
     return [trace]
 
 
+def _bar(label: str) -> dict[str, Any]:
+    return {"title": {"text": label, "side": "right"}, "thickness": 12}
+
+
 def _of_heat(mark: Heat) -> list[dict[str, Any]]:
     trace: dict[str, Any] = {
         "type": "heatmap",
@@ -229,7 +192,7 @@ def _of_heat(mark: Heat) -> list[dict[str, Any]]:
         "y": mark.y,
         "z": mark.values,
         "colorscale": "Cividis",
-        "colorbar": {"title": {"text": mark.label, "side": "right"}, "thickness": 12},
+        "colorbar": _bar(mark.label),
         "hoverinfo": "x+y+z",
         "showlegend": False,
         "showscale": not mark.texts,

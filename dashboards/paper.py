@@ -1,10 +1,12 @@
 """Pictures as matplotlib draws them; no pyplot, so nothing is kept between calls."""
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -24,6 +26,8 @@ from dashboards.marks import (
 )
 
 _MARKERS: Final = {"dot": "o", "cross": "x", "star": "*", "square": "s"}
+#: Signs of a tick's text that fit into an inch.
+_SIGNS: Final = 13
 _INK: Final = "#3C4043"
 _DIM: Final = "#5F6368"
 
@@ -32,7 +36,13 @@ def draw(picture: Description) -> Figure:
     """Return a picture as a figure."""
     n, columns = len(picture.panels), picture.columns
     rows = -(-n // columns)
-    width, height = (9.0, 5.4) if n == 1 else (max(3.4 * columns + 0.6, 7.0), 3.0 * rows + 1.0)
+    aside = max((_widest([t]) for panel in picture.panels for _, t in panel.y.ticks), default=0)
+    width = max((3.4 + max(0, aside - 8) / _SIGNS) * columns + 0.6, 7.0)
+    height = 3.0 * rows + 1.0
+    if n == 1:
+        ticks = [_short(text, 9) for _, text in picture.panels[0].x.ticks]
+        across = _widest(ticks) * len(ticks) / (0.9 * _SIGNS) if ticks else 0.0
+        width, height = max(9.0, min(across, 15.0)), 5.4
     figure = Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08))
     figure.suptitle(picture.title, x=0.01, ha="left", fontsize=12, fontweight="bold")
     axes = figure.subplots(rows, columns, squeeze=False, sharey=picture.share_y)
@@ -76,7 +86,7 @@ def _draw_panel(axes: Axes, panel: Panel, small: bool) -> None:
     for which, axis in (("x", panel.x), ("y", panel.y)):
         _set_axis(axes, which, axis)
     if panel.title:
-        axes.set_title(panel.title, loc="left", fontsize=10, fontweight="bold")
+        axes.set_title(_wrapped(panel.title, 36), loc="left", fontsize=10, fontweight="bold")
     axes.set_xlabel(panel.x.label, fontsize=9 if small else 10)
     axes.set_ylabel(panel.y.label, fontsize=9 if small else 10)
     axes.spines[["top", "right"]].set_visible(False)
@@ -96,15 +106,22 @@ def _set_axis(axes: Axes, which: str, axis: Axis) -> None:
         ruler.set_major_locator(MaxNLocator(integer=True, nbins=6))
     if axis.ticks:
         places, texts = zip(*axis.ticks, strict=True)
-        ruler.set_ticks(places, [_short(text, len(texts)) for text in texts])
-        if which == "x" and sum(map(len, texts)) > 40:
+        ruler.set_ticks(places, [_short(text, len(texts) if which == "x" else 1) for text in texts])
+        columns = axes.get_gridspec().ncols  # type: ignore[union-attr]
+        room = 0.9 * axes.figure.get_figwidth() / columns  # type: ignore[union-attr]
+        if which == "x" and _widest(texts) * len(texts) > _SIGNS * room:
             axes.tick_params(axis="x", rotation=25)
     if axis.low is not None or axis.high is not None:
         (axes.set_xlim if which == "x" else axes.set_ylim)(axis.low, axis.high)
 
 
+def _widest(texts: Sequence[str]) -> int:
+    """Return the signs of the longest line, and a gap beside it."""
+    return 2 + max(len(line) for text in texts for line in text.split("\n"))
+
+
 def _short(text: str, n: int) -> str:
-    most = 40 if n <= 3 else 24 if n <= 8 else 14
+    most = 40 if n <= 3 else 24
     lines = text.split("\n")
     return "\n".join(line if len(line) <= most else line[: most - 1] + "…" for line in lines)
 
@@ -154,7 +171,7 @@ def _draw_points(axes: Axes, mark: Points) -> None:
     look = {"c": mark.values, "cmap": "cividis"} if mark.values is not None else {"c": mark.colour}
     if mark.shape != "cross":
         look |= {"edgecolors": "white", "linewidths": 0.5}
-    axes.scatter(
+    drawn = axes.scatter(
         mark.x,
         mark.y,
         s=mark.size**2,
@@ -165,6 +182,8 @@ def _draw_points(axes: Axes, mark: Points) -> None:
         rasterized=len(mark.x) > 2000,
         **look,
     )
+    if mark.label:
+        _add_bar(axes, drawn, mark.label)
 
 
 def _draw_spans(axes: Axes, mark: Spans) -> None:
@@ -181,6 +200,12 @@ def _draw_spans(axes: Axes, mark: Spans) -> None:
         axes.hlines(mark.y, mark.low, mark.high, color=_INK, lw=1.6)
 
 
+def _add_bar(axes: Axes, mapped: ScalarMappable, label: str) -> None:
+    bar = axes.figure.colorbar(mapped, ax=axes, pad=0.02)
+    bar.set_label(label, fontsize=9)
+    bar.ax.tick_params(labelsize=8)
+
+
 def _edges(centres: Floats) -> Floats:
     """Return the edges of cells around (n,) centres, (n + 1,); a single one is 1 wide."""
     if len(centres) == 1:
@@ -191,9 +216,8 @@ def _edges(centres: Floats) -> Floats:
 
 def _draw_heat(axes: Axes, mark: Heat) -> None:
     mesh = axes.pcolormesh(_edges(mark.x), _edges(mark.y), mark.values, cmap="cividis")
-    bar = axes.figure.colorbar(mesh, ax=axes, pad=0.02)
-    bar.set_label(mark.label, fontsize=9)
-    bar.ax.tick_params(labelsize=8)
+    if not mark.texts:
+        _add_bar(axes, mesh, mark.label)
     middle = np.nanmean(mark.values) if np.isfinite(mark.values).any() else 0.0
     for y, row, values in zip(mark.y, mark.texts, mark.values, strict=bool(mark.texts)):
         for x, text, value in zip(mark.x, row, values, strict=True):

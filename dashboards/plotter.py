@@ -19,7 +19,7 @@ from hbpr.words import did_you_mean
 if TYPE_CHECKING:
     from os import PathLike
 
-    from dashboards.compare import Comparison
+    from dashboards.compare import Comparisons
 
 #: One name, or several.
 Names = str | Sequence[str]
@@ -167,7 +167,8 @@ class MLflowPlotter:
         """Return all metrics of one run, or of several side by side, over epochs.
 
         Args:
-            runs: Ids of runs, or experiments, of each of which the best run is taken.
+            runs: Ids of runs, or experiments, of each of which the best run is taken, one for each
+                group of runs that compare.
 
         Raises:
             ConfigError: There is neither such a run nor such an experiment.
@@ -178,12 +179,13 @@ class MLflowPlotter:
         ids = []
         for name in _listed(runs):
             if name in known:
-                best = self.records(name).best()
-                if best is None:
-                    raise ConfigError(f"experiment {name!r}: no run has a value")
-                ids.append(str(best["run_id"]))
+                records = self.records(name)
+                best = [records.best(rows) for rows in records.groups.values()]
+                ids += [str(each["run_id"]) for each in best if each is not None]
             else:
                 ids.append(name)
+        if not ids:
+            raise ConfigError(f"{', '.join(_listed(runs)) or 'no run'}: no run has a value")
         return runs_of(self._histories(ids, known, None))
 
     def plot(
@@ -239,8 +241,10 @@ class MLflowPlotter:
         right: str,
         *,
         metric: str | None = None,
-    ) -> "Comparison":
+    ) -> "Comparisons":
         """Return the best runs of two sides side by side, with a test over their seeds.
+
+        They are compared on each data and split that both have runs of.
 
         Args:
             left: Name of an experiment, or ``EXPERIMENT/STUDY`` with a study's id.
@@ -280,7 +284,9 @@ class MLflowPlotter:
 
         target = checked_target(path, (".html",))
         records = self.records(experiments, metric, study, curves=True, seconds=True)
-        target.write_text(report_page(records, self.tracking_uri), encoding="utf-8")
+        target.write_text(
+            report_page(records, self.tracking_uri, metric=metric, study=study), encoding="utf-8"
+        )
         return target
 
     def save_table(
@@ -335,10 +341,9 @@ class MLflowPlotter:
         if not seconds:
             return records
         spent: dict[str, float] = {}
-        for name in records.experiments:
-            for part in (TRAIN_S, EVAL_S):
-                for run_id, curve in self._reader.curves(name, part).items():
-                    spent[run_id] = spent.get(run_id, 0.0) + sum(curve.values())
+        for part in (TRAIN_S, EVAL_S):
+            for run_id, curve in self._reader.curves(records.trials, part).items():
+                spent[run_id] = spent.get(run_id, 0.0) + sum(curve.values())
         return replace(records, seconds=spent)
 
     def _histories(

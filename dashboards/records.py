@@ -3,27 +3,21 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dashboards.groups import exam_of, group_names
-from dashboards.scales import Scale, scale_of
+from dashboards.groups import exams_of, fixed_settings, group_names
+from dashboards.scales import Scale, level_text, scale_of
+from dashboards.words import RUN_STATES
 from hbpr.names import best_name
 from hbpr.settings.load import dotted
 from hbpr.tracking.records import Exam, StudyRecord, TrialRecord
 from hbpr.tracking.run_log import as_text
 
-#: States of trials in the words of runs, which Ctrl-C stops as well as a scheduler.
-STATES: Final = {
-    "COMPLETE": "finished",
-    "PRUNED": "stopped",
-    "FAIL": "failed",
-    "RUNNING": "running",
-    "WAITING": "waiting",
-}
 #: What a run of no study is called where studies are listed.
 ALONE: Final = "single runs"
 #: Columns of `Records.runs` before those of settings and metrics.
@@ -65,12 +59,14 @@ class Records:
         lower: Whether less of it is better.
         studies: The records that the runs are of.
         trials: The record behind each row of `runs`.
+        owners: The record of the study that each row is of.
+        values: The settings behind each row, by dotted name, as they were recorded; one that is
+            called like a column of `FIXED` is marked.
         runs: One row a run, in order of start: the columns `FIXED`, then settings under dotted
             names and last values of metrics. `value` is the best of the metric, NaN without any.
             `data` names the group of runs that compare with each other.
         curves: Curve of each run that has the metric, by run id.
         settings: Names of the settings in `runs`, those that differ between runs first.
-        scales: How each setting is drawn.
         exams: What each group was judged on, by its name, the largest group first.
         seconds: Seconds of training and evaluation of runs that recorded them, by run id.
     """
@@ -79,10 +75,11 @@ class Records:
     lower: bool
     studies: tuple[StudyRecord, ...]
     trials: tuple[TrialRecord, ...]
+    owners: tuple[StudyRecord, ...]
+    values: tuple[dict[str, Any], ...]
     runs: pd.DataFrame
     curves: dict[str, Curve]
     settings: list[str]
-    scales: dict[str, Scale] = field(default_factory=dict)
     exams: dict[str, Exam] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -96,22 +93,55 @@ class Records:
         """What pages and figures are called."""
         return ", ".join(self.experiments)
 
-    @property
+    @cached_property
     def searched(self) -> list[str]:
         """Settings with more than one value, or that some runs do not have."""
         return [name for name in self.settings if _n_values(self.runs, name) > 1]
 
-    @property
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """What is known of each run, in lines: name, state, value and what was searched."""
+        searched = set(self.searched)
+        names = []
+        columns = (self.runs[name].tolist() for name in ("run", "study", "state", "value"))
+        for own, run, study, state, value in zip(self.values, *columns, strict=True):
+            reached = "no value" if math.isnan(value) else f"{value:.5g}"
+            settings = [
+                f"{name} = {_short(level_text(each))}"
+                for name, each in own.items()
+                if name in searched
+            ]
+            names.append("<br>".join([f"{run} ({study}), {state}: {reached}", *settings]))
+        return tuple(names)
+
+    def searched_among(self, rows: pd.DataFrame) -> list[str]:
+        """Settings that differ among some runs."""
+        return [name for name in self.searched if _n_values(rows, name) > 1]
+
+    def scales_among(self, rows: pd.DataFrame) -> dict[str, Scale]:
+        """How each setting is drawn for some runs, by the spaces of their studies alone."""
+        owners = list({id(self.owners[i]): self.owners[i] for i in rows.index}.values())
+        taken: dict[str, list[Any]] = {}
+        for i in rows.index:
+            for name, value in self.values[i].items():
+                taken.setdefault(name, []).append(_cell(value))
+        return {name: scale_of(name, owners, values) for name, values in taken.items()}
+
+    @cached_property
     def groups(self) -> dict[str, pd.DataFrame]:
         """The rows of each group of runs that compare, by its name, the largest group first."""
         return {name: self.runs[self.runs["data"] == name] for name in self.exams}
 
-    def best(self, runs: pd.DataFrame | None = None) -> pd.Series | None:
-        """Row of the best run of those that are given, else of all in the largest group.
+    def settings_of(self, row: int) -> dict[str, Any]:
+        """Return all settings of a run, those that its study fixed among them, by dotted name."""
+        return self._fixed[id(self.owners[row])] | self.values[row]
 
-        None where none has a value. Rows of several groups have no best one, and must not be given.
-        """
-        runs = next(iter(self.groups.values())) if runs is None else runs
+    @cached_property
+    def _fixed(self) -> dict[int, dict[str, Any]]:
+        return {id(study): fixed_settings(study) for study in self.studies}
+
+    def best(self, runs: pd.DataFrame) -> pd.Series | None:
+        """Row of the best run of some that compare; None where none has a value."""
         known = runs[runs["value"].notna()]
         ended = known[known["state"] == "finished"]
         known = ended if len(ended) else known
@@ -147,10 +177,6 @@ class Records:
         table.index = pd.Index(ranks, name="rank")
         return table
 
-    def setting(self, row: int, name: str) -> Any:
-        """Return a setting of a run as it was recorded; `KeyError` if the run did not have it."""
-        return settings_of(self.trials[row])[name]
-
 
 def tabulate(studies: Sequence[StudyRecord]) -> Records:
     """Return the trials of some studies as one table.
@@ -159,59 +185,51 @@ def tabulate(studies: Sequence[StudyRecord]) -> Records:
         studies: At least one, with trials, all of one metric.
     """
     goal = studies[0].goals.objectives[0]
-    pairs = [(study, trial) for study in studies for trial in study.trials]
-    pairs.sort(key=lambda pair: pair[1].run.began_at if pair[1].run else 0)
-    exams = [exam_of(study, trial) for study, trial in pairs]
+    found = [
+        (study, trial, exam)
+        for study in studies
+        for trial, exam in zip(study.trials, exams_of(study), strict=True)
+    ]
+    found.sort(key=lambda each: each[1].run.began_at if each[1].run else 0)
+    trials = tuple(trial for _, trial, _ in found)
+    exams = [exam for _, _, exam in found]
     by_key = {exam.key: exam for exam in exams}
     names = group_names(list(by_key.values()))
+    settings_of_each = tuple(_settings_of(trial) for trial in trials)
     rows = [
-        _row(study, trial, goal.metric) | {"data": names[exam.key]}
-        for (study, trial), exam in zip(pairs, exams, strict=True)
+        _row(study, trial, settings, goal.metric) | {"data": names[exam.key]}
+        for (study, trial, exam), settings in zip(found, settings_of_each, strict=True)
     ]
     table = pd.DataFrame(rows)
     for name in ("trial", "best_epoch", "epochs"):
         table[name] = table[name].astype("Int64")
     values: dict[str, list[Any]] = {}
-    for _, trial in pairs:
-        for name, value in settings_of(trial).items():
+    for own in settings_of_each:
+        for name, value in own.items():
             values.setdefault(name, []).append(_cell(value))
-    for name, found in values.items():
-        if len(found) < len(pairs) and all(type(value) is int for value in found):
+    for name, taken in values.items():
+        if len(taken) < len(trials) and all(type(value) is int for value in taken):
             table[name] = table[name].astype("Int64")
     settings = sorted(sorted(values), key=lambda name: _n_values(table, name) <= 1)
     return Records(
         goal.metric,
         goal.mode == "min",
         tuple(studies),
-        tuple(trial for _, trial in pairs),
+        trials,
+        tuple(study for study, _, _ in found),
+        settings_of_each,
         table,
-        {_run_id(trial): _curve(trial) for _, trial in pairs if trial.value is not None},
+        {_run_id(trial): _curve(trial) for trial in trials if trial.value is not None},
         settings,
-        {name: scale_of(name, studies, found) for name, found in values.items()},
         {str(name): by_key[key] for key, name in _by_size(table, names)},
     )
 
 
-def settings_of(trial: TrialRecord) -> dict[str, Any]:
-    """Return dotted setting -> value; one that is called like a column of `FIXED` is marked."""
+def _settings_of(trial: TrialRecord) -> dict[str, Any]:
     return {
         f"{name} (setting)" if name in FIXED else name: value
         for name, value in dotted(trial.values).items()
     }
-
-
-def as_cell(value: object) -> str:
-    """Return a value of a table as a page shows it."""
-    if not isinstance(value, str) and pd.isna(value):  # type: ignore[call-overload]
-        return "–"
-    if isinstance(value, pd.Timestamp):
-        return f"{value:%Y-%m-%d %H:%M:%S}"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def as_cells(table: pd.DataFrame) -> list[list[str]]:
-    """Return the rows of a table as a page shows them."""
-    return [[as_cell(value) for value in row] for row in table.itertuples(index=False, name=None)]
 
 
 def _by_size(table: pd.DataFrame, names: dict[str, str]) -> list[tuple[str, str]]:
@@ -229,7 +247,9 @@ def _curve(trial: TrialRecord) -> Curve:
     return Curve(np.array(epochs, np.int64), np.array(values, np.float64))
 
 
-def _row(study: StudyRecord, trial: TrialRecord, metric: str) -> dict[str, Any]:
+def _row(
+    study: StudyRecord, trial: TrialRecord, settings: dict[str, Any], metric: str
+) -> dict[str, Any]:
     run = trial.run
     seconds = math.nan if trial.seconds is None else trial.seconds
     if run is not None:
@@ -241,7 +261,7 @@ def _row(study: StudyRecord, trial: TrialRecord, metric: str) -> dict[str, Any]:
         "experiment": study.identity.experiment,
         "study": study.identity.name or ALONE,
         "trial": trial.number if trial.number >= 0 else None,
-        "state": STATES.get(trial.state, trial.state),
+        "state": RUN_STATES.get(trial.state, trial.state),
         "data": "",
         "node": run.node if run else "",
         "started": pd.Timestamp(run.began_at, unit="ms") if run else pd.NaT,
@@ -250,7 +270,7 @@ def _row(study: StudyRecord, trial: TrialRecord, metric: str) -> dict[str, Any]:
         "best_epoch": trial.best_epoch,
         "epochs": trial.epochs or None,
     }
-    row |= {name: _cell(value) for name, value in settings_of(trial).items()}
+    row |= {name: _cell(value) for name, value in settings.items()}
     measured = run.metrics if run else trial.at_best
     return row | {
         f"{name} (last)" if name in row else name: value
@@ -269,3 +289,7 @@ def _cell(value: Any) -> Any:
 def _n_values(table: pd.DataFrame, name: str) -> int:
     column = table[name]
     return int(column.dropna().astype(str).nunique()) + bool(column.isna().any())
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 60 else f"{text[:59]}…"

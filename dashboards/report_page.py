@@ -7,21 +7,23 @@ part of the runs where there are many; the table has all of them.
 import json
 import math
 import shlex
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
-from dashboards.answer import answers
+from dashboards import words
+from dashboards.answer import answers, verdicts
 from dashboards.groups import groups_line
 from dashboards.html import render
 from dashboards.kinds import KINDS
-from dashboards.kinds.common import names_of
 from dashboards.pages import describe
 from dashboards.records import Records
 from dashboards.words import metric_label
 from hbpr.errors import ConfigError
-from hbpr.formats import duration
+from hbpr.tracking.records import StudyRecord
 from hbpr.tracking.store import mask_uri
 
 #: Lines, and points of a kind, that a plot of the page draws at most.
@@ -30,35 +32,42 @@ _MOST_MARKS: Final = 400
 _DIGITS: Final = 6
 
 
-def report_page(records: Records, tracking_uri: str) -> str:
+def report_page(
+    records: Records, tracking_uri: str, *, metric: str | None = None, study: str | None = None
+) -> str:
     """Return the page as HTML.
 
     Args:
         records: The runs, with curves and seconds.
         tracking_uri: Where they are recorded.
+        metric: The metric that was asked for; None: the studies' own.
+        study: The study that was asked for; None: all.
     """
     from plotly.offline import get_plotlyjs
 
     pictures, left_out = _pictures(records)
-    counts = {name: len(rows) for name, rows in records.groups.items()}
     return render(
         "report.html",
         title=records.title,
+        verdicts=verdicts(records),
         answers=answers(records),
-        groups=groups_line(counts),
+        groups=_groups(records),
         metric=metric_label(records.metric),
         n_runs=len(records.runs),
-        pictures=[{key: each[key] for key in ("id", "title", "caption")} for each in pictures],
+        pictures=[
+            {key: each[key] for key in ("id", "title", "caption", "wide")} for each in pictures
+        ],
         left_out=left_out,
+        winners=[(_winner_title(each), each) for each in records.studies if each.winner],
+        words=words,
         exams=_exam_rows(records),
         costs=_cost_rows(records),
         versions=_version_rows(records),
-        commands=_commands(records, tracking_uri),
+        commands=_commands(records, tracking_uri, metric, study),
         content=_as_script(
             {
-                "columns": _columns(records),
-                "rows": _rows(records),
-                "names": names_of(records),
+                **_table(records),
+                "names": records.names,
                 "pictures": {each["id"]: each["figure"] for each in pictures},
             }
         ),
@@ -66,47 +75,42 @@ def report_page(records: Records, tracking_uri: str) -> str:
     )
 
 
+def _groups(records: Records) -> str:
+    return groups_line({name: len(rows) for name, rows in records.groups.items()})
+
+
 def _pictures(records: Records) -> tuple[list[dict[str, Any]], list[str]]:
     found, left_out = [], []
+    groups = _groups(records)
     for name, kind in KINDS.items():
         try:
             picture = kind(records, ()).thinned(_MOST_MARKS)
         except ConfigError as error:
             left_out.append(f"{name}: {error}")
             continue
+        # The page says once what it is about, and which runs do not compare.
+        title = picture.title.removesuffix(f": {records.title}")
+        caption = picture.caption.replace(f"; {groups}", "") if groups else picture.caption
         figure = describe(picture, texts=False)
+        wide = len(picture.panels) > 1 or name == "parallel"
         found.append(
-            {"id": name, "title": picture.title, "caption": picture.caption, "figure": figure}
+            {"id": name, "title": title, "caption": caption, "figure": figure, "wide": wide}
         )
     return found, left_out
 
 
-def _table(records: Records) -> pd.DataFrame:
-    table = records.summary().reset_index()
-    return table.assign(row=[records.runs.index[i] for i in _places(records, table)])
-
-
-def _places(records: Records, table: pd.DataFrame) -> list[int]:
+def _table(records: Records) -> dict[str, Any]:
+    """Return the columns, and for each run its row in `Records.runs`, then its cells."""
+    table = records.summary()
+    table.insert(0, "rank", table.index)
     place = {run_id: i for i, run_id in enumerate(records.runs["run_id"])}
-    return [place[run_id] for run_id in table["run_id"]]
-
-
-def _columns(records: Records) -> list[dict[str, Any]]:
-    table = _table(records).drop(columns="row")
-    return [
-        {"name": name, "numeric": bool(pd.api.types.is_numeric_dtype(table[name]))}
-        for name in table
+    rows = [
+        [place[run_id], *map(_plain, values)]
+        for run_id, values in zip(
+            table["run_id"], table.itertuples(index=False, name=None), strict=True
+        )
     ]
-
-
-def _rows(records: Records) -> list[list[Any]]:
-    """Return for each run its row in `Records.runs`, then its cells: numbers, texts or null."""
-    table = _table(records)
-    cells = table.drop(columns="row")
-    return [
-        [int(row), *map(_plain, values)]
-        for row, values in zip(table["row"], cells.itertuples(index=False, name=None), strict=True)
-    ]
+    return {"columns": [{"name": name} for name in table], "rows": rows}
 
 
 def _plain(value: Any) -> Any:
@@ -117,6 +121,11 @@ def _plain(value: Any) -> Any:
     if isinstance(value, bool | np.bool_):
         return str(bool(value)).lower()
     return value.item() if isinstance(value, np.generic) else value
+
+
+def _winner_title(study: StudyRecord) -> str:
+    number = study.winner.number if study.winner else -1
+    return f"{study.identity.experiment}, {study.identity.name}: trial {number}"
 
 
 def _exam_rows(records: Records) -> list[tuple[str, ...]]:
@@ -137,15 +146,38 @@ def _exam_rows(records: Records) -> list[tuple[str, ...]]:
 
 
 def _cost_rows(records: Records) -> list[tuple[str, ...]]:
+    """Return for each study its runs, their states, CPU seconds and node hours."""
     rows: list[tuple[str, ...]] = []
     for (experiment, study), part in records.runs.groupby(["experiment", "study"], sort=False):
         spent = part["run_id"].map(records.seconds)
-        known = float(spent.sum())
-        hours = float(part["duration_s"].sum()) / 3600
-        states = ", ".join(f"{n} {state}" for state, n in part["state"].value_counts().items())
-        train = duration(known) if spent.notna().any() else "not recorded"
-        rows.append((str(experiment), str(study), f"{len(part):,}", states, train, f"{hours:.2f}"))
+        resources = records.owners[part.index[0]].settings.get("sweep", {}).get("resources", {})
+        cpus = resources.get("cpu", 1) if isinstance(resources, Mapping) else 1
+        states = ", ".join(f"{n:,} {state}" for state, n in part["state"].value_counts().items())
+        cpu_s = f"{spent.sum() * cpus:,.0f}" if spent.notna().any() else "not recorded"
+        hours = f"{node_hours(part):.2f}"
+        rows.append((str(experiment), str(study), f"{len(part):,}", states, cpu_s, hours))
     return rows
+
+
+def node_hours(runs: pd.DataFrame) -> float:
+    """Return for how long nodes were busy with some runs, together; several at once count once.
+
+    Example:
+        >>> started = pd.to_datetime([0, 1800, 0], unit="s")
+        >>> table = {"node": ["a", "a", "b"], "started": started, "duration_s": [3600.0] * 3}
+        >>> node_hours(pd.DataFrame(table))
+        2.5
+    """
+    total = 0.0
+    for _, part in runs.groupby("node"):
+        began = (part["started"] - pd.Timestamp(0)).dt.total_seconds().to_numpy(float)
+        spans = np.column_stack([began, began + part["duration_s"].fillna(0.0).to_numpy(float)])
+        spans = spans[np.isfinite(spans).all(axis=1)]
+        spans = spans[spans[:, 0].argsort()]
+        until = np.maximum.accumulate(spans[:, 1]) if len(spans) else spans[:, 1]
+        free_until = np.concatenate([[-np.inf], until[:-1]])
+        total += float(np.maximum(spans[:, 1] - np.maximum(spans[:, 0], free_until), 0.0).sum())
+    return total / 3600
 
 
 def _version_rows(records: Records) -> list[tuple[str, str, str]]:
@@ -160,23 +192,37 @@ def _version_rows(records: Records) -> list[tuple[str, str, str]]:
     ]
 
 
-def _commands(records: Records, tracking_uri: str) -> list[tuple[str, str]]:
-    names = " ".join(shlex.quote(name) for name in records.experiments)
-    uri = shlex.quote(mask_uri(tracking_uri))
-    found = [
-        ("write this page anew", f"hbpr report {names} -o report.html --tracking-uri {uri}"),
-        ("one figure", f"hbpr plot curves {names} -o curves.pdf --tracking-uri {uri}"),
-    ]
-    for study in records.studies:
-        study_id = study.identity.study_id
-        if not study_id:
+def _commands(
+    records: Records, tracking_uri: str, metric: str | None, study: str | None
+) -> list[tuple[str, str]]:
+    """Return what to type, as it stands, and what it does."""
+    asked = {"--metric": metric, "--study": study, "--tracking-uri": _from_anywhere(tracking_uri)}
+    options = [each for name, value in asked.items() if value for each in (name, value)]
+    page = ["report", *records.experiments, "-o", "report.html", *options]
+    figure = ["plot", "curves", *records.experiments, "-o", "curves.pdf", *options]
+    found = [("write this page anew", page), ("one figure", figure)]
+    for each in records.studies:
+        if not each.identity.study_id or each.identity.folder is None:
             continue
-        folder = shlex.quote(f"studies/{study.identity.experiment}/{study_id}")
-        found += [
-            (f"go on with {study_id}", f"hbpr study resume {folder}"),
-            (f"serve its winner ({study_id})", f"hbpr serve {folder}"),
-        ]
-    return found
+        name, folder = each.identity.study_id, each.identity.folder
+        found.append((f"go on with {name}", ["study", "resume", folder]))
+        if each.winner is not None:
+            found += [
+                (
+                    f"everyone's lists by the winner of {name}",
+                    ["recommend", folder, "-k", "20", "-o", "lists.parquet"],
+                ),
+                (f"serve the winner of {name}", ["serve", folder]),
+            ]
+    return [(what, shlex.join(["hbpr", *arguments])) for what, arguments in found]
+
+
+def _from_anywhere(tracking_uri: str) -> str:
+    """Return where MLflow is, as it holds in any folder, without its password."""
+    head, file = "sqlite:///", tracking_uri.removeprefix("sqlite:///")
+    if tracking_uri.startswith(head) and file and not file.startswith((":", "file:")):
+        return f"{head}{Path(file).absolute()}"
+    return mask_uri(tracking_uri)
 
 
 def _as_script(content: dict[str, Any]) -> str:

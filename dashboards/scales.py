@@ -114,6 +114,8 @@ def scale_of(name: str, studies: Sequence[StudyRecord], values: Sequence[Any]) -
     taken = {level_text(value) for value in values}
     if not known:
         return Scale(name, "choice", levels=tuple(sorted(taken, key=_in_order)))
+    if len({str(each) for each in dimensions}) > 1:  # spaces of several studies: no order of theirs
+        known = dict.fromkeys(sorted(known, key=_in_order))
     rest = sorted(taken - known.keys(), key=_in_order)
     return Scale(name, "choice", levels=(*known, *rest), whole=whole, recorded=True)
 

@@ -10,7 +10,7 @@ import pandas as pd
 from dashboards import words
 from dashboards.charts import bars, front_chart, progress_chart
 from dashboards.html import render
-from dashboards.records import as_cells, tabulate
+from dashboards.records import tabulate
 from hbpr.tracking.records import StudyRecord, TrialRecord
 
 #: Trials in the table; a page of all of a large study would be slow to open.
@@ -33,7 +33,7 @@ def study_page(record: StudyRecord) -> str:
         importance=[(each, bars(each)) for each in record.findings.importance],
         progress=progress_chart([(trial.number, trial) for trial in record.trials]),
         heads=list(table),
-        rows=as_cells(table),
+        rows=[[_cell(value) for value in row] for row in table.itertuples(index=False, name=None)],
         n_left_out=len(record.trials) - len(table),
     )
 
@@ -51,5 +51,13 @@ def _table(record: StudyRecord) -> pd.DataFrame:
     shown = replace(record, trials=best)
     table = tabulate([shown]).summary()
     table = table.drop(columns="run_id").dropna(axis="columns", how="all")
-    table["state"] = table["state"].replace("stopped", words.STATES["PRUNED"])
+    table["state"] = table["state"].replace(words.RUN_STATES["PRUNED"], words.STATES["PRUNED"])
     return table
+
+
+def _cell(value: object) -> str:
+    if not isinstance(value, str) and pd.isna(value):  # type: ignore[call-overload]
+        return "–"
+    if isinstance(value, pd.Timestamp):
+        return f"{value:%Y-%m-%d %H:%M:%S}"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -17,6 +17,8 @@ from hbpr.tracking.registry import Registered
 
 #: What a person reads for a state of a trial.
 STATES: Final = {"COMPLETE": "finished", "PRUNED": "pruned", "FAIL": "failed"}
+#: Likewise of a run among those of several studies, which Ctrl-C stops as well as a scheduler.
+RUN_STATES: Final = STATES | {"PRUNED": "stopped", "RUNNING": "running", "WAITING": "waiting"}
 #: Heading of the finalists.
 FINALISTS: Final = "Finalists with other seeds"
 _PARTS: Final = {"val": "validation", "test": "test", "train": "training", "time": "time"}
@@ -91,6 +93,11 @@ def verdict_lines(record: StudyRecord) -> list[str]:
             lines.append(
                 f"Not decided whether {each.other} ranks above the winner on {what}: {numbers}."
             )
+    lines += [
+        f"{label} ranks above the winner, trial {record.winner.number}, on {what}; the interval "
+        "was not recorded."
+        for label in record.findings.better
+    ]
     return lines
 
 

@@ -1,6 +1,5 @@
 """What pictures of several kinds share: series, names of runs, and how many runs there are."""
 
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -9,8 +8,7 @@ import pandas as pd
 
 from dashboards.groups import groups_line
 from dashboards.marks import BEST, SERIES, STOPPED, Axis, Ints, Points
-from dashboards.records import ALONE, Records, settings_of
-from dashboards.scales import level_text
+from dashboards.records import ALONE, Records
 from dashboards.words import metric_label
 
 #: Groups of data that one picture has panels for.
@@ -28,18 +26,27 @@ class Series(NamedTuple):
 
 def series_of(records: Records, rows: pd.DataFrame) -> list[Series]:
     """Return the studies, and the single runs, among some rows; one colour each in all panels."""
-    runs = records.runs
-    keys = list(dict.fromkeys(zip(runs["experiment"], runs["study"], strict=True)))
     found = []
-    for number, (experiment, study) in enumerate(keys):
+    for number, (experiment, study) in enumerate(_studies(records)):
         part = rows[(rows["experiment"] == experiment) & (rows["study"] == study)]
-        if not len(part):
-            continue
-        several = len({each for each, _ in keys}) > 1
-        alone = sum(other == experiment for other, _ in keys) == 1
-        name = experiment if several and alone else f"{experiment}: {study}" if several else study
-        found.append(Series(name, SERIES[number % len(SERIES)], part, study != ALONE))
+        if len(part):
+            name = series_name(records, experiment, study)
+            found.append(Series(name, SERIES[number % len(SERIES)], part, study != ALONE))
     return found
+
+
+def series_name(records: Records, experiment: str, study: str) -> str:
+    """Return what a study is called: with its experiment, or by it, where there are several."""
+    keys = _studies(records)
+    if len({each for each, _ in keys}) == 1:
+        return study
+    alone = sum(other == experiment for other, _ in keys) == 1
+    return experiment if alone else f"{experiment}: {study}"
+
+
+def _studies(records: Records) -> list[tuple[str, str]]:
+    runs = records.runs
+    return list(dict.fromkeys(zip(runs["experiment"], runs["study"], strict=True)))
 
 
 def some_groups(records: Records) -> list[tuple[str, pd.DataFrame]]:
@@ -48,10 +55,12 @@ def some_groups(records: Records) -> list[tuple[str, pd.DataFrame]]:
 
 
 def counted(records: Records, rows: pd.DataFrame | None = None) -> str:
-    """Return how many runs there are in what states, as a sentence."""
-    rows = records.runs if rows is None else rows
-    states = ", ".join(f"{n:,} {state}" for state, n in rows["state"].value_counts().items())
-    text = f"{len(rows):,} run{'s' if len(rows) != 1 else ''} ({states})"
+    """Return how many runs there are in what states, and in all which do not compare."""
+    some = records.runs if rows is None else rows
+    states = ", ".join(f"{n:,} {state}" for state, n in some["state"].value_counts().items())
+    text = f"{len(some):,} run{'s' if len(some) != 1 else ''} ({states})"
+    if rows is not None:
+        return f"{text}."
     groups = groups_line({name: len(part) for name, part in records.groups.items()})
     text += f"; {groups}" if groups else ""
     left_out = len(records.groups) - MOST_GROUPS
@@ -67,22 +76,6 @@ def only_largest(records: Records) -> tuple[pd.DataFrame, str]:
         rows,
         f" Drawn: {name}; other data do not compare: {', '.join(each for each, _ in others)}.",
     )
-
-
-def names_of(records: Records) -> tuple[str, ...]:
-    """Return what is known of each run, in lines: name, state, value and what was searched."""
-    searched = set(records.searched)
-    names = []
-    columns = (records.runs[name].tolist() for name in ("run", "study", "state", "value"))
-    for trial, run, study, state, value in zip(records.trials, *columns, strict=True):
-        reached = "no value" if math.isnan(value) else f"{value:.5g}"
-        settings = [
-            f"{name} = {_short(level_text(each))}"
-            for name, each in settings_of(trial).items()
-            if name in searched
-        ]
-        names.append("<br>".join([f"{run} ({study}), {state}: {reached}", *settings]))
-    return tuple(names)
 
 
 def value_axis(records: Records, prefix: str = "") -> Axis:
@@ -138,7 +131,3 @@ def star(row: pd.Series, x: pd.Series | float) -> Points:
         12.0,
         1.0,
     )
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 60 else f"{text[:59]}…"

@@ -8,7 +8,6 @@ import pandas as pd
 from dashboards.charts import best_so_far
 from dashboards.kinds.common import (
     counted,
-    names_of,
     rows_as_ints,
     series_of,
     some_groups,
@@ -54,7 +53,7 @@ def timeline(records: Records, names: Sequence[str] = ()) -> Picture:
         f"{counted(records)} From the first start; all runs together: {total:.2f} hours.",
         (Panel(Axis(f"{word} from the first start"), Axis(ticks=ticks), tuple(marks)),),
         1,
-        names_of(records),
+        records.names,
     )
 
 
@@ -90,7 +89,7 @@ def cost(records: Records, names: Sequence[str] = ()) -> Picture:
                     )
                 )
         title = name if len(groups) > 1 else ""
-        axis = Axis("seconds of training and evaluation, all runs together")
+        axis = Axis("seconds of training and evaluation")
         panels.append(Panel(axis, value_axis(records, "best "), tuple(marks), title))
     total = len(records.runs)
     source = (
@@ -101,10 +100,11 @@ def cost(records: Records, names: Sequence[str] = ()) -> Picture:
     return Picture(
         "cost",
         f"Best value against cost: {records.title}",
-        f"{counted(records)} Of two lines the higher one is better at equal cost.{source}",
+        f"{counted(records)} Seconds of all runs up to there. Of two lines the higher one is "
+        f"better at equal cost.{source}",
         tuple(panels),
         min(len(panels), 2),
-        names_of(records),
+        records.names,
     )
 
 

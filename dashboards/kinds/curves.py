@@ -11,7 +11,6 @@ from dashboards.kinds.common import (
     Series,
     by_state,
     counted,
-    names_of,
     series_of,
     some_groups,
     star,
@@ -56,7 +55,7 @@ def curves(records: Records, names: Sequence[str] = ()) -> Picture:
         counted(records) + rest,
         tuple(panels),
         min(len(panels), 2),
-        names_of(records),
+        records.names,
     )
 
 
@@ -114,7 +113,7 @@ def progress(records: Records, names: Sequence[str] = ()) -> Picture:
         counted(records) + alone,
         tuple(panels),
         min(len(panels), 2),
-        names_of(records),
+        records.names,
     )
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dashboards.kinds.common import counted, names_of
+from dashboards.kinds.common import counted, series_name
 from dashboards.marks import BEST, SERIES, STOPPED, Axis, Line, Lines, Mark, Panel, Points, Spans
 from dashboards.picture import Picture
 from dashboards.records import Records
@@ -126,7 +126,7 @@ def front(records: Records, names: Sequence[str] = ()) -> Picture:
         f"{counted(records)} No trial is better than one of the front in both.",
         tuple(panels),
         min(len(panels), 2),
-        names_of(records),
+        records.names,
     )
 
 
@@ -142,7 +142,9 @@ def seeds(records: Records, names: Sequence[str] = ()) -> Picture:
         if not finalists:
             continue
         at = np.arange(len(finalists), dtype=float)
-        rows = {trial.number: i for i, trial in enumerate(records.trials) if trial in study.trials}
+        rows = {
+            trial.number: i for i, trial in enumerate(records.trials) if records.owners[i] is study
+        }
         values = np.concatenate([each.values for each in finalists])
         x = np.concatenate([np.full(len(f.values), i) for i, f in zip(at, finalists, strict=True)])
         runs = np.array([rows.get(f.number, -1) for f in finalists for _ in f.values], np.int64)
@@ -179,7 +181,7 @@ def seeds(records: Records, names: Sequence[str] = ()) -> Picture:
         "Intervals of a mean over seeds, by Student's t: how much the seed alone moves a value.",
         tuple(panels),
         min(len(panels), 2),
-        names_of(records),
+        records.names,
     )
 
 
@@ -204,4 +206,6 @@ def _points(rows: Sequence[Shown], name: str, colour: str) -> Points:
 
 
 def _title(records: Records, study: StudyRecord) -> str:
-    return study.identity.name if len(records.studies) > 1 else ""
+    if len(records.studies) == 1:
+        return ""
+    return series_name(records, study.identity.experiment, study.identity.name)

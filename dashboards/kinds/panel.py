@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 
-from dashboards.groups import all_settings
 from dashboards.kinds.common import counted
 from dashboards.marks import Axis, Heat, Panel
 from dashboards.picture import Picture
@@ -23,15 +22,14 @@ def panel(records: Records, names: Sequence[str] = ()) -> Picture:
     Raises:
         ConfigError: No run has a value.
     """
-    study_of = {id(trial): study for study in records.studies for trial in study.trials}
     cells: dict[tuple[str, bool], dict[tuple[str, str], list[float]]] = {}
-    for trial, row in zip(records.trials, records.runs.itertuples(), strict=True):
+    for row, (trial, data) in enumerate(zip(records.trials, records.runs["data"], strict=True)):
         if trial.value is None:
             continue
-        settings = all_settings(study_of[id(trial)], trial)
-        cold = is_cold(settings, records.exams[str(row.data)].split)
+        settings = records.settings_of(row)
+        cold = is_cold(settings, records.exams[data].split)
         place = features_of(settings), str(level_text(settings.get("training.negatives.kind")))
-        cells.setdefault((str(row.data), cold), {}).setdefault(place, []).append(trial.value)
+        cells.setdefault((data, cold), {}).setdefault(place, []).append(trial.value)
     if not cells:
         raise ConfigError(f"{records.title}: no run has a value")
     panels = []

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from typing import Any, Final
+from zlib import crc32
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,6 @@ import pandas as pd
 from dashboards.kinds.common import (
     by_state,
     counted,
-    names_of,
     only_largest,
     rows_as_ints,
     series_of,
@@ -19,7 +19,7 @@ from dashboards.kinds.common import (
 )
 from dashboards.marks import BEST, STOPPED, Axis, Heat, Line, Lines, Mark, Panel, Points
 from dashboards.picture import Picture
-from dashboards.records import Records, settings_of
+from dashboards.records import Records
 from dashboards.scales import ABSENT, Scale, level_text
 from dashboards.words import metric_label
 from hbpr.errors import ConfigError
@@ -29,16 +29,17 @@ _MOST_PANELS: Final = 12
 _GRID: Final = 60
 
 
-def chosen_settings(records: Records, names: Sequence[str]) -> list[str]:
-    """Return the settings that are asked for, or all that differ between runs.
+def chosen_settings(records: Records, names: Sequence[str], rows: pd.DataFrame) -> list[str]:
+    """Return the settings that are asked for, or the first that differ between the runs drawn.
 
     Raises:
         ConfigError: One was not recorded, or none differs.
     """
     if not names:
-        if not records.searched:
+        found = records.searched_among(rows)
+        if not found:
             raise ConfigError(f"{records.title}: no setting differs between its runs")
-        return records.searched[:_MOST_PANELS]
+        return found[:_MOST_PANELS]
     for name in names:
         if name not in records.settings:
             raise ConfigError(
@@ -51,19 +52,20 @@ def chosen_settings(records: Records, names: Sequence[str]) -> list[str]:
 def slices(records: Records, names: Sequence[str] = ()) -> Picture:
     """Return the runs' best values against each setting; runs without it stand at the side."""
     rows, note = only_largest(records)
-    chosen = chosen_settings(records, names)
+    chosen = chosen_settings(records, names, rows)
+    scales = records.scales_among(rows)
     best = records.best(rows)
     panels = []
     for name in chosen:
-        x, axis = places(records, name, rows)
+        x, axis = places(records, scales[name], rows)
         marks: list[Mark] = list(by_state(series_of(records, rows), x))
-        if records.scales[name].kind == "choice":
+        if scales[name].kind == "choice":
             marks.append(_medians(x.round(), rows))
         if best is not None:
             marks.append(star(best, x))
         panels.append(Panel(axis, value_axis(records, "best "), tuple(marks)))
     columns = -(-len(panels) // -(-len(panels) // 4))
-    rest = len(records.searched) - len(chosen)
+    rest = len(records.searched_among(rows)) - len(chosen)
     more = f" {rest} more settings differ." if not names and rest > 0 else ""
     return Picture(
         "slices",
@@ -71,7 +73,7 @@ def slices(records: Records, names: Sequence[str] = ()) -> Picture:
         f"{counted(records, rows)} Lines: medians of choices.{more}{note}",
         tuple(panels),
         columns,
-        names_of(records),
+        records.names,
         share_y=True,
     )
 
@@ -85,11 +87,14 @@ def contour(records: Records, names: Sequence[str] = ()) -> Picture:
     rows, note = only_largest(records)
     if len(names) not in (0, 2):
         raise ConfigError(f"a contour takes two settings, got {len(names)}: {', '.join(names)}")
-    first, second = chosen_settings(records, names) if names else _two_that_matter(records)
-    (x, x_axis), (y, y_axis) = (places(records, name, rows) for name in (first, second))
+    scales = records.scales_among(rows)
+    chosen = (
+        chosen_settings(records, names, rows) if names else _two_that_matter(records, rows, scales)
+    )
+    (x, x_axis), (y, y_axis) = (places(records, scales[name], rows) for name in chosen)
     known = rows[rows["value"].notna() & x.notna() & y.notna()]
     marks: list[Mark] = []
-    ranges = all(records.scales[name].kind != "choice" for name in (first, second))
+    ranges = all(scales[name].kind != "choice" for name in chosen)
     heat = ranges and _surface(x[known.index], y[known.index], known["value"], (x_axis, y_axis))
     if heat:
         marks.append(Heat(*heat, metric_label(records.metric)))
@@ -104,8 +109,10 @@ def contour(records: Records, names: Sequence[str] = ()) -> Picture:
             5.0,
             0.9,
             known["value"].to_numpy(float),
+            "" if heat else metric_label(records.metric),
         )
     )
+    between = " Between runs the colours are interpolated." if heat else ""
     best = records.best(rows)
     if best is not None:
         at = star(best, x)
@@ -113,22 +120,23 @@ def contour(records: Records, names: Sequence[str] = ()) -> Picture:
     return Picture(
         "contour",
         f"{metric_label(records.metric)} over two settings: {records.title}",
-        f"{counted(records, rows)} Between runs the colours are interpolated.{note}",
+        f"{counted(records, rows)}{between}{note}",
         (Panel(x_axis, y_axis, tuple(marks)),),
         1,
-        names_of(records),
+        records.names,
     )
 
 
 def parallel(records: Records, names: Sequence[str] = ()) -> Picture:
     """Return a line a run through all settings to its value; one without a setting passes below."""
     rows, note = only_largest(records)
-    chosen = chosen_settings(records, names)
+    chosen = chosen_settings(records, names, rows)
+    scales = records.scales_among(rows)
     known = rows[rows["value"].notna()].sort_values("value", ascending=not records.lower)
     if not len(known):
         raise ConfigError(f"{records.title}: no run of the largest group has a value")
     shares = np.column_stack(
-        [_shares(records, name, known) for name in chosen] + [_value_share(known["value"])]
+        [_shares(records, scales[name], known) for name in chosen] + [_value_share(known["value"])]
     )
     values = known["value"].to_numpy(float)
     ranks = np.linspace(0.0, 1.0, len(known))
@@ -148,14 +156,17 @@ def parallel(records: Records, names: Sequence[str] = ()) -> Picture:
     if best is not None:
         place = int(np.flatnonzero(known.index == best.name)[0])
         marks.append(Lines((lines[place],), "best", BEST, 2.6))
-    labels = [_ends(records.scales[name]) for name in chosen]
+    labels = [_ends(scales[name]) for name in chosen]
     texts = [
-        *(f"{name}\n{low} … {high}" for name, (low, high) in zip(chosen, labels, strict=True)),
+        *(
+            f"{_in_lines(name)}\n{low} … {high}"
+            for name, (low, high) in zip(chosen, labels, strict=True)
+        ),
         f"{metric_label(records.metric)}\n{values.min():.4g} … {values.max():.4g}",
     ]
     ticks = ((-0.15, ABSENT), (0.0, "low"), (0.5, "middle"), (1.0, "high"))
     panel = Panel(
-        Axis(ticks=tuple(enumerate(texts)), low=-0.2, high=len(chosen) + 0.2),
+        Axis(ticks=tuple(enumerate(texts)), low=-0.4, high=len(chosen) + 0.4),
         Axis("place between the ends of the space", ticks=ticks, low=-0.22, high=1.05),
         tuple(marks),
     )
@@ -165,22 +176,28 @@ def parallel(records: Records, names: Sequence[str] = ()) -> Picture:
         f"{counted(records, rows)} A run without a setting passes at “{ABSENT}”.{note}",
         (panel,),
         1,
-        names_of(records),
+        records.names,
     )
 
 
-def places(records: Records, name: str, rows: pd.DataFrame) -> tuple[pd.Series, Axis]:
+def _in_lines(name: str) -> str:
+    """Return a dotted setting in two lines, so that it fits below its place."""
+    section, dot, last = name.rpartition(".")
+    return f"{section}{dot}\n{last}" if section else name
+
+
+def places(records: Records, scale: Scale, rows: pd.DataFrame) -> tuple[pd.Series, Axis]:
     """Return where each run lies on a setting's axis, and the axis.
 
     What is no number of a range, and runs without the setting, have a lane at its side.
     """
-    scale = records.scales[name]
-    values = {i: settings_of(records.trials[i]).get(name, ABSENT) for i in rows.index}
+    name = scale.name
+    values = {i: records.values[i].get(name, ABSENT) for i in rows.index}
     if scale.kind == "choice":
         levels = list(scale.levels)
         if any(value == ABSENT for value in values.values()):
             levels.append(ABSENT)
-        jitter = np.random.default_rng(0).uniform(-0.15, 0.15, len(values))
+        jitter = np.random.default_rng(crc32(name.encode())).uniform(-0.15, 0.15, len(values))
         at = {
             i: levels.index(level_text(value)) + shift
             for (i, value), shift in zip(values.items(), jitter, strict=True)
@@ -195,7 +212,8 @@ def _on_range(scale: Scale, values: dict[int, Any]) -> tuple[pd.Series, Axis]:
     aside = {i: level_text(values[i]) for i in at.index[at.isna()]}
     log = scale.kind == "log"
     if not aside:
-        return at, Axis(scale.name, log, scale.whole)
+        ticks = [(number, scale.text(number)) for number in _decades(scale)] if log else []
+        return at, Axis(scale.name, log, scale.whole, tuple(ticks))
     lanes = list(dict.fromkeys(aside.values()))
     step = (scale.high / scale.low) ** 0.12 if log else (scale.high - scale.low or 1.0) * 0.12
     where = {
@@ -208,6 +226,14 @@ def _on_range(scale: Scale, values: dict[int, Any]) -> tuple[pd.Series, Axis]:
     ticks = [(place, lane) for lane, place in where.items()]
     ticks += [(number, scale.text(number)) for number in numbers]
     return at, Axis(scale.name, log, ticks=tuple(sorted(ticks)))
+
+
+def _decades(scale: Scale) -> list[float]:
+    """Return powers of ten on a range, and of a short one twice and five times these."""
+    first, last = math.floor(math.log10(scale.low)), math.ceil(math.log10(scale.high))
+    steps = (1, 2, 5) if last - first <= 2 else (1,)
+    found = [step * 10.0**power for power in range(first, last + 1) for step in steps]
+    return [each for each in found if scale.low <= each * (1 + 1e-9) and each <= scale.high]
 
 
 def _numbers(scale: Scale) -> list[float]:
@@ -230,11 +256,11 @@ def _medians(levels: pd.Series, rows: pd.DataFrame) -> Lines:
     return Lines(tuple(lines), "", "#3C4043", 1.8)
 
 
-def _shares(records: Records, name: str, rows: pd.DataFrame) -> np.ndarray:
-    scale = records.scales[name]
+def _shares(records: Records, scale: Scale, rows: pd.DataFrame) -> np.ndarray:
+    name = scale.name
     found = []
     for i in rows.index:
-        values = settings_of(records.trials[i])
+        values = records.values[i]
         share = scale.share(values[name]) if name in values else math.nan
         found.append(-0.15 if math.isnan(share) else share)
     return np.array(found)
@@ -252,16 +278,16 @@ def _ends(scale: Scale) -> tuple[str, str]:
     return scale.levels[0], scale.levels[-1]
 
 
-def _two_that_matter(records: Records) -> list[str]:
+def _two_that_matter(records: Records, rows: pd.DataFrame, scales: dict[str, Scale]) -> list[str]:
     """Return the two settings that matter most as far as that is known, ranges first."""
-    found = chosen_settings(records, ())
+    found = chosen_settings(records, (), rows)
     if len(found) < 2:
         raise ConfigError(f"{records.title}: a contour takes two settings, one differs: {found[0]}")
     costs: dict[str, float] = {}
-    for study in records.studies:
+    for study in {id(records.owners[i]): records.owners[i] for i in rows.index}.values():
         for importance in study.findings.importance[:1]:
             costs |= {each.setting: each.cost for each in importance.effects}
-    ranges = {name for name in found if records.scales[name].kind != "choice"}
+    ranges = {name for name in found if scales[name].kind != "choice"}
     return sorted(found, key=lambda name: (-costs.get(name, 0.0), name not in ranges))[:2]
 
 

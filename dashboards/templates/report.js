@@ -2,6 +2,7 @@
 const content = JSON.parse(document.getElementById("content").textContent);
 const { columns, rows, names, pictures } = content;
 const STEP = 100, MARK = "#D55E00";
+const INK = { "#000000": "#ffffff", "#3C4043": "#dbe2ea" };  // on a dark page
 const table = document.getElementById("table");
 const head = table.tHead, body = table.tBodies[0];
 const more = document.getElementById("more"), count = document.getElementById("count");
@@ -128,11 +129,24 @@ function looks() {
   const ink = dark.matches ? "#dbe2ea" : "#1d2530";
   return { font: { family: "system-ui, sans-serif", size: 12, color: ink } };
 }
+// Panels one below the other, where there is no room for them side by side.
+function stack(layout, axes) {
+  const n = axes.length, gap = n > 1 ? 0.25 / n : 0, height = (1 - gap * (n - 1)) / n;
+  if (n === 1) return;
+  layout.height = 300 * n + 180;
+  axes.forEach((x, i) => {
+    const top = 1 - i * (height + gap), title = layout.annotations[i];
+    layout[x.replace("x", "xaxis")].domain = [0, 1];
+    layout[x.replace("x", "yaxis")].domain = [Math.max(top - height, 0), top];
+    if (title) Object.assign(title, { x: 0, y: top });
+  });
+}
 function draw(plot) {
   if (plot.classList.contains("drawn")) return;
   plot.classList.add("drawn");
   const { data, layout } = pictures[plot.dataset.picture];
   const axes = [...new Set(data.map((trace) => trace.xaxis))];
+  if (plot.clientWidth < 700) stack(layout, axes);
   const marks = axes.map((x) => ({
     type: "scatter", mode: "lines+markers", x: [], y: [], xaxis: x, yaxis: x.replace("x", "y"),
     line: { color: MARK, width: 3 }, marker: { color: MARK, size: 9, symbol: "diamond" },
@@ -140,7 +154,7 @@ function draw(plot) {
   }));
   if (dark.matches) {
     for (const trace of data) {
-      for (const part of [trace.line, trace.marker]) if (part && part.color === "#000000") part.color = "#fff";
+      for (const part of [trace.line, trace.marker]) if (part && INK[part.color]) part.color = INK[part.color];
     }
   }
   plot.marks = { first: data.length, axes };

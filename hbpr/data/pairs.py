@@ -193,8 +193,34 @@ def blocks_of_users(users: NDArray[np.integer], n_users: int) -> Iterator[Any]:
     for start in range(0, len(users), _ROWS):
         indptr[1:] += np.bincount(users[start : start + _ROWS], minlength=n_users)
     np.cumsum(indptr, out=indptr)
-    for first, last in blocks_of_rows(indptr):
-        yield np.flatnonzero((users >= first) & (users < last))
+    blocks = list(blocks_of_rows(indptr))
+    ends = [int(indptr[last]) for _, last in blocks]
+    rows = _rows_by_block(users, np.array([last for _, last in blocks]), [0, *ends[:-1]])
+    for start, end in zip([0, *ends], ends, strict=False):
+        yield rows[start:end]
+
+
+def _rows_by_block(
+    users: NDArray[np.integer], lasts: NDArray[np.int64], starts: list[int]
+) -> NDArray[np.integer]:
+    """(n,) rows in the order of the blocks of their users, in their own order within a block.
+
+    Args:
+        users: (n,) user of each row.
+        lasts: (n_blocks,) the user after the last of each block.
+        starts: Where the rows of each block begin.
+    """
+    small = len(users) < np.iinfo(np.int32).max
+    found = np.empty(len(users), np.int32 if small else np.int64)
+    at = list(starts)
+    for start in range(0, len(users), _ROWS):
+        blocks = np.searchsorted(lasts, users[start : start + _ROWS], "right").astype(np.uint16)
+        order = np.argsort(blocks, kind="stable")  # of 16 bits: by counting
+        ends = np.bincount(blocks, minlength=len(lasts)).cumsum()
+        for block, (first, last) in enumerate(zip([0, *ends], ends, strict=False)):
+            found[at[block] : at[block] + last - first] = order[first:last] + start
+            at[block] += last - first
+    return found
 
 
 def reduced(

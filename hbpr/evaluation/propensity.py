@@ -11,7 +11,8 @@ Source:
     negatives are among them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -26,7 +27,16 @@ from hbpr.names import METRICS, Part, metric_name
 _WIDTH: Final = 1.959964
 
 
-class Exposed(NamedTuple):
+class Estimate(NamedTuple):
+    """A mean over users, and an interval that holds the true one with a probability of 95 %."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Exposed:
     """Where judged pairs stand: what a metric of exposures is given.
 
     Attributes:
@@ -35,6 +45,7 @@ class Exposed(NamedTuple):
         weights: (n,) inverse of the probability that the pair is judged.
         liked: (n,) whether it is liked.
         n_users: Number of users, U.
+        known: Estimates that were asked for: of one, value and both ends are metrics.
     """
 
     users: NDArray[np.int32]
@@ -42,14 +53,16 @@ class Exposed(NamedTuple):
     weights: NDArray[np.float64]
     liked: NDArray[np.bool_]
     n_users: int
+    known: dict[tuple[str, int], Estimate | None] = field(default_factory=dict, repr=False)
 
-
-class Estimate(NamedTuple):
-    """A mean over users, and an interval that holds the true one with a probability of 95 %."""
-
-    value: float
-    low: float
-    high: float
+    def estimate(
+        self, name: str, k: int, gains: Callable[[NDArray[np.float64]], NDArray[np.float64]]
+    ) -> Estimate | None:
+        """Return the mean of gains, (n,) of the ranks of what is among the first k; made once."""
+        if (name, k) not in self.known:
+            gained = np.where(self.ranks <= k, gains(self.ranks), 0.0)
+            self.known[name, k] = _estimate(self, gained)
+        return self.known[name, k]
 
 
 def exposure_metrics(
@@ -90,7 +103,7 @@ def exposure_metrics(
 
 def precision(found: Exposed, k: int) -> Estimate | None:
     """Share of the first k that is liked, mean over users; None: nothing there is judged."""
-    return _estimate(found, np.where(found.ranks <= k, 1.0 / k, 0.0))
+    return found.estimate("precision", k, lambda ranks: np.full(len(ranks), 1.0 / k))
 
 
 def ndcg(found: Exposed, k: int) -> Estimate | None:
@@ -100,7 +113,7 @@ def ndcg(found: Exposed, k: int) -> Estimate | None:
     user likes in all is not known.
     """
     best = (1.0 / np.log2(np.arange(2, k + 2))).sum()
-    return _estimate(found, np.where(found.ranks <= k, 1.0 / np.log2(found.ranks + 1), 0.0) / best)
+    return found.estimate("ndcg", k, lambda ranks: 1.0 / np.log2(ranks + 1) / best)
 
 
 def ips_precision(found: Exposed, k: int) -> float | None:

@@ -202,6 +202,8 @@ class Findings:
         early: How far the order of the trials where the scheduler decides is their final order.
         front: Numbers of the trials of the Pareto front, best by the first objective first; empty
             where there is one objective.
+        better: Labels of the baselines that rank above the winner on validation, where MLflow has
+            these and not the comparisons.
     """
 
     finalists: tuple[Finalist, ...] = ()
@@ -209,3 +211,4 @@ class Findings:
     importance: tuple[Importance, ...] = ()
     early: tuple[RankCorrelation, ...] = ()
     front: tuple[int, ...] = ()
+    better: tuple[str, ...] = ()

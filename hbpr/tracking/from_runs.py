@@ -7,16 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from hbpr.names import baseline_name, best_name, lower_is_better
+from hbpr.names import baseline_name, best_name, folder_name, lower_is_better
 from hbpr.tracking import tags as tag
 from hbpr.tracking.findings import (
     BaselineRecord,
-    Effect,
     Finalist,
     Findings,
-    Importance,
     Winner,
 )
+from hbpr.tracking.findings_text import Validation, compared_of, importance_of, validation_of
 from hbpr.tracking.goals import Goals, Limit, Objective
 from hbpr.tracking.histories import Curve
 from hbpr.tracking.records import (
@@ -53,10 +52,28 @@ def metric_is_low(metric: str, runs: "Sequence[Run]" = ()) -> bool:
         >>> metric_is_low("val/ndcg_at_10"), metric_is_low("train/loss"), metric_is_low("val_rmse")
         (False, True, True)
     """
-    directions = {run.data.tags["direction"] for run in runs if "direction" in run.data.tags}
+    directions = {
+        _direction(run.data.tags["direction"], metric)
+        for run in runs
+        if "direction" in run.data.tags and metric in run.data.metrics
+    }
     if directions and not metric.startswith(("val/", "test/")):
         return all("MIN" in direction.upper() for direction in directions)
     return lower_is_better(metric) or any(word in metric.lower() for word in _LOW)
+
+
+def _direction(tag_text: str, metric: str) -> str:
+    """Return a metric's direction from Optuna's tag, which lists those of several objectives.
+
+    Example:
+        >>> _direction("['MINIMIZE', 'MAXIMIZE']", "value_1"), _direction("MINIMIZE", "value")
+        ('MAXIMIZE', 'MINIMIZE')
+    """
+    directions = tag_text.strip("[]").split(", ")
+    place = metric.rpartition("_")[2]
+    return directions[int(place) if place.isdigit() and int(place) < len(directions) else 0].strip(
+        "'"
+    )
 
 
 def ends_of(run: "Run", metric: str) -> Curve | None:
@@ -126,18 +143,25 @@ def study_of(
     settings = _settings(tags)
     front = [int(number) for number in tags.get(tag.FRONT, "").split(",") if number]
     ended = own.info.end_time
+    # What was compared, was by the study's own metric, and says nothing of another.
+    own_metric = tags.get(tag.MONITOR, goal.metric) == goal.metric
+    compared = compared_of(tags.get(tag.COMPARED, "")) if own_metric else ()
+    better = tags.get(tag.BETTER, "") if own_metric and not compared else ""
+    validation = validation_of(tags.get(tag.VALIDATION, ""))
     return StudyRecord(
-        identity,
+        replace(identity, folder=_folder(tags, settings, identity)),
         Tracking(uri, own.info.run_id),
         _goals(settings, goal),
         tuple(trials),
         settings=settings,
-        winner=_winner(tags, metrics, trials),
-        baselines=_baselines(metrics),
+        winner=_winner(tags, metrics, trials, validation),
+        baselines=_baselines(metrics, validation),
         findings=Findings(
-            finalists=_finalists(trials, repeats, _seed(settings), low=goal.mode == "min"),
+            finalists=_finalists(trials, repeats, low=goal.mode == "min"),
+            comparisons=compared,
             importance=importance_of(tags.get(tag.IMPORTANCE, "")),
             front=tuple(front),
+            better=tuple(filter(None, better.split(", "))),
         ),
         times=None if ended is None else Times((ended - own.info.start_time) / 1000),
         origin=Origin({}, _texts(tags.get(tag.VERSIONS, "")), _exam(tags)),
@@ -150,44 +174,18 @@ def _settings(tags: Mapping[str, str]) -> dict[str, Any]:
     return settings if isinstance(settings, dict) else {}
 
 
+def _folder(tags: Mapping[str, str], settings: Mapping[str, Any], identity: Identity) -> str | None:
+    """Return the folder that a study recorded, or where its settings put it; None: not known."""
+    if tag.FOLDER in tags or not identity.study_id:
+        return tags.get(tag.FOLDER)
+    storage = settings.get("sweep", {}).get("storage")
+    name = folder_name(identity.experiment, ".+-", "study")
+    return f"{storage}/{name}/{identity.study_id}" if storage else None
+
+
 def _texts(text: str) -> dict[str, str]:
     found = value_of(text)
     return {str(k): str(v) for k, v in found.items()} if isinstance(found, dict) else {}
-
-
-def importance_text(found: Sequence[Importance]) -> str:
-    """Return what mattered as the text of a tag; see `importance_of`."""
-    return json.dumps(
-        [
-            [
-                each.metric,
-                each.n_trials,
-                each.n_stopped,
-                [
-                    [e.setting, *(float(f"{x:.4g}") for x in (e.cost, e.low, e.high))]
-                    for e in each.effects
-                ],
-            ]
-            for each in found
-        ]
-    )
-
-
-def importance_of(text: str) -> tuple[Importance, ...]:
-    """Return what `importance_text` was given; empty for another text.
-
-    Example:
-        >>> found = Importance("val/auc", 30, 4, (Effect("optimizer.lr", 0.02, 0.01, 0.03),))
-        >>> importance_of(importance_text([found])) == (found,)
-        True
-    """
-    try:
-        return tuple(
-            Importance(metric, n, stopped, tuple(Effect(*effect) for effect in effects))
-            for metric, n, stopped, effects in json.loads(text)
-        )
-    except (ValueError, TypeError):
-        return ()
 
 
 def with_measured(record: StudyRecord, found: Mapping[str, Mapping[str, Curve]]) -> StudyRecord:
@@ -217,49 +215,36 @@ def with_measured(record: StudyRecord, found: Mapping[str, Mapping[str, Curve]])
     return replace(record, trials=trials)
 
 
-def _seed(settings: Mapping[str, Any]) -> int:
-    """Return the seed that trials of a study train with; -2 where it is not known."""
-    training = settings.get("training")
-    seed = training.get("seed") if isinstance(training, Mapping) else None
-    return seed if isinstance(seed, int) else -2
-
-
 def _finalists(
-    trials: Sequence[TrialRecord],
-    repeats: "Sequence[tuple[Run, Curve]]",
-    seed: int,
-    *,
-    low: bool,
+    trials: Sequence[TrialRecord], repeats: "Sequence[tuple[Run, Curve]]", *, low: bool
 ) -> tuple[Finalist, ...]:
-    """Return the trials that were repeated, best first, each with its own value and the others.
+    """Return the trials that were repeated, best first, with the values of their repeats.
+
+    A trial's own value does not count: it was chosen for it, so it was also lucky.
 
     Args:
         trials: Of the study.
         repeats: Runs with the curve of the metric.
-        seed: Of the study's trials.
         low: Lower is better.
     """
     best = min if low else max
-    by_number = {trial.number: trial for trial in trials}
-    values: dict[int, dict[int, float]] = {}
+    numbers = {trial.number for trial in trials}
+    found: dict[int, dict[int, tuple[float, int]]] = {}
     for run, curve in repeats:
         number = int(run.data.tags.get(tag.REPEAT_OF, -1))
-        if number in by_number and curve:
-            values.setdefault(number, {})[int(run.data.tags.get(tag.SEED, -1))] = best(
-                curve.values()
-            )
-    found = []
-    for number, others in values.items():
-        own = by_number[number]
-        by_seed = ({seed: own.value} if own.value is not None else {}) | dict(
-            sorted(others.items())
-        )
-        reached = tuple(by_seed.values())
-        deviation = statistics.stdev(reached) if len(reached) > 1 else 0.0
-        mean = statistics.fmean(reached)
-        epoch, seeds = own.best_epoch or 0, tuple(by_seed)
-        found.append(Finalist(number, reached, mean, deviation, epoch, {}, seeds))
-    return tuple(sorted(found, key=lambda each: each.mean, reverse=not low))
+        if number in numbers and curve:
+            value = best(curve.values())
+            epoch = next(step for step, each in curve.items() if each == value)
+            found.setdefault(number, {})[int(run.data.tags.get(tag.SEED, -1))] = value, epoch
+    finalists = []
+    for number, by_seed in found.items():
+        seeds = tuple(sorted(by_seed))
+        values = tuple(by_seed[seed][0] for seed in seeds)
+        deviation = statistics.stdev(values) if len(values) > 1 else 0.0
+        epoch = int(statistics.median_low(epoch for _, epoch in by_seed.values()))
+        mean = statistics.fmean(values)
+        finalists.append(Finalist(number, values, mean, deviation, epoch, {}, seeds))
+    return tuple(sorted(finalists, key=lambda each: each.mean, reverse=not low))
 
 
 def _goals(settings: Mapping[str, Any], goal: Objective) -> Goals:
@@ -278,7 +263,10 @@ def _goals(settings: Mapping[str, Any], goal: Objective) -> Goals:
 
 
 def _winner(
-    tags: Mapping[str, str], metrics: Mapping[str, float], trials: Sequence[TrialRecord]
+    tags: Mapping[str, str],
+    metrics: Mapping[str, float],
+    trials: Sequence[TrialRecord],
+    validation: Validation,
 ) -> Winner | None:
     if tag.BEST_TRIAL not in tags:
         return None
@@ -290,11 +278,13 @@ def _winner(
         values if isinstance(values, dict) else {} if trial is None else trial.values,
         float(tags[tag.BEST_VALUE]),
         0 if trial is None else trial.best_epoch or 0,
+        validation=validation.winner,
         test={name: value for name, value in metrics.items() if name.startswith("test/")},
+        n_users=validation.n_users,
     )
 
 
-def _baselines(metrics: Mapping[str, float]) -> tuple[BaselineRecord, ...]:
+def _baselines(metrics: Mapping[str, float], validation: Validation) -> tuple[BaselineRecord, ...]:
     from hbpr.baselines import BASELINES
 
     found = []
@@ -305,6 +295,7 @@ def _baselines(metrics: Mapping[str, float]) -> tuple[BaselineRecord, ...]:
             for metric, value in metrics.items()
             if metric.startswith(prefix)
         }
-        if test:
-            found.append(BaselineRecord(name, baseline.label, test=test))
+        own = validation.baselines.get(name, {})
+        if test or own:
+            found.append(BaselineRecord(name, baseline.label, own, test))
     return tuple(found)

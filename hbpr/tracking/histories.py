@@ -5,7 +5,7 @@ the route that MLflow's pages use for the same.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from hbpr.errors import TrackingError
@@ -28,13 +28,24 @@ Cache = dict[tuple[str, int, str], Curve]
 
 
 def read_histories(
-    client: "MlflowClient", runs: "Sequence[Run]", metric: str, cache: Cache | None = None
+    client: "MlflowClient", runs: "Iterable[Run]", metric: str, cache: Cache | None = None
+) -> dict[str, Curve]:
+    """Return the curves of the runs that have a metric; see `read_curves`."""
+    some = {run.info.run_id: run.info.end_time for run in runs if metric in run.data.metrics}
+    return read_curves(client, some, metric, cache)
+
+
+def read_curves(
+    client: "MlflowClient",
+    ends: Mapping[str, int | None],
+    metric: str,
+    cache: Cache | None = None,
 ) -> dict[str, Curve]:
     """Return the finite values of a metric by step; of a step that was logged twice the last one.
 
     Args:
         client: Of the store that has the runs.
-        runs: Those without the metric get no curve.
+        ends: When each run ended, by its id; None while it runs.
         metric: Its name.
         cache: Curves of runs that had ended when they were read; filled here.
 
@@ -45,10 +56,7 @@ def read_histories(
     cache = {} if cache is None else cache
     found: dict[str, Curve] = {}
     wanted: dict[str, int | None] = {}
-    for run in runs:
-        if metric not in run.data.metrics:
-            continue
-        run_id, ended = run.info.run_id, run.info.end_time
+    for run_id, ended in ends.items():
         known = None if ended is None else cache.get((run_id, ended, metric))
         if known is None:
             wanted[run_id] = ended

@@ -1,12 +1,12 @@
 """Studies as MLflow holds them.
 
 MLflow has each trial's settings, state, times and metrics by epoch, and of a study that has ended
-its settings, its winner, what mattered, and the test metrics of the winner and of the baselines. It
-has not: validation metrics of baselines, and comparisons. These are left empty.
+its settings, its winner beside the baselines, comparisons and what mattered. What earlier versions
+did not record, such as the validation metrics of baselines, is left empty.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from hbpr.errors import ConfigError, TrackingError
@@ -19,8 +19,8 @@ from hbpr.tracking.from_runs import (
     with_measured,
 )
 from hbpr.tracking.goals import Objective
-from hbpr.tracking.histories import Cache, Curve, read_histories
-from hbpr.tracking.records import Identity, StudyRecord
+from hbpr.tracking.histories import Cache, Curve, read_curves, read_histories
+from hbpr.tracking.records import Identity, StudyRecord, TrialRecord
 from hbpr.tracking.store import find_experiment, mask_uri, open_client, tracking_error
 from hbpr.words import did_you_mean
 
@@ -160,11 +160,25 @@ class MlflowReader:
             for run in runs
         }
 
-    def curves(self, experiment: str, metric: str) -> dict[str, Curve]:
-        """Return the curve of a metric of all runs of an experiment that have it, by run id."""
-        client = self._client()
-        runs = _all_runs(client, find_experiment(client, experiment, self.tracking_uri))
-        return read_histories(client, runs, metric, self._curves)
+    def curves(self, trials: Iterable[TrialRecord], metric: str) -> dict[str, Curve]:
+        """Return the curve of a metric of the trials that have it, as they were read, by run id.
+
+        Raises:
+            TrackingError: MLflow does not answer.
+        """
+        from mlflow.exceptions import MlflowException
+
+        ends = {
+            str(trial.run_id): trial.run.ended_at
+            for trial in trials
+            if trial.run is not None and metric in trial.run.metrics
+        }
+        try:
+            return read_curves(self._client(), ends, metric, self._curves)
+        except (MlflowException, OSError) as error:
+            if isinstance(error, TrackingError):
+                raise
+            raise tracking_error(self.tracking_uri, error) from error
 
     def _client(self) -> "MlflowClient":
         if self._opened is None:

@@ -279,7 +279,8 @@ class StudyRecord:
     @property
     def better(self) -> list[str]:
         """Labels of the baselines that rank above the winner on validation, by more than chance."""
-        return [each.other for each in self.rivals if each.verdict == "below"]
+        known = [each.other for each in self.rivals if each.verdict == "below"]
+        return known or list(self.findings.better)
 
     @property
     def n_outside(self) -> int:

@@ -41,6 +41,11 @@ VALUE: Final = "hbpr.value"
 DATA: Final = "hbpr.data"
 #: Of a study, and of a version that is no champion for that reason: baselines that rank above it.
 BETTER: Final = "hbpr.better"
+#: Of a study: its folder, the validation metrics of its winner and of baselines, and the winner
+#: against others, user by user.
+FOLDER: Final = "hbpr.folder"
+VALIDATION: Final = "hbpr.validation"
+COMPARED: Final = "hbpr.compared"
 #: Rows of the data that did not become a pair of their own, by reason.
 LEFT_OUT: Final = "hbpr.left_out"
 #: URI of a logged model, what its files come to, and the version it was registered as.

@@ -110,6 +110,12 @@ def test_the_threshold_leaves_most_rows_on_neither_side(
 @pytest.mark.parametrize(
     ("events", "positive", "negative"),
     [
+        (
+            ["subscribe", "unsubscribe", "view"],
+            ["subscribe"],
+            ["unsubscribe"],
+        ),
+        (["app_install", "app_uninstall"], ["app_install"], ["app_uninstall"]),
         (["view", "view", "addtocart", "transaction"], ["addtocart", "transaction"], []),
         (["play", "skip"], ["play"], ["skip"]),
         (["true", "false"], ["true"], ["false"]),

@@ -100,7 +100,21 @@ def films_uri(empty_mlflow: Path, tmp_path_factory: pytest.TempPathFactory) -> s
         "first",
         SPACE,
         "films",
-        **{"hbpr.importance": mattered, "hbpr.best_trial": "0", "hbpr.best_value": "0.4"},
+        **{
+            "hbpr.importance": mattered,
+            "hbpr.best_trial": "0",
+            "hbpr.best_value": "0.4",
+            "hbpr.folder": "/my studies/films/first-id",
+            "hbpr.better": "EASE",
+            "hbpr.compared": json.dumps([["EASE", -0.02, -0.03, -0.01, 0.002, 943]]),
+            "hbpr.validation": json.dumps(
+                {
+                    "n_users": 943,
+                    "winner": {METRIC: 0.4, "val/auc": 0.9},
+                    "baselines": {"ease": {METRIC: 0.42}},
+                }
+            ),
+        },
     )
     for number in range(12):
         mixed = {"training.negatives.per_positive": 4} if number % 3 else {}

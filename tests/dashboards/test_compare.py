@@ -36,24 +36,49 @@ def study(lab, name: str, experiment: str, base: float, lr: float, exam: str = "
 def test_the_test_is_paired_where_seeds_match(lab, capsys: pytest.CaptureFixture[str]) -> None:
     one = study(lab, "s1", "films", 0.30, 0.1)
     other = study(lab, "s2", "more", 0.25, 0.9)
-    found = MLflowPlotter(lab.uri).compare("films", "more/s2-id")
+    found = MLflowPlotter(lab.uri).compare("films", "more/s2-id").found[0]
     assert found.settings == (("optimizer.lr", "0.1", "0.9"),)
     assert found.metrics == ((METRIC, 0.3, 0.25),)
-    p = ttest_1samp([a - b for a, b in zip(one, other, strict=True)], 0.0).pvalue
+    p = ttest_1samp([a - b for a, b in zip(one[1:], other[1:], strict=True)], 0.0).pvalue
     assert "left - right = +0.0500 (the left one is better)" in found.verdict
-    assert "Paired over 4 seeds that both have: +0.0470 (95 %" in found.verdict
+    assert "Paired over 3 other seeds that both have: +0.0460 (95 %" in found.verdict
     assert f"p = {p:.2g}" in found.verdict
     assert run(compare, ["films", "more", "--tracking-uri", lab.uri]) == 0
     said = capsys.readouterr().out
     assert "optimizer.lr" in said
-    assert "Paired over 4 seeds" in " ".join(said.split())
+    assert "Paired over 3 other seeds" in " ".join(said.split())
 
 
 def test_other_data_do_not_compare(lab, capsys: pytest.CaptureFixture[str]) -> None:
     study(lab, "s1", "films", 0.30, 0.1)
     study(lab, "s2", "books", 0.25, 0.9, exam="b")
-    assert (
-        MLflowPlotter(lab.uri).compare("films", "books").verdict.startswith("They do not compare")
+    found = MLflowPlotter(lab.uri).compare("films", "books")
+    assert found.found == ()
+    assert found.apart == (
+        "They do not compare: no run of one was judged on what the other was.",
+        "Only on the left: a.",
+        "Only on the right: b.",
     )
+    assert run(compare, ["films", "books", "--tracking-uri", lab.uri]) == 0
+    assert "They do not compare" in capsys.readouterr().out
     assert run(compare, ["films", "bookz", "--tracking-uri", lab.uri]) == 2
     assert "Did you mean 'books'?" in capsys.readouterr().err
+
+
+def test_each_data_that_both_sides_have_is_compared_whatever_group_is_the_largest(
+    lab, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study(lab, "s1", "both", 0.30, 0.1)
+    study(lab, "s2", "both", 0.90, 0.2, exam="b")
+    study(lab, "s3", "other", 0.25, 0.9)
+    study(lab, "s4", "other", 0.85, 0.8, exam="c")
+    study(lab, "s5", "other", 0.80, 0.7, exam="c")
+    found = MLflowPlotter(lab.uri).compare("both", "other")
+    assert [each.data for each in found.found] == ["a"]
+    assert found.found[0].metrics == ((METRIC, 0.3, 0.25),)
+    assert found.apart == ("Only on the left: b.", "Only on the right: c.")
+    assert "left - right = +0.0500" in found._repr_html_()
+    assert run(compare, ["both", "other", "--tracking-uri", lab.uri]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("On a")
+    assert "Only on the right: c." in said

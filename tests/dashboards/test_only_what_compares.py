@@ -94,11 +94,30 @@ def test_a_null_stays_in_its_panel(mixed: MLflowPlotter) -> None:
 
 
 def test_a_scale_is_that_of_the_space_whatever_joins(mixed: MLflowPlotter, lab) -> None:
-    assert mixed.records("mixed").scales["optimizer.lr"].kind == "log"
+    records = mixed.records("mixed")
+    assert records.scales_among(records.runs)["optimizer.lr"].kind == "log"
     for lr in (0.999, 0.998):
         lab.run("more", [0.1], {"optimizer.lr": lr}, study="", kind="train", experiment="mixed")
-    scale = mixed.records("mixed").scales["optimizer.lr"]
+    records = mixed.records("mixed")
+    scale = records.scales_among(records.runs)["optimizer.lr"]
     assert (scale.kind, scale.low, scale.high) == ("log", 0.001, 1.0)
+
+
+def test_choices_of_several_spaces_stand_in_their_order_and_only_where_they_were(lab) -> None:
+    for name, key, choices in (("s1", "a", [32, 64]), ("s2", "a", [16, 128]), ("s3", "b", [8])):
+        space = {"model.n_latent": choices, "optimizer.lr": {"low": 0.1, "high": 0.9}}
+        lab.study(name, space, "several", **exam(key, key))
+        for number, value in enumerate(choices):
+            lab.run(
+                f"t-{number}",
+                [0.1],
+                {"model.n_latent": value, "optimizer.lr": 0.5},
+                study=name,
+                experiment="several",
+                tags=exam(key, key),
+            )
+    (panel,) = MLflowPlotter(lab.uri).plot_slices("several", "model.n_latent").panels
+    assert [text for _, text in panel.x.ticks] == ["16", "32", "64", "128"]
 
 
 def test_whole_numbers_stay_whole(mixed: MLflowPlotter, lab) -> None:
@@ -143,36 +162,6 @@ def test_runs_that_go_on_and_runs_of_no_value_are_shown(lab) -> None:
     lab.run("x", [], {}, experiment="empty", study="", kind="run")
     with pytest.raises(ConfigError, match="no run has a metric yet"):
         plotter.get_runs("empty")
-
-
-def test_experiments_of_other_tools_open(lab, tmp_path) -> None:
-    for number in range(3):
-        lab.run(
-            f"{number}",
-            [],
-            {"x": 0.5 * number, "value": "a"},
-            study="",
-            kind="run",
-            experiment="optuna",
-            metrics={"value": float(number)},
-            tags={"direction": "StudyDirection.MINIMIZE"},
-        )
-    lab.run(
-        "sk",
-        [],
-        {"C": 1.0, "fit_intercept": True},
-        study="",
-        kind="run",
-        experiment="sklearn",
-        metrics={"training_accuracy_score": 0.9},
-    )
-    plotter = MLflowPlotter(lab.uri)
-    runs = plotter.get_runs("optuna")
-    assert runs["value"].tolist() == [0.0, 1.0, 2.0]
-    assert plotter.best_runs("optuna", 1)["run"].tolist() == ["0"], "less is better"
-    assert plotter.get_runs("sklearn")["value"].tolist() == [0.9]
-    plotter.report("optuna", tmp_path / "optuna.html")
-    plotter.report("sklearn", tmp_path / "sklearn.html")
 
 
 def test_pictures_of_many_runs_are_thinned_for_pages(mixed: MLflowPlotter) -> None:

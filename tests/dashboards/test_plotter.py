@@ -3,6 +3,7 @@ import math
 from pathlib import Path
 from xml.etree import ElementTree
 
+import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
@@ -126,14 +127,31 @@ def test_a_conditional_setting_that_a_trial_lacks_is_shown(films: MLflowPlotter)
     assert sum(len(m.x) for m in panel.marks if isinstance(m, Points) and m.name != "best") == 11
 
 
+def test_a_contour_of_two_choices_scatters_runs_and_says_what_colours_are(
+    films: MLflowPlotter,
+) -> None:
+    (panel,) = films.plot_contour("films", ["model.n_latent", "model.item_bias"]).panels
+    points, best = panel.marks
+    assert isinstance(points, Points)
+    aside = [values - values.round() for values in (points.x, points.y)]
+    assert abs(np.corrcoef(aside)[0, 1]) < 0.9, "no line that is none of the data"
+    assert points.label == "validation NDCG@10"
+    assert best.name == "best"
+
+
+def test_a_log_axis_has_whole_ticks(films: MLflowPlotter) -> None:
+    (panel,) = films.plot_slices("films", "optimizer.lr").panels
+    assert [text for _, text in panel.x.ticks] == ["0.001", "0.01", "0.1", "1"]
+
+
 def test_finalists_are_means_over_seeds_with_an_interval(films: MLflowPlotter) -> None:
     picture = films.plot("seeds", "films")
     seeds, interval, mean = picture.panels[0].marks
-    assert sorted(seeds.y.tolist()) == [0.38, 0.39, 0.4]  # type: ignore[union-attr]
-    assert mean.y.tolist() == pytest.approx([0.39])  # type: ignore[union-attr]
-    # Student's t of 2 degrees of freedom: 4.3027 · 0.01 / √3.
+    assert sorted(seeds.y.tolist()) == [0.38, 0.39]  # type: ignore[union-attr]
+    assert mean.y.tolist() == pytest.approx([0.385])  # type: ignore[union-attr]
+    # Student's t of one degree of freedom: 12.7062 · 0.0070711 / √2.
     low, high = interval.lines[0].y  # type: ignore[union-attr]
-    assert (high - low) / 2 == pytest.approx(0.024841, abs=1e-5)
+    assert (high - low) / 2 == pytest.approx(0.063531, abs=1e-5)
 
 
 def test_a_front_is_of_what_the_best_epochs_measured(lab) -> None:
@@ -224,6 +242,8 @@ def test_the_command_writes_the_file_and_says_so(films: MLflowPlotter, tmp_path:
         (plot, ["curves", "film", "-o", "x.png"], "Did you mean 'films'?"),
         (plot, ["curves", "films", "-o", "x.png", "--metric", "val/x"], "has the metric 'val/x'"),
         (plot, ["curve", "films", "-o", "x.png"], "no kind of picture is called 'curve'"),
+        (plot, ["films", "-o", "x.png"], "hbpr plot curves films -o x.png"),
+        (plot, ["curves", "-o", "x.png"], "hbpr plot curves EXPERIMENT -o x.png"),
         (plot, ["curves", "films", "-o", "x.doc"], "expected a file ending in .png"),
         (plot, ["curves", "films", "-o", "nowhere/x.png"], "there is no folder"),
         (report, ["films", "-o", "x.doc"], "expected a file ending in .html"),

@@ -50,10 +50,11 @@ def test_the_page_says_answer_data_cost_and_commands(page_path: Path) -> None:
     body = text[: text.index('id="content"')]
     for said in (
         "trial-000 of first in films is best",
-        "Its mean over 3 seeds is 0.3900 ± 0.0248 (95 %)",
-        "hbpr study resume studies/films/first-id",
+        "Its mean over 2 other seeds is 0.3850 ± 0.0635 (95 %)",
+        "hbpr study resume &#39;/my studies/films/first-id&#39;",
+        "hbpr serve &#39;/my studies/films/first-id&#39;",
         "hbpr report films",
-        "24 s",
+        "<td>24</td>",
         "Not drawn: front",
         'role="img"',
     ):
@@ -61,6 +62,37 @@ def test_the_page_says_answer_data_cost_and_commands(page_path: Path) -> None:
     assert "<script src" not in text
     assert "<link" not in text
     assert len(text) < 20e6
+
+
+def test_a_baseline_above_the_winner_is_said_first(page_path: Path) -> None:
+    text = page_path.read_text()
+    said = (
+        "films, first: EASE ranks above the winner on validation NDCG@10 (val/ndcg_at_10): "
+        "trial 0 - EASE = -0.0200 (95 % interval -0.0300 to -0.0100, paired over 943 users)."
+    )
+    assert text.index(said) < text.index("is best, validation NDCG@10")
+    table = text[text.index('id="winners"') : text.index('id="plots"')]
+    cells = re.findall(r"<t[hd](?: [^>]*)?>(.*?)</t[hd]>", table)
+    assert cells == [
+        *("metric", "winner, validation", "EASE, validation"),
+        *("ndcg_at_10", "0.4000", "0.4200"),
+        *("auc", "0.9000", ""),
+    ]
+
+
+def test_a_verdict_without_its_interval_is_said_and_holds_for_its_metric_alone(
+    lab, tmp_path: Path
+) -> None:
+    tags = {"hbpr.best_trial": "0", "hbpr.best_value": "0.3", "hbpr.better": "EASE"}
+    lab.study("old", {}, "old", **tags)
+    lab.run("trial-0", [0.3], {"a": 1}, study="old", experiment="old", metrics={"val/auc": 0.8})
+    plotter = MLflowPlotter(lab.uri)
+    said = "EASE ranks above the winner, trial 0, on validation NDCG@10"
+    assert said in plotter.report("old", tmp_path / "old.html").read_text()
+    other = plotter.report("old", tmp_path / "auc.html", metric="val/auc", study="old-id")
+    text = other.read_text()
+    assert "EASE ranks above" not in text
+    assert "hbpr report old -o report.html --metric val/auc --study old-id --tracking-uri" in text
 
 
 def test_names_cannot_break_the_page(lab, tmp_path: Path) -> None:
@@ -122,6 +154,8 @@ def test_it_sorts_filters_and_shows_a_run_everywhere(
     page.fill("#filter", "")
 
     page.evaluate("document.querySelectorAll('.plot').forEach(draw)")
+    side_by_side = page.evaluate("document.getElementById('plot-slices').layout.xaxis2.domain[0]")
+    assert (side_by_side > 0) == (width > 700), "narrow pages have panels one below the other"
     rows.first.focus()
     assert "optimizer.lr = " in page.locator("#trial").text_content()
     run = int(rows.first.get_attribute("data-run"))

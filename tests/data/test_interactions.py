@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hbpr.data import Features, Interactions, UserItems
+from hbpr.data import pairs as merging
 
 PAIRS = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 4)), max_size=40)
 
@@ -29,6 +30,22 @@ def test_from_pairs_holds_each_pair_once_and_sorted(pairs):
     for user in range(7):
         assert built.of(user).tolist() == sorted({i for u, i in pairs if u == user})
     assert built.counts.tolist() == [len({i for u, i in pairs if u == x}) for x in range(7)]
+
+
+@given(st.lists(st.integers(0, 30), max_size=200), st.integers(1, 12))
+def test_blocks_of_users_part_all_rows_in_their_order(users, most):
+    rows = np.array(users, np.int32)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(merging, "_ROWS", most)
+        blocks = [np.arange(len(rows))[each] for each in merging.blocks_of_users(rows, 31)]
+    assert sorted(np.concatenate(blocks).tolist()) == list(range(len(rows)))
+    last = -1
+    for block in blocks:
+        assert (np.diff(block) > 0).all()
+        if len(block):
+            assert rows[block].min() > last
+            last = rows[block].max()
+        assert len(block) <= most or len(set(rows[block].tolist())) == 1
 
 
 @given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 4), st.integers(1, 9)), max_size=40))

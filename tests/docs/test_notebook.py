@@ -29,6 +29,9 @@ def test_the_notebook_is_that_of_the_program(program: ModuleType) -> None:
     assert [each.execution_count for each in code] == list(range(1, len(code) + 1))
     shown = nbformat.writes(written)
     assert "hbpr-study" in shown
+    assert "hbpr-comparison" in shown
+    assert shown.count("image/png") == 2
+    assert len(shown) < 500_000
     assert "Traceback" not in shown
     assert "/tmp/" not in shown
     assert ".venv" not in shown

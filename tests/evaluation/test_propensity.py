@@ -1,6 +1,7 @@
 """Exposures of known probability: what they say of a ranking, against the truth."""
 
 import logging
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from hbpr import RecommendationSystem, TrainingPipeline, UserItemData
 from hbpr.data import load_table
 from hbpr.errors import ConfigError, DataError
-from hbpr.evaluation import evaluate_part
+from hbpr.evaluation import evaluate_part, propensity
 from hbpr.evaluation.propensity import Exposed, ndcg, precision
 from hbpr.settings.models import DataSettings, SplitSettings, TableSettings
 
@@ -102,9 +103,20 @@ def test_by_hand():
     assert precision(one, 1).value == pytest.approx(4 / 9)
     gains = 1 / np.log2([2, 3, 2])
     assert ndcg(one, 2).value == pytest.approx(4 * gains[0] / (gains @ one.weights))
-    only_likes = one._replace(liked=np.array([True, True, True]))
+    only_likes = replace(one, liked=np.array([True, True, True]), known={})
     assert precision(only_likes, 2).value == pytest.approx((4 + 1 + 5) / 2 / 2)
-    assert precision(one._replace(ranks=one.ranks + 5), 2) is None
+    assert precision(replace(one, ranks=one.ranks + 5, known={}), 2) is None
+
+
+def test_an_estimate_with_both_ends_is_made_once(monkeypatch):
+    calls = []
+    made = propensity._estimate
+    monkeypatch.setattr(propensity, "_estimate", lambda *about: calls.append(1) or made(*about))
+    liked, shown, scores, rng = world(0)
+    data = log(liked, shown, rng).to_interactions(SplitSettings(train=0.5, validation=0.1))
+    found = evaluate_part(Fixed(scores), data, "test", [5, K]).metrics
+    assert sum("/ips_" in name for name in found) == 12
+    assert len(calls) == 4  # precision and NDCG at two lengths
 
 
 def table(folder, **changes):

@@ -114,10 +114,10 @@ def next_commands(record: StudyRecord) -> list[tuple[str, str]]:
             f"{program('mlflow')} server --backend-store-uri {shlex.quote(uri)} --port 5000"
         )
         look = [("look", server)]
-    plot = f"{program('hbpr')} report {experiment} -o report.html"
+    report = f"{program('hbpr')} report {experiment} -o report.html"
     found = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path.cwd() / 'mlflow.db'}"
     if mask_uri(found) != uri:
-        plot = f"MLFLOW_TRACKING_URI={shlex.quote(uri)} {plot}"
+        report = f"MLFLOW_TRACKING_URI={shlex.quote(uri)} {report}"
     model = record.identity.model_folder
     serve = f"{program('hbpr')} serve {shlex.quote(near(Path(model)))}" if model else ""
     more = [("serve", serve)] if serve else []
@@ -126,7 +126,7 @@ def next_commands(record: StudyRecord) -> list[tuple[str, str]]:
         folder = shlex.quote(near(Path(record.identity.folder)))
         always = "--set sweep.final.register_model=always"
         more += [("champion", f"{program('hbpr')} study resume {folder} {always}")]
-    return [*look, ("open", link), ("plot", plot), *more]
+    return [*look, ("open", link), ("report", report), *more]
 
 
 def program(name: str) -> str:

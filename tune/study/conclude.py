@@ -8,7 +8,7 @@ from hbpr.data.interactions import Interactions
 from hbpr.tracking import tags as tag
 from hbpr.tracking.about import exam_of
 from hbpr.tracking.findings import Findings, RankCorrelation, Winner
-from hbpr.tracking.from_runs import importance_text
+from hbpr.tracking.findings_text import compared_text, importance_text, validation_text
 from hbpr.tracking.records import Identity, Origin, StudyRecord, Times, Tracking, TrialRecord
 from hbpr.tracking.run_log import MAX_TAG
 from hbpr.tracking.store import mask_uri
@@ -190,8 +190,13 @@ class Conclusion:
         tags |= {tag.NOTE: study_note(record), **better}
         tags |= {tag.SCHEDULE: schedule} if schedule else {}
         mattered = importance_text(record.findings.importance)
-        tags |= {tag.IMPORTANCE: mattered} if len(mattered) <= MAX_TAG else {}
         assert record.winner is not None
+        long = {
+            tag.IMPORTANCE: mattered,
+            tag.COMPARED: compared_text(record.findings.comparisons),
+            tag.VALIDATION: validation_text(record.winner, record.baselines),
+        }
+        tags |= {name: text for name, text in long.items() if len(text) <= MAX_TAG}
         self.recorder.record_final(
             record.winner,
             record.baselines,

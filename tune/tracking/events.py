@@ -38,6 +38,7 @@ _SOURCE: Final = {tag.SOURCE: "hbpr tune"}
 def study_start(
     study_id: str,
     *,
+    folder: str,
     name: str,
     experiment_name: str,
     tracking_uri: str,
@@ -48,6 +49,7 @@ def study_start(
 
     Args:
         study_id: Tag of all its runs.
+        folder: Its folder, absolute.
         name: Name of its own run.
         experiment_name: MLflow experiment.
         tracking_uri: Where it is recorded; the password is left out.
@@ -75,6 +77,7 @@ def study_start(
         },
         "tags": {
             tag.STUDY: name,
+            tag.FOLDER: folder,
             tag.MONITOR: monitor,
             tag.SETTINGS: as_text(settings),
             tag.SETTINGS_FORMAT: str(FORMAT),

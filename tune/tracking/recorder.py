@@ -117,6 +117,7 @@ class MlflowRecorder:
             self._history.note(event)
         event = study_start(
             self.study_id,
+            folder=str(self.folder),
             name=self.study_name,
             experiment_name=self.experiment_name,
             tracking_uri=self.tracking_uri,

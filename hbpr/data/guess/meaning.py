@@ -16,7 +16,10 @@ _CHOICES: Final = (
     r"like|love|favou?rite|wish|save|bookmark|share|finish|complete|watch|play|listen|download",
     r"click|open|read|visit|view|impression|show",
 )
-_REFUSALS: Final = r"dislike|skip|not_?interested|remove|hide|block|unlike|return|cancel|refund"
+_REFUSALS: Final = (
+    r"dislike|skip|not_?interested|remove|hide|block|unlike|return|cancel|refund"
+    r"|(?<![a-z])un[_-]?(subscribe|install|follow|save|favou?rite|bookmark)"
+)
 _TRUE: Final = frozenset({"1", "true", "yes"})
 _FALSE: Final = frozenset({"0", "-1", "false", "no"})
 #: Share of rows that may be positives by their value, and that must stay.

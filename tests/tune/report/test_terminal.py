@@ -73,10 +73,10 @@ def test_a_resumed_study_has_the_time_of_all_sittings_and_its_data(record: Study
 
 def test_commands_can_be_typed_as_they_stand(record: StudyRecord) -> None:
     commands = dict(next_commands(record))
-    assert shlex.split(commands["plot"])[1:] == ["report", "my study", "-o", "report.html"]
+    assert shlex.split(commands["report"])[1:] == ["report", "my study", "-o", "report.html"]
     serve = shlex.split(commands["serve"])
     assert serve[1:] == ["serve", "studies/my study/20260101-000000-abcd/model"]
-    assert "MLFLOW_TRACKING_URI" not in commands["plot"]
+    assert "MLFLOW_TRACKING_URI" not in commands["report"]
     assert commands["open"] == f"http://127.0.0.1:5000{record.tracking.view}"
     look = shlex.split(commands["look"])
     assert look[0] == "MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false"
@@ -89,5 +89,5 @@ def test_a_server_is_named_where_plots_would_not_find_it(record: StudyRecord) ->
     )
     commands = dict(next_commands(remote))
     assert commands["open"] == f"http://mlflow.local:5000{record.tracking.view}"
-    assert commands["plot"].startswith("MLFLOW_TRACKING_URI=http://mlflow.local:5000/ ")
+    assert commands["report"].startswith("MLFLOW_TRACKING_URI=http://mlflow.local:5000/ ")
     assert "look" not in commands

@@ -270,6 +270,7 @@ class TestRecords:
     def test_the_view_lists_the_settings_of_the_choices(self):
         event = study_start(
             "s",
+            folder="/studies/e/s",
             name="n",
             experiment_name="e",
             tracking_uri="sqlite:///x.db",
