@@ -94,7 +94,8 @@ def _loops(settings: TrialSettings | None) -> list[Any]:
     in_blocks = isinstance(training.negatives, BlockNegatives) or (
         training.negatives.kind == "auto" and training.loss_function == "softmax_loss"
     )
-    if in_blocks or training.engine in ("autograd", "listwise") or settings.model.kind != "mf":
+    is_fused = training.engine == "fused" or (training.engine == "auto" and not in_blocks)
+    if not is_fused or settings.model.kind != "mf":
         return [ranks._rank_block]
     features = {settings.data.item_feature, settings.data.user_feature}
     loops = onehot if features == {"indicator"} else hybrid

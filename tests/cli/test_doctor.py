@@ -70,6 +70,7 @@ def test_what_a_training_needs_is_looked_for() -> None:
     assert needs(data={"item_feature": "both"}) == ["hybrid", "ranks"]
     softmax = {"loss_function": "softmax_loss", "negatives": {"kind": "auto"}}
     assert needs(training=softmax) == needs(training={"negatives": {"kind": "all"}}) == ["ranks"]
+    assert needs(training=softmax | {"engine": "fused"}) == ["onehot", "ranks"]
     assert needs(model={"kind": "neumf"}) == ["ranks"]
 
 
