@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from hbpr.data import Interactions, load_data
-from hbpr.reproductions.baselines import EASE, ease_figures, popularity_figures
+from hbpr.reproductions.baselines import EASE, ease_figures, ials_figures, popularity_figures
 from hbpr.reproductions.row import Figures, Order, Row, Say
 from hbpr.reproductions.seeds import refit_note, train_seeds
 from hbpr.settings.load import with_values
@@ -43,9 +43,9 @@ def random_split_row(name: str, title: str, *, unseen_weight: float) -> Row:
         return (
             _ours(_OBSERVED, settings, data, seeds, say),
             _ours(_OURS, alike, data, seeds, say),
-            *_others(settings, data, "", say),
+            *_others(settings, data, "", seeds, say),
             _ours(_OBSERVED + _UNSEEN, unseen, seen_left_out, seeds, say),
-            *_others(unseen, seen_left_out, _UNSEEN, say),
+            *_others(unseen, seen_left_out, _UNSEEN, seeds, say),
         )
 
     return Row(
@@ -88,10 +88,11 @@ def _ours(
 
 
 def _others(
-    settings: TrialSettings, data: Interactions, place: str, say: Say
+    settings: TrialSettings, data: Interactions, place: str, seeds: Sequence[int], say: Say
 ) -> tuple[Figures, ...]:
     found = (
         ease_figures(data, settings.training, _METRICS, say),
+        ials_figures(data, settings.training, _METRICS, seeds, say),
         popularity_figures(data, settings.training, _METRICS),
     )
     return tuple(figures.renamed(f"{figures.label}{place}") for figures in found)
