@@ -1,4 +1,4 @@
-"""What stands beside our models in most rows: EASE and iALS, chosen on validation, and popularity."""
+"""What stands beside our models in most rows: EASE and iALS, chosen on validation; popularity."""
 
 from collections.abc import Sequence
 from typing import Final
