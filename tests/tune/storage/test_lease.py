@@ -22,7 +22,7 @@ def thing(request, store, tmp_path, monkeypatch):
     if request.param == "s3":
         found = conditional(Place.of(f"{URL}/{LEASE}"))
         assert isinstance(found, S3Object)
-        assert store.keys("studies") == [], "what tried the conditions is gone"
+        assert store.objects("studies") == [], "what tried the conditions is gone"
     else:
         found = SettledObject(Place.of(str(tmp_path / LEASE)), settle_s=0.05)
     return found

@@ -62,14 +62,16 @@ def test_a_study_that_begins_ends_and_goes_on(plan, store, tmp_path) -> None:
         assert folders.read_settings(storage.folder.path) == (plan.settings, DATA)
         storage.kept.save(7, 2, lambda path: (path / "x").write_text("x"))
         write_json(storage.folder.summary, {})
-    assert any(key.endswith("/summary.json") for key in store.keys("studies"))
-    assert not [key for key in store.keys("studies") if "/epoch-" in key], "it has come to its end"
+    assert any(key.endswith("/summary.json") for key in store.objects("studies"))
+    assert not [key for key in store.objects("studies") if "/epoch-" in key], (
+        "it has come to its end"
+    )
 
 
 def test_a_study_that_never_began_leaves_nothing(plan, store) -> None:
     with pytest.raises(RuntimeError), opened(plan, study_id="one"):
         raise RuntimeError
-    assert [key for key in store.keys("studies") if key[-1] != "/"] == [
+    assert [key for key in store.objects("studies") if key[-1] != "/"] == [
         "studies/small/one/lease.json"
     ]
     with pytest.raises(StudyFolderError, match="there is no study"), at_hand(URL):

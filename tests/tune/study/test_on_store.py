@@ -61,12 +61,12 @@ def temporary() -> Iterator[Path]:
 
 
 def url_of(store: Store) -> str:
-    (key,) = [key for key in store.keys("studies/kept/") if key.endswith("/settings.json")]
+    (key,) = [key for key in store.objects("studies/kept/") if key.endswith("/settings.json")]
     return f"s3://{BUCKET}/{key.removesuffix('/settings.json')}"
 
 
 def checkpoints(store: Store, term: int) -> list[str]:
-    keys = store.keys("studies/kept/")
+    keys = store.objects("studies/kept/")
     return [key for key in keys if f"/checkpoints/{term:05d}/" in key and "/epoch-" in key]
 
 
@@ -164,19 +164,20 @@ def test_a_driver_that_lost_its_lease_stops_and_the_study_goes_on_elsewhere(
     options = ("--set", "mlflow.experiment_name=lost", "--cpus", "1", "--no-progress")
     driver = terminal.start(tmp_path, "tune", "config.yaml", *options)
     terminal.wait_until(
-        lambda: any("/log/00001/journal.log/" in key for key in store.keys("studies/lost")), driver
+        lambda: any("/log/00001/journal.log/" in key for key in store.objects("studies/lost")),
+        driver,
     )
-    (key,) = [key for key in store.keys("studies/lost") if key.endswith("/lease.json")]
+    (key,) = [key for key in store.objects("studies/lost") if key.endswith("/lease.json")]
     lease = {"term": 2, "owner": "process 1 on a host that went away", "until": 0, "id": "x"}
     store.client.put_object(Bucket=BUCKET, Key=key, Body=json.dumps(lease).encode())
     out, err = terminal.end(driver, code=1)
     assert "another driver went on with it (process 1 on a host that went away)" in out + err
-    assert not any(key.endswith("summary.json") for key in store.keys("studies/lost"))
+    assert not any(key.endswith("summary.json") for key in store.objects("studies/lost"))
     began = time.monotonic()
     terminal.run(tmp_path, "tune", "config.yaml", *options, "--resume-or-start")
     assert time.monotonic() - began > TERM_S, "that driver might have been alive"
-    assert len([k for k in store.keys("studies/lost") if k.endswith("/settings.json")]) == 1
-    assert any(key.endswith("summary.json") for key in store.keys("studies/lost"))
+    assert len([k for k in store.objects("studies/lost") if k.endswith("/settings.json")]) == 1
+    assert any(key.endswith("summary.json") for key in store.objects("studies/lost"))
 
 
 @pytest.mark.usefixtures("tracking_uri")
