@@ -20,7 +20,7 @@ class Store:
     env: Mapping[str, str]
     client: Any
 
-    def keys(self, prefix: str = "") -> list[str]:
+    def objects(self, prefix: str = "") -> list[str]:
         """All objects below a prefix."""
         pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=prefix)
         return [each["Key"] for page in pages for each in page.get("Contents", [])]
@@ -32,7 +32,7 @@ class Store:
 
     def everything(self) -> bytes:
         """All objects, one behind the other."""
-        return b"\n".join(self.read(key) for key in self.keys())
+        return b"\n".join(self.read(key) for key in self.objects())
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import pytest
 
 from tune.settings import StudySettings
 
+from ..support.store import BUCKET, Store, running_store
 from .support.program import Program
 from .support.recording import Recording
 from .support.server import Server
@@ -78,6 +79,20 @@ def _quiet_draws() -> Iterator[None]:
     quiet_optuna()
     yield
     optuna.logging.set_verbosity(before)
+
+
+@pytest.fixture(scope="module")
+def _object_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    with running_store(tmp_path_factory.mktemp("store")) as store:
+        yield store
+
+
+@pytest.fixture
+def store(_object_store: Store) -> Iterator[Store]:
+    """An S3 server with an empty bucket."""
+    yield _object_store
+    for key in list(_object_store.objects()):  # of a bucket
+        _object_store.client.delete_object(Bucket=BUCKET, Key=key)
 
 
 @pytest.fixture(scope="session")

@@ -79,11 +79,16 @@ class Lease:
             logger.warning("%s is not released, and runs out by itself: %s", self._told, error)
 
     def _keep(self) -> None:
+        away = False
         while not self._stop.wait(RENEW_S) and self.lost is None:
             try:
                 self._renew()
             except HbprError as error:
-                logger.warning("the lease %s cannot be renewed now: %s", self._told, error)
+                if not away:
+                    logger.warning("the lease on %s cannot be renewed now: %s", self._told, error)
+                away = True
+            else:
+                away = False
 
     def _renew(self) -> None:
         with self._lock:

@@ -28,7 +28,7 @@ def test_a_node_that_reads_and_writes(kind: str, tmp_path: Path, store: Store) -
         assert appears(own)
         assert read_and_write(marker.path, "other", own) == f"reads another {marker.path}"
     assert not appears(own)
-    assert store.keys("studies/.pre") == []
+    assert store.objects("studies/.pre") == []
     assert kind == "s3" or list((tmp_path / "new").iterdir()) == []
 
 

@@ -32,7 +32,7 @@ class TestInAStore(Contract):
         monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
 
         def epochs() -> list[int]:
-            names = [key for key in store.keys("studies") if "/epoch-" in key]
+            names = [key for key in store.objects("studies") if "/epoch-" in key]
             return [int(name[-7:]) for name in names]
 
         for epoch, second, left in (

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from hbpr.errors import StudyError
+from hbpr.errors import HbprError, StudyError
 from hbpr.places import Place
 from tune.storage import lease as leases
 from tune.storage.conditional import S3Object, SettledObject, conditional
@@ -22,7 +22,7 @@ def thing(request, store, tmp_path, monkeypatch):
     if request.param == "s3":
         found = conditional(Place.of(f"{URL}/{LEASE}"))
         assert isinstance(found, S3Object)
-        assert store.keys("studies") == [], "what tried the conditions is gone"
+        assert store.objects("studies") == [], "what tried the conditions is gone"
     else:
         found = SettledObject(Place.of(str(tmp_path / LEASE)), settle_s=0.05)
     return found
@@ -109,3 +109,25 @@ def test_what_a_list_says_of_it(store) -> None:
     assert not seems_held(place)
     (place / LEASE).write(json.dumps({"owner": "one who is gone", "until": 5}).encode())
     assert not seems_held(place)
+
+
+def test_a_store_that_is_away_for_a_while_costs_no_lease(thing, monkeypatch, caplog) -> None:
+    monkeypatch.setattr(leases, "RENEW_S", 0.02)
+    lease = take(thing, URL)
+    put, away = thing.replace, threading.Event()
+
+    def fail(content, expected):
+        away.set()
+        raise HbprError("the object store does not answer")
+
+    thing.replace = fail
+    assert away.wait(20)
+    lease._sure_until = 0.0
+    with pytest.raises(HbprError, match="does not answer"):
+        lease.check()
+    assert lease.lost is None
+    thing.replace = put
+    lease.check()
+    assert lease.is_sure
+    assert caplog.text.count("cannot be renewed now") == 1
+    lease.release()

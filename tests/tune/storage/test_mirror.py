@@ -92,7 +92,7 @@ def test_half_a_line_waits_and_segments_become_one(place, lease, store, tmp_path
             journal.write(b"\n")
     (folder / "journal.log").open("ab").write(b"half")
     mirror.close()
-    assert len(store.keys("studies/small/one/log/00001/journal.log/")) < 60
+    assert len(store.objects("studies/small/one/log/00001/journal.log/")) < 60
     bring(place, there)
     assert (there / "journal.log").read_bytes() == (folder / "journal.log").read_bytes()[:-4]
 
@@ -112,7 +112,7 @@ def test_the_next_sitting_takes_over_and_the_last_one_adds_nothing(
     done = []
 
     def drop(*numbers):
-        done.append((numbers, store.keys("studies/small/one/log/00002/journal.log")))
+        done.append((numbers, store.objects("studies/small/one/log/00002/journal.log")))
 
     second = Mirror(other, place, fresh, states_of(other), drop)
     with (folder / "journal.log").open("ab") as journal:
@@ -197,5 +197,7 @@ def test_a_new_sitting_goes_on_from_checkpoints_that_the_journal_knows(place, st
     }
     assert loaded == {1: True, 2: False, 3: False, 4: True, 5: True}
     assert read == ["1 at 4", "4 at 6", "5 at 8"]
-    assert len(store.keys("studies/small/one/checkpoints")) >= 3
-    assert not [key for key in store.keys("studies/small/one/checkpoints/00001/") if key[-1] != "/"]
+    assert len(store.objects("studies/small/one/checkpoints")) >= 3
+    assert not [
+        key for key in store.objects("studies/small/one/checkpoints/00001/") if key[-1] != "/"
+    ]

@@ -16,6 +16,7 @@ from tune.storage.bring import at_hand
 from tune.storage.kept import KeptInFolder, KeptInStore
 from tune.storage.opened import opened
 from tune.storage.resume import newest_unfinished, study_named, unfinished_like
+from tune.tracking.recorder import MlflowRecorder
 
 DATA = {"{}": "fingerprint"}
 URL = "s3://shop/studies/small/one"
@@ -61,14 +62,16 @@ def test_a_study_that_begins_ends_and_goes_on(plan, store, tmp_path) -> None:
         assert folders.read_settings(storage.folder.path) == (plan.settings, DATA)
         storage.kept.save(7, 2, lambda path: (path / "x").write_text("x"))
         write_json(storage.folder.summary, {})
-    assert any(key.endswith("/summary.json") for key in store.keys("studies"))
-    assert not [key for key in store.keys("studies") if "/epoch-" in key], "it has come to its end"
+    assert any(key.endswith("/summary.json") for key in store.objects("studies"))
+    assert not [key for key in store.objects("studies") if "/epoch-" in key], (
+        "it has come to its end"
+    )
 
 
 def test_a_study_that_never_began_leaves_nothing(plan, store) -> None:
     with pytest.raises(RuntimeError), opened(plan, study_id="one"):
         raise RuntimeError
-    assert [key for key in store.keys("studies") if key[-1] != "/"] == [
+    assert [key for key in store.objects("studies") if key[-1] != "/"] == [
         "studies/small/one/lease.json"
     ]
     with pytest.raises(StudyFolderError, match="there is no study"), at_hand(URL):
@@ -140,3 +143,49 @@ def test_the_working_folder_is_nobody_elses(plan, tmp_path: Path) -> None:
     begin(plan)
     (above,) = (tmp_path / "t").glob("hbpr-studies-*")
     assert above.stat().st_mode & 0o077 == 0
+
+
+def recorder_of(storage, tracking_uri: str) -> MlflowRecorder:
+    assert storage.mirror is not None
+    return MlflowRecorder(
+        storage.folder.path,
+        tracking_uri=tracking_uri,
+        experiment_name="small",
+        study_id="one",
+        settings={},
+        kept=storage.mirror.recorded,
+        address=storage.folder.told,
+    )
+
+
+def test_mlflow_is_sent_what_the_store_has(plan, tracking_uri) -> None:
+    with opened(plan, study_id="one") as storage:
+        folders.create(plan.settings, DATA, folder=storage.folder)
+        recorder = recorder_of(storage, tracking_uri)
+        recorder.open()
+        recorder.start_trial(0, {"model.n_latent": 4})
+        recorder.report(0, 2, {"val/ndcg_at_10": 0.5})
+        recorder.end_trial(0, "FINISHED")
+        assert recorder.finish("FINISHED"), "the mirror lets it through in time"
+        assert recorder.run_ids.keys() == {0}
+    with at_hand(URL) as study, opened(plan, URL) as storage:
+        assert study.settings.exists()
+        events = (storage.folder.outbox / "events.jsonl").read_text().splitlines()
+        assert len(events) == 5
+        sent = int((storage.folder.outbox / "sent").read_text())
+        assert sent == (storage.folder.outbox / "events.jsonl").stat().st_size
+
+
+def test_records_that_wait_in_the_store_are_sent_by_its_url(plan, tracking_uri, caplog) -> None:
+    with opened(plan, study_id="one") as storage:
+        folders.create(plan.settings, DATA, folder=storage.folder)
+        recorder = recorder_of(storage, "http://127.0.0.1:1")
+        recorder.open()
+        recorder.start_trial(0, {"model.n_latent": 4})
+        assert not recorder.finish("KILLED", timeout_s=0.1)
+        assert f"hbpr study sync {URL}" in caplog.text
+    said = CliRunner().invoke(command, ["sync", URL, "--tracking-uri", tracking_uri])
+    assert said.exit_code == 0, said.output
+    assert "4 records were sent" in said.output
+    said = CliRunner().invoke(command, ["sync", URL, "--tracking-uri", tracking_uri])
+    assert "0 records were sent" in said.output

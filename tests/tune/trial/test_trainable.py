@@ -13,11 +13,13 @@ from hbpr.names import EVAL_S, LOSS, TRAIN_S
 from hbpr.settings.load import with_values
 from hbpr.settings.models import TrialSettings
 from hbpr.training.trainer import Trainer
-from tune.storage.kept import KeptInFolder
+from tune.storage.kept import Checkpoints, KeptInFolder, KeptInStore
 from tune.trial import trainable as module
 from tune.trial.data import data_key
 from tune.trial.messages import FAILED
 from tune.trial.trainable import HbprTrainable, TrialContext
+
+from ...support.store import Store
 
 BASE = TrialSettings.model_validate(
     {
@@ -45,14 +47,15 @@ def data() -> Interactions:
 
 def start(
     data: Interactions | dict[str, Interactions],
-    folder: Path,
+    folder: Path = Path(),
     values: dict[str, object] | None = None,
     number: int = 0,
+    kept: Checkpoints | None = None,
 ) -> HbprTrainable:
     by_key = data if isinstance(data, dict) else {"": data}
-    kind = HbprTrainable.of(
-        TrialContext(BASE, by_key, threads=1, checkpoints=KeptInFolder(folder)), "trial of a test"
-    )
+    kept = kept or KeptInFolder(folder)
+    context = TrialContext(BASE, by_key, threads=1, checkpoints=kept)
+    kind = HbprTrainable.of(context, "trial of a test")
     trial = kind.__new__(kind)  # Tune's own constructor makes folders in the user's home
     trial.setup({"trial": number, "values": values or {}})
     return trial
@@ -134,6 +137,22 @@ def test_long_trials_keep_one_whole_checkpoint(
     assert [path.name for path in folder.iterdir()] == ["epoch-0000004"]
     (folder / "epoch-0000005.partial").mkdir()
     assert start(data, tmp_path).step()["epoch"] == 5
+
+
+def test_a_trial_goes_on_from_an_object_store(
+    data: Interactions, tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = all_steps(start(data, tmp_path))
+    monkeypatch.setattr(module, "CHECKPOINT_EVERY_S", 0.0)
+
+    def begin() -> HbprTrainable:
+        kept = KeptInStore("s3://shop/checkpoints/00001")
+        return start(data, kept=kept)
+
+    first = begin()
+    before = [first.step(), first.step()]
+    assert [key[-7:] for key in store.objects() if "/epoch-" in key] == ["0000002", "0000004"]
+    assert curve([*before, *all_steps(begin())]) == curve(whole)
 
 
 def test_a_trial_that_ended_keeps_no_checkpoint(data: Interactions, tmp_path: Path) -> None:
