@@ -1,5 +1,6 @@
 """Axes of panels as plotly takes them: where they lie, and their ticks."""
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 import numpy as np
@@ -107,6 +108,6 @@ def _whole_step(places: list[Floats]) -> int:
     """
     if not places:
         return 1
-    span = max(each.max() for each in places) - min(each.min() for each in places)
-    steps = (step * 10**power for power in range(12) for step in (1, 2, 5))
+    span = float(max(each.max() for each in places) - min(each.min() for each in places))
+    steps: Iterator[int] = (step * 10**power for power in range(12) for step in (1, 2, 5))
     return next(step for step in steps if span <= 10 * step)

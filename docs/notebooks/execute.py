@@ -92,9 +92,11 @@ len(more), more.best_settings""",
         PROSE,
         """## Two studies, compared
 
-Does it pay to search the temperature? The same search with a fixed one, in an experiment of its
-own. Both are judged on the same held-out songs, so they compare: `MLflowPlotter` reads them from
-MLflow, and tests the difference over the seeds that both best runs were repeated with
+A second search has a base of its own: what `base` does not name then has its plain default, which
+is a dot product and the pairwise `bpr_loss`. Both studies are judged on the same held-out songs, so
+they compare: `MLflowPlotter` reads them from MLflow, says in which settings the two best runs
+differ, and tests the difference over the seeds that both were repeated with. Where the interval
+holds 0, as here, neither is ahead by more than chance
 ([the guide](../guides/plots.md)).""",
     ),
     (

@@ -211,7 +211,7 @@ def _rows_by_block(
         starts: Where the rows of each block begin.
     """
     small = len(users) < np.iinfo(np.int32).max
-    found = np.empty(len(users), np.int32 if small else np.int64)
+    found: NDArray[np.integer] = np.empty(len(users), np.int32 if small else np.int64)
     at = list(starts)
     for start in range(0, len(users), _ROWS):
         blocks = np.searchsorted(lasts, users[start : start + _ROWS], "right").astype(np.uint16)

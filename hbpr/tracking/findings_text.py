@@ -16,11 +16,13 @@ class Validation:
         n_users: Users that they are means over; None where that is not known.
         winner: By name.
         baselines: By the baseline's name, then by that of the metric.
+        labels: The baselines' names for people, by name.
     """
 
     n_users: int | None = None
     winner: dict[str, float] = field(default_factory=dict)
     baselines: dict[str, dict[str, float]] = field(default_factory=dict)
+    labels: dict[str, str] = field(default_factory=dict)
 
 
 def importance_text(found: Sequence[Importance]) -> str:
@@ -85,6 +87,7 @@ def validation_text(winner: Winner, baselines: Sequence[BaselineRecord]) -> str:
             "n_users": winner.n_users,
             "winner": shortened(winner.validation),
             "baselines": {each.name: shortened(each.validation) for each in baselines},
+            "labels": {each.name: each.label for each in baselines},
         }
     )
 
@@ -94,8 +97,9 @@ def validation_of(text: str) -> Validation:
 
     Example:
         >>> winner = Winner(3, {}, 0.4, 10, {"val/auc": 0.9}, n_users=943)
-        >>> validation_of(validation_text(winner, [BaselineRecord("ease", "EASE")]))
-        Validation(n_users=943, winner={'val/auc': 0.9}, baselines={'ease': {}})
+        >>> found = validation_of(validation_text(winner, [BaselineRecord("ease", "EASE")]))
+        >>> found.n_users, found.winner, found.baselines, found.labels
+        (943, {'val/auc': 0.9}, {'ease': {}}, {'ease': 'EASE'})
     """
     try:
         return Validation(**json.loads(text))

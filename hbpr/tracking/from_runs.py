@@ -155,7 +155,7 @@ def study_of(
         tuple(trials),
         settings=settings,
         winner=_winner(tags, metrics, trials, validation),
-        baselines=_baselines(metrics, validation),
+        baselines=_baselines(tags, metrics, validation),
         findings=Findings(
             finalists=_finalists(trials, repeats, low=goal.mode == "min"),
             comparisons=compared,
@@ -284,11 +284,13 @@ def _winner(
     )
 
 
-def _baselines(metrics: Mapping[str, float], validation: Validation) -> tuple[BaselineRecord, ...]:
-    from hbpr.baselines import BASELINES
-
+def _baselines(
+    tags: Mapping[str, str], metrics: Mapping[str, float], validation: Validation
+) -> tuple[BaselineRecord, ...]:
+    if tag.BEST_TRIAL not in tags:
+        return ()
     found = []
-    for name, baseline in BASELINES.items():
+    for name, label in (validation.labels or _labels()).items():
         prefix = baseline_name("/", name)
         test = {
             f"test/{metric.removeprefix(prefix)}": value
@@ -297,5 +299,15 @@ def _baselines(metrics: Mapping[str, float], validation: Validation) -> tuple[Ba
         }
         own = validation.baselines.get(name, {})
         if test or own:
-            found.append(BaselineRecord(name, baseline.label, own, test))
+            found.append(BaselineRecord(name, label, own, test))
     return tuple(found)
+
+
+def _labels() -> dict[str, str]:
+    """Return the labels of all baselines, for studies that did not record those of theirs.
+
+    That takes PyTorch, seconds to import.
+    """
+    from hbpr.baselines import BASELINES
+
+    return {name: baseline.label for name, baseline in BASELINES.items()}

@@ -112,6 +112,7 @@ def films_uri(empty_mlflow: Path, tmp_path_factory: pytest.TempPathFactory) -> s
                     "n_users": 943,
                     "winner": {METRIC: 0.4, "val/auc": 0.9},
                     "baselines": {"ease": {METRIC: 0.42}},
+                    "labels": {"ease": "EASE"},
                 }
             ),
         },
