@@ -122,12 +122,13 @@ def _other_torch(root: Path) -> str:
 def test_nodes_that_join_are_checked_and_a_drained_one_hands_its_trials_on(three: Hosts) -> None:
     h1, h2 = three.hosts["h1"], three.hosts["h2"]
     watch = three.watch()
+    watch.first(0, lambda nodes: set(nodes) == {h1.address, h2.address})  # the third is killed
     began = time.time()
     sets = ["sweep.num_trials=16", "training.n_iter=150", "training.early_stopping_patience=0"]
     sets += ["sweep.faults.max_retries=0", "mlflow.experiment_name=late"]
     study = three.popen(h1, *_words(three, *sets))
     try:
-        watch.first(began, lambda nodes: nodes.get(h2.address, {}).get("trials") == 2, 180)
+        watch.first(began, lambda nodes: nodes.get(h2.address, {}).get("trials") == 2)
         h3, h4 = three.add(3), three.add(4, shares=False)
         three.start_node(h3, "--num-cpus=1", env={"PYTHONPATH": _other_torch(three.root)})
         three.start_node(h4, "--num-cpus=1")
