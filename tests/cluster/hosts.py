@@ -269,14 +269,18 @@ class Watch:
         self,
         after: float,
         found: Callable[[dict[str, dict[str, Any]]], Any],
+        *,
         timeout_s: float = 120.0,
+        during: subprocess.Popen[str] | None = None,
     ) -> float:
-        """Wait until something is so; return how long after a moment it was."""
+        """Wait until something is so, while a program runs; return how long after a moment it was."""
         until = time.monotonic() + timeout_s
         while time.monotonic() < until:
             for at, nodes in self.seen():
                 if at >= after and found(nodes):
                     return at - after
+            if during is not None and during.poll() is not None:
+                raise AssertionError(f"it has ended: {during.communicate()[0]}")
             time.sleep(0.3)
         raise AssertionError(f"not seen in {timeout_s:g} s; last: {self.seen()[-1:]}")
 

@@ -103,7 +103,7 @@ def test_a_killed_host_a_silent_link_and_a_host_that_joins(three: Hosts, storage
         return sum(each["trials"] > 0 for each in nodes.values()) == 3
 
     try:
-        start_s = watch.first(began, all_train, 180)
+        start_s = watch.first(began, all_train, during=study)
         _wait(lambda: _is_in_the_middle(_events(log)), study)
         killed = three.kill(h2)
         kill_s = watch.first(killed, lambda nodes: h2.address not in nodes)
