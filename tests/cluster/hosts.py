@@ -273,7 +273,7 @@ class Watch:
         timeout_s: float = 120.0,
         during: subprocess.Popen[str] | None = None,
     ) -> float:
-        """Wait until something is so, while a program runs; return how long after a moment it was."""
+        """Wait until something is so while a program runs; return how long after a moment."""
         until = time.monotonic() + timeout_s
         while time.monotonic() < until:
             for at, nodes in self.seen():
