@@ -92,6 +92,7 @@ class Hosts:
         self.ray = root / "ray"  # on each host a folder of its own
         self.env = dict(env) | {"RAY_TMPDIR": str(self.ray)}
         self.hosts: dict[str, Host] = {}
+        self._networks: dict[str, int] = {}  # of killed hosts: their kernels still answer
         for folder in (self.shared, self.ray):
             folder.mkdir()
         known = [f"10.77.0.{n} h{n}" for n in range(1, 10)]
@@ -112,6 +113,9 @@ class Hosts:
             shares: Whether it has the shared folder; else an empty one of its own.
         """
         name = f"h{n}"
+        if name in self._networks:
+            os.close(self._networks.pop(name))
+            self._ip(f"link delete {name}")
         own = self.root / name
         own.mkdir(exist_ok=True)
         init, pid = _first_process(
@@ -198,7 +202,8 @@ class Hosts:
         return f"http://10.77.0.1:{DASHBOARD}"
 
     def kill(self, host: Host) -> float:
-        """Kill all processes of a host at once, as when its power goes; return when."""
+        """Kill all processes of a host at once; return when."""
+        self._networks[host.name] = os.open(f"/proc/{host.pid}/ns/net", os.O_RDONLY)
         now = time.time()
         os.kill(host.pid, signal.SIGKILL)
         host.init.communicate()
@@ -245,6 +250,8 @@ class Hosts:
         """End all hosts, and the bridge."""
         for host in list(self.hosts.values()):
             self.kill(host)
+        for network in self._networks.values():
+            os.close(network)
         self._bridge.kill()
         self._bridge.communicate()
 
