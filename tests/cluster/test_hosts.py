@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 pytestmark = [pytest.mark.ray, pytest.mark.long]
 
 DATA = Path(os.environ.get("HBPR_DATA_HOME", Path.home() / ".hbpr" / "data"))
-N_TRIALS, N_ITER, EVERY = 24, 160, 16
+N_TRIALS, N_ITER, EVERY = 24, 120, 12
 
 #: Runs a study and writes down each of its events.
 DRIVER = """
