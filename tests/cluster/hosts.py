@@ -92,6 +92,7 @@ class Hosts:
         self.ray = root / "ray"  # on each host a folder of its own
         self.env = dict(env) | {"RAY_TMPDIR": str(self.ray)}
         self.hosts: dict[str, Host] = {}
+        self._networks: dict[str, int] = {}  # of killed hosts: their kernels still answer
         for folder in (self.shared, self.ray):
             folder.mkdir()
         known = [f"10.77.0.{n} h{n}" for n in range(1, 10)]
@@ -112,6 +113,9 @@ class Hosts:
             shares: Whether it has the shared folder; else an empty one of its own.
         """
         name = f"h{n}"
+        if name in self._networks:
+            os.close(self._networks.pop(name))
+            self._ip(f"link delete {name}")
         own = self.root / name
         own.mkdir(exist_ok=True)
         init, pid = _first_process(
@@ -198,7 +202,8 @@ class Hosts:
         return f"http://10.77.0.1:{DASHBOARD}"
 
     def kill(self, host: Host) -> float:
-        """Kill all processes of a host at once, as when its power goes; return when."""
+        """Kill all processes of a host at once; return when."""
+        self._networks[host.name] = os.open(f"/proc/{host.pid}/ns/net", os.O_RDONLY)
         now = time.time()
         os.kill(host.pid, signal.SIGKILL)
         host.init.communicate()
@@ -245,6 +250,8 @@ class Hosts:
         """End all hosts, and the bridge."""
         for host in list(self.hosts.values()):
             self.kill(host)
+        for network in self._networks.values():
+            os.close(network)
         self._bridge.kill()
         self._bridge.communicate()
 
@@ -269,14 +276,18 @@ class Watch:
         self,
         after: float,
         found: Callable[[dict[str, dict[str, Any]]], Any],
+        *,
         timeout_s: float = 120.0,
+        during: subprocess.Popen[str] | None = None,
     ) -> float:
-        """Wait until something is so; return how long after a moment it was."""
+        """Wait until something is so while a program runs; return how long after a moment."""
         until = time.monotonic() + timeout_s
         while time.monotonic() < until:
             for at, nodes in self.seen():
                 if at >= after and found(nodes):
                     return at - after
+            if during is not None and during.poll() is not None:
+                raise AssertionError(f"it has ended: {during.communicate()[0]}")
             time.sleep(0.3)
         raise AssertionError(f"not seen in {timeout_s:g} s; last: {self.seen()[-1:]}")
 

@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 pytestmark = [pytest.mark.ray, pytest.mark.long]
 
 DATA = Path(os.environ.get("HBPR_DATA_HOME", Path.home() / ".hbpr" / "data"))
-N_TRIALS, N_ITER, EVERY = 24, 160, 16
+N_TRIALS, N_ITER, EVERY = 24, 120, 12
 
 #: Runs a study and writes down each of its events.
 DRIVER = """
@@ -103,7 +103,7 @@ def test_a_killed_host_a_silent_link_and_a_host_that_joins(three: Hosts, storage
         return sum(each["trials"] > 0 for each in nodes.values()) == 3
 
     try:
-        start_s = watch.first(began, all_train, 180)
+        start_s = watch.first(began, all_train, during=study)
         _wait(lambda: _is_in_the_middle(_events(log)), study)
         killed = three.kill(h2)
         kill_s = watch.first(killed, lambda nodes: h2.address not in nodes)
