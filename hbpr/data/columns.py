@@ -106,7 +106,7 @@ class _Ids:
         if not used[:-1].all():
             texts = texts.filter(pa.array(used[:-1]))
             codes = np.append((np.cumsum(used[:-1], dtype=np.int32) - 1), np.int32(-1))[codes]
-        plain = _of_floats(texts)
+        plain = plain_floats(texts)
         if plain is not None:
             merged = plain.dictionary_encode()  # 0.0 and -0.0 are one
             numbers = np.append(merged.indices.to_numpy().astype(np.int32), np.int32(-1))
@@ -274,7 +274,7 @@ def _complete(
     return None if kept is None else pa.array(kept)
 
 
-def _of_floats(texts: pa.Array) -> pa.Array | None:
+def plain_floats(texts: pa.Array) -> pa.Array | None:
     """The texts with whole floats as integers; None: not all are floats as they are written."""
     if not len(texts) or not _is_float(texts[0].as_py()):
         return None

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from hbpr.data import normal
-from hbpr.data.columns import JOINT, check_columns
+from hbpr.data.columns import JOINT, check_columns, plain_floats
 from hbpr.data.table_files import Opened, open_table
 from hbpr.data.table_rows import Known
 from hbpr.data.text_files import TextForm
@@ -27,18 +27,33 @@ class _Found:
     """What a table says of known users or items.
 
     Attributes:
-        labels: (id, label, weight or None) arrays.
+        texts: By column, (id, text, weight or None) arrays.
         left_out: How many rows or values say nothing, by reason.
     """
 
-    labels: list[tuple[NDArray[Any], NDArray[Any], NDArray[np.float64] | None]] = field(
-        default_factory=list
+    texts: dict[str, list[tuple[NDArray[Any], NDArray[Any], NDArray[np.float64] | None]]] = field(
+        default_factory=dict
     )
     left_out: dict[str, int] = field(default_factory=dict)
 
     def count(self, reason: str, n: int) -> None:
         if n:
             self.left_out[reason] = self.left_out.get(reason, 0) + n
+
+    def labels(
+        self, name: str
+    ) -> Iterator[tuple[NDArray[Any], NDArray[Any], NDArray[np.float64] | None]]:
+        """Yield (id, label, weight or None) arrays of a column.
+
+        Where a text file shows every value as a float, whole ones are integers, as with ids.
+        """
+        coded = [pd.factorize(texts) for _, texts, _ in self.texts[name]]
+        distinct = sorted({text for _, some in coded for text in some})
+        plain = plain_floats(pa.array(distinct, pa.string()))
+        shown = {} if plain is None else dict(zip(distinct, plain.to_pylist(), strict=True))
+        for (ids, _, weights), (codes, some) in zip(self.texts[name], coded, strict=True):
+            labels = np.array([f"{name}={shown.get(text, text)}" for text in some], object)
+            yield ids, labels[codes], weights
 
 
 def add_features(
@@ -98,14 +113,15 @@ def add_features(
             f"{place}: no {side} of the interactions is described; ids there look like "
             f"{ids[:1].tolist()}, here like {sorted(strange)[:1]}"
         )
+    found_labels = [each for name in found.texts for each in found.labels(name)]
     for name, parts in numbers.items():
         at, value = (np.concatenate(each) for each in zip(*parts, strict=True))
         if len(at):
-            found.labels.append((ids[at], *_of_numbers(name, value, settings.numeric[name])))
+            found_labels.append((ids[at], *_of_numbers(name, value, settings.numeric[name])))
     if choice != "metadata":
         add(ids, ids)
     for weighted in (False, True):
-        labels = [each for each in found.labels if (each[2] is not None) == weighted]
+        labels = [each for each in found_labels if (each[2] is not None) == weighted]
         if labels:
             described, names, weights = zip(*labels, strict=True)
             add(
@@ -220,9 +236,9 @@ def _read_labels(
         rows, codes = rows[kept], codes[kept]
         if settings.separator is not None:
             texts, rows, codes = _split(texts, rows, codes, settings.separator)
-        labels = np.array([f"{name}={text}" for text in texts], object)
-        found.labels.append(
-            (ids[at[rows]], labels[codes], None if weights is None else weights[rows])
+        values = np.array(texts, object)[codes] if texts else np.zeros(0, object)
+        found.texts.setdefault(name, []).append(
+            (ids[at[rows]], values, None if weights is None else weights[rows])
         )
 
 

@@ -3,7 +3,7 @@
 import collections
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.data.formats import outcome, sources
@@ -91,7 +91,13 @@ def test_every_format_gives_the_same_data_or_one_error(tmp_path, table):
     check(tmp_path, table)
 
 
+SHOWN_AS_FLOATS = {
+    "user": ["ann"], "item": ["007"], "stars": ["5"], "at": ["1"], "tag": ["10.0"], "price": ["4"],
+}  # fmt: skip
+
+
 @given(table=tables(ids=STRAY))
+@example(table=SHOWN_AS_FLOATS)
 @FUZZ
 def test_quotes_may_be_characters_like_any_other(tmp_path, table):
     check(
