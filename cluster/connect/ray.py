@@ -168,7 +168,7 @@ class _Wanted:
     data_bytes: int
     dashboard: bool
     job: str | None
-    preload: tuple[str, ...]
+    preload: tuple[str, ...] = ()
 
 
 def _job_config(job: str | None, env_vars: Mapping[str, str] | None = None) -> "JobConfig":

@@ -81,7 +81,7 @@ def list_(storage: str) -> None:
                 tables[metric] = Table(title=metric or None, title_justify="left")
                 for heading in ("folder", "state", "trials", "best"):
                     tables[metric].add_column(heading, overflow="fold")
-            tables[metric].add_row(folder.told, *row)
+            tables[metric].add_row(_from_here(folder.told), *row)
     if not tables:
         click.echo(
             f"no studies in {place}: no EXPERIMENT/STUDY/{SETTINGS} is there; "
@@ -89,6 +89,12 @@ def list_(storage: str) -> None:
         )
     for table in tables.values():
         Console().print(table, highlight=False)
+
+
+def _from_here(told: str) -> str:
+    """Return the short name of a folder below this one; else what it is called."""
+    path, here = Path(told), Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else told
 
 
 @contextmanager

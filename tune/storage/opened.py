@@ -23,7 +23,6 @@ from tune.storage.folder import StudyFolder, new_id
 from tune.storage.kept import DriverCheckpoints, KeptInFolder, KeptInStore, take_over
 from tune.storage.lease import LEASE, take
 from tune.storage.mirror import Mirror, states_of
-from tune.storage.trials import read_journal
 from tune.storage.where import (
     DRIVER,
     experiment_address,
@@ -130,6 +129,8 @@ def _from_store(plan: StudyPlan, study_id: str, *, resumed: bool) -> Iterator[Op
     try:
         if resumed:
             bring(place, folder.path)
+            from tune.storage.trials import read_journal  # with Optuna
+
             trials = read_journal(folder.path, plan.space)
             take_over(place / names.CHECKPOINTS, lease.term, trials)
         else:

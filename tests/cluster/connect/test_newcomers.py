@@ -34,7 +34,7 @@ class Cluster:
         )
 
     def ask(self, node: dict[str, Any], marker: Any) -> tuple[str, str]:
-        assert marker.path.is_file()
+        assert Path(marker.path).is_file()
         self.asked.append(node["NodeID"])
         own = f"{marker.path}-{node['NodeID']}"
         Path(own).write_text("x")
