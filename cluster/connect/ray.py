@@ -135,8 +135,6 @@ def ray_runtime(
 
 @contextmanager
 def _joined(address: str, origin: str, job: "JobConfig") -> Iterator[Runtime]:
-    # Whole, before any module in it: where another thread imports Ray meanwhile, as a study's does,
-    # `from ray._private.services import` leaves both with half of it.
     import ray
 
     from cluster.connect.probe import probe
@@ -173,9 +171,11 @@ class _Wanted:
 
 def _job_config(job: str | None, env_vars: Mapping[str, str] | None = None) -> "JobConfig":
     """Return what the dashboard says of this driver, and what its workers find exported."""
-    from ray.job_config import JobConfig
+    # Whole, before any module in it: where another thread imports Ray meanwhile, as a study's does,
+    # `from ray.job_config import` leaves both with half of it.
+    import ray
 
-    return JobConfig(
+    return ray.job_config.JobConfig(
         metadata={"job_name": job} if job else {},
         runtime_env={"env_vars": dict(env_vars)} if env_vars else None,
     )

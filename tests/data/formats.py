@@ -50,12 +50,13 @@ def physical(texts: list[str], kind: str) -> pa.Array:
 
 
 def _floats(texts: list[str]) -> pa.Array | None:
-    """The column as floats, if each is one as it would be written."""
+    """The column as floats, if each is one as it would be written; NaN is none: it is missing."""
     try:
         numbers = [float(text) if text else None for text in texts]
     except ValueError:
         return None
-    shown = all(n is None or repr(n) == text for n, text in zip(numbers, texts, strict=True))
+    pairs = zip(numbers, texts, strict=True)
+    shown = all(n is None or (n == n and repr(n) == text) for n, text in pairs)
     return pa.array(numbers, pa.float64()) if shown else None
 
 
