@@ -22,6 +22,8 @@ _log = logging.getLogger(__name__)
 #: What a study needs to begin its search, and what only its end needs.
 _BEGINNING: Final = ("tune.study.ray_run",)
 _END: Final = ("tune.study.conclude",)
+#: Seconds after which trials that have not reported may be compiling.
+_QUIET_S: Final = 4.0
 #: Where there are more, each imports with its first trial: memory.
 _MOST_WORKERS: Final = 32
 
@@ -70,8 +72,30 @@ def worker_modules(resources: "ResourceSettings", cpus: int | None) -> tuple[str
     return ("tune.trial.ahead",) if fits else ()
 
 
-def compiled(base: TrialSettings) -> bool:
-    """Whether what a trial trains with was compiled on this machine before."""
-    from hbpr.training.warmup import is_compiled
+@contextmanager
+def compiling_told(
+    base: TrialSettings, announce: Callable[[str], None], begun: Callable[[], bool]
+) -> Iterator[None]:
+    """In the body, say that trials compile first, where they do and have not reported for a while.
 
-    return is_compiled(base)
+    Args:
+        base: What trials train with.
+        announce: Called with the line.
+        begun: Whether a trial has reported.
+    """
+
+    def look() -> None:
+        from hbpr.training.warmup import is_compiled  # with torch, so not before it may matter
+
+        if not begun() and not is_compiled(base) and not begun():
+            announce(
+                "compiling once for this machine, half a minute at most; hbpr warmup does it ahead"
+            )
+
+    timer = threading.Timer(_QUIET_S, look)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()

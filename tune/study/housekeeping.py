@@ -23,6 +23,11 @@ class Housekeeping(ray_tune.Callback):
         self._first = self._last = 0.0
 
     @property
+    def heard(self) -> bool:
+        """Whether a trial has reported."""
+        return self._last > 0
+
+    @property
     def search_s(self) -> float:
         """Seconds from the start of the first trial to the end of the last."""
         return self._last - self._first

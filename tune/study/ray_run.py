@@ -15,6 +15,7 @@ from typing import Any, Final
 import optuna
 import ray
 from ray import tune as ray_tune
+from ray.air._internal import usage
 from ray.tune.execution import class_cache
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import ConcurrencyLimiter, Searcher
@@ -146,7 +147,7 @@ def run_trials(plan: StudyPlan, sitting: Sitting, watchers: Watchers, *, progres
         with (
             stop.polled(),
             _quiet(),
-            _plain_actors(),
+            _lean_tune(),
             for_workers(sitting.storage, alone=sitting.alone) as checkpoints,
             ExitStack() as limited,
         ):
@@ -229,20 +230,26 @@ def _decisions(plan: StudyPlan, sitting: Sitting) -> tuple[Searcher, TrialSchedu
 
 
 @contextmanager
-def _plain_actors() -> Iterator[None]:
-    """Let actors have the environment of their node, as the workers that wait there have it.
+def _lean_tune() -> Iterator[None]:
+    """Keep Tune from two things that cost seconds before the first trial.
 
-    Tune gives actors variables of the driver. Ray then starts a process for each instead of taking
-    one that waits, and its dashboard shows them, the keys of object stores among them.
+    It gives actors variables of the driver. Ray then starts a process for each instead of taking
+    one that waits, and its dashboard shows them, the keys of object stores among them. And it
+    imports MLflow, to count for Ray's statistics which callbacks are in use.
     """
-    names = ("DEFAULT_ENV_VARS", "ENV_VARS_TO_PROPAGATE")
-    before = {name: getattr(class_cache, name) for name in names}
-    class_cache.DEFAULT_ENV_VARS, class_cache.ENV_VARS_TO_PROPAGATE = {}, set()
+    changed: tuple[tuple[Any, str, Any], ...] = (
+        (class_cache, "DEFAULT_ENV_VARS", {}),
+        (class_cache, "ENV_VARS_TO_PROPAGATE", set()),
+        (usage, "tag_callbacks", lambda callbacks: False),
+    )
+    before = [getattr(module, name) for module, name, _ in changed]
+    for module, name, value in changed:
+        setattr(module, name, value)
     try:
         yield
     finally:
-        for name, value in before.items():
-            setattr(class_cache, name, value)
+        for (module, name, _), value in zip(changed, before, strict=True):
+            setattr(module, name, value)
 
 
 @contextmanager

@@ -35,7 +35,7 @@ from tune.storage.beginning import Beginning
 from tune.storage.opened import Opened, opened
 from tune.storage.where import shared_place
 from tune.study.disk import check_writable, disk_problem
-from tune.study.early import compiled, imports, worker_modules
+from tune.study.early import compiling_told, imports, worker_modules
 from tune.study.interrupt import StopRequest, StudyInterrupted, orderly_stop
 from tune.study.versions import versions
 from tune.trial.data import checked_nodes, load_datasets, n_bytes, trial_slots
@@ -134,11 +134,6 @@ def run_study(  # noqa: PLR0913 - a public function
             checked = checked_nodes(settings, ray)
             slots = trial_slots(settings, ray)
             wait()
-            if not compiled(plan.base):
-                announce(
-                    "compiling once for this machine, half a minute at most; hbpr warmup does it "
-                    "ahead"
-                )
             with _room(settings, None if ray.private else checked, slots) as room:
                 if not storage.resumed:
                     folders.create(settings, fingerprints, folder=folder)
@@ -294,7 +289,9 @@ class _Study:
             watchers = Watchers(
                 self._stop, budget, self._recorder, self._housekeeping, self._callbacks
             )
-            run_trials(self._plan, sitting, watchers, progress=progress)
+            announce = say if progress else _log.info
+            with compiling_told(self._plan.base, announce, lambda: self._housekeeping.heard):
+                run_trials(self._plan, sitting, watchers, progress=progress)
             budget.save()
             self._busy_cpu_s = self._settings.sweep.resources.cpu * budget.sitting_train_s
         if self._stop.requested:
