@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 
 #: What a study needs to begin its search, and what only its end needs.
 _BEGINNING: Final = ("tune.study.ray_run",)
-_END: Final = ("tune.study.conclude",)
+_END: Final = ("tune.study.conclude", "mlflow")
 #: Seconds after which trials that have not reported may be compiling.
 _QUIET_S: Final = 4.0
 #: Where there are more, each imports with its first trial: memory.
@@ -29,24 +29,26 @@ _MOST_WORKERS: Final = 32
 
 
 @contextmanager
-def imports() -> Iterator[Callable[[], None]]:
-    """In the body, import what a search needs in a thread; call the value to wait for it."""
-    thread = _importing(_BEGINNING)
+def imports() -> Iterator[Callable[[], object]]:
+    """In the body, import what a study needs in a thread; call the value to wait for its search.
+
+    What only the end needs comes after that, and nobody waits for it but the end.
+    """
+    ready = threading.Event()
+    thread = threading.Thread(target=_import_all, args=(ready,), name="hbpr-imports", daemon=True)
+    thread.start()
     try:
-        yield thread.join
+        yield ready.wait
     finally:
         thread.join()  # no module is left half imported
 
 
-def import_end() -> None:
-    """Import what the end of a study needs, in a thread, while trials run."""
-    _importing(_END)
-
-
-def _importing(names: Sequence[str]) -> threading.Thread:
-    thread = threading.Thread(target=_import, args=(names,), name="hbpr-imports", daemon=True)
-    thread.start()
-    return thread
+def _import_all(ready: threading.Event) -> None:
+    try:
+        _import(_BEGINNING)
+    finally:
+        ready.set()
+    _import(_END)
 
 
 def _import(names: Sequence[str]) -> None:

@@ -7,7 +7,6 @@ from typing import Any
 
 from ray import tune as ray_tune
 
-from tune.study.early import import_end
 from tune.trial.messages import Result, number_of
 
 
@@ -39,9 +38,7 @@ class Housekeeping(ray_tune.Callback):
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: Result, **info: Any
     ) -> None:
-        """Note when a trial was heard of last; the first time, import what the end needs."""
-        if not self._last:
-            import_end()
+        """Note when a trial was heard of last."""
         self._last = time.monotonic()
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:

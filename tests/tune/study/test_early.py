@@ -2,10 +2,12 @@
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from hbpr.settings.models import TrialSettings
 from tune.settings import ResourceSettings
 from tune.study import early
 
@@ -41,16 +43,29 @@ def test_what_begins_a_search_imports_neither_torch_nor_mlflow() -> None:
 def test_imports_are_done_when_they_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[str] = []
     monkeypatch.setattr(early, "_BEGINNING", ("json", "csv"))
+    monkeypatch.setattr(early, "_END", ("html",))
     monkeypatch.setattr(early.importlib, "import_module", done.append)
     with early.imports() as wait:
         wait()
-        assert done == ["json", "csv"]
+        assert done[:2] == ["json", "csv"]
+    assert done == ["json", "csv", "html"]
 
 
 def test_an_import_that_fails_is_left_to_who_needs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(early, "_BEGINNING", ("no_such_module",))
+    monkeypatch.setattr(early, "_END", ())
     with early.imports() as wait:
         wait()
+
+
+def test_that_trials_compile_is_said_once_they_are_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(early, "_QUIET_S", 0.05)
+    for compiled, begun, said in ((False, False, 1), (True, False, 0), (False, True, 0)):
+        lines: list[str] = []
+        monkeypatch.setattr("hbpr.training.warmup.is_compiled", lambda base, known=compiled: known)
+        with early.compiling_told(TrialSettings(), lines.append, lambda begun=begun: begun):
+            time.sleep(0.5)
+        assert len(lines) == said
 
 
 @pytest.mark.parametrize(
