@@ -121,7 +121,7 @@ def test_postgresql_holds_the_records_of_a_study(
         assert postgres.ask(f"select distinct status {trials}") == ["FINISHED"]
         best = postgres.ask(
             "select m.value from metrics m join runs r using (run_uuid) "
-            f"where r.name = 'trial-{result.best.number:05d}' and m.key = 'val/ndcg_at_10' "
+            f"where r.name = 'trial-{result.best.number:03d}' and m.key = 'val/ndcg_at_10' "
             "order by m.value desc limit 1"
         )
         assert float(best[0]) == pytest.approx(result.best.value)
