@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -115,7 +115,8 @@ class Hosts:
         name = f"h{n}"
         if name in self._networks:
             os.close(self._networks.pop(name))
-            self._ip(f"link delete {name}")
+            with suppress(subprocess.CalledProcessError):  # it went with its network
+                self._ip(f"link delete {name}")
         own = self.root / name
         own.mkdir(exist_ok=True)
         init, pid = _first_process(

@@ -111,6 +111,8 @@ def run_trials(plan: StudyPlan, sitting: Sitting, watchers: Watchers, *, progres
         StudyError: Another driver went on with the study.
     """
     sweep, folder, stop = plan.settings.sweep, sitting.storage.folder, watchers.stop
+    # Ray keeps names and tags of metrics as ASCII: other characters are shown as question marks.
+    experiment = plan.settings.mlflow.experiment_name.encode("ascii", "replace").decode()
     timeout_s = sweep.faults.trial_timeout_s
     hang = HangGuard(timeout_s, watchers.recorder.record_hang) if timeout_s is not None else None
     disk = DiskGuard(folder.path)
@@ -132,7 +134,7 @@ def run_trials(plan: StudyPlan, sitting: Sitting, watchers: Watchers, *, progres
         hang,
         RecordTrials(watchers.recorder),
         ExportMetrics(
-            {"experiment": plan.settings.mlflow.experiment_name, "study": folder.study_id},
+            {"experiment": experiment, "study": folder.study_id},
             plan.goals,
             slots=sitting.room.now,
             waiting=watchers.recorder.n_waiting,
@@ -159,7 +161,7 @@ def run_trials(plan: StudyPlan, sitting: Sitting, watchers: Watchers, *, progres
             ray_tune.run(
                 HbprTrainable.of(
                     _trial_context(plan, sitting, checkpoints),
-                    f"{plan.settings.mlflow.experiment_name} {folder.study_id}",
+                    f"{experiment} {folder.study_id}",
                 ),
                 name=time.strftime("%Y%m%d-%H%M%S"),
                 storage_path=str(folder.ray),
