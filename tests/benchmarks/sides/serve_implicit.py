@@ -32,6 +32,9 @@ if "PEER_FILES" in os.environ:
         def fit(self, *_: object, **__: object) -> None:
             """Nothing is trained."""
 
+        def save(self, *_: object) -> None:
+            """Nothing is saved."""
+
     model = Model(num_threads=1)
     model.user_factors, model.item_factors = users, items
 
