@@ -2,6 +2,7 @@
 
 import contextlib
 import posixpath
+import secrets
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -145,7 +146,7 @@ class Place:
         """Write a file; it is there once it is whole."""
         if not self.is_local:
             return self.put(content)
-        partial = self.beside(".partial")
+        partial = self.beside(f".{secrets.token_hex(4)}.partial")  # others may write it meanwhile
         with self._telling():
             with self.fs.open_output_stream(partial.path, compression=None) as file:
                 file.write(content)

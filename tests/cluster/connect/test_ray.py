@@ -4,6 +4,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,9 @@ def test_a_start_that_failed_is_tried_again_without_its_processes(
         started.append(
             subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", str(tmp_path)])
         )
+        until = time.monotonic() + 30
+        while str(tmp_path) not in Path(f"/proc/{started[-1].pid}/cmdline").read_text():
+            assert time.monotonic() < until  # it is not what it will be before it has begun
         if len(started) == 2:
             raise Exception("The current node timed out during startup.")  # as Ray does
 
