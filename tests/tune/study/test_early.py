@@ -12,23 +12,8 @@ from tune.settings import ResourceSettings
 from tune.study import early
 
 
-@pytest.mark.parametrize("module", ["tune.study", "tune.api.study", "tune.api.search"])
-def test_a_study_is_checked_without_what_takes_seconds_to_import(module: str) -> None:
-    heavy = {"torch", "ray", "optuna", "mlflow", "matplotlib", "plotly"}
-    program = f"import {module}, sys; print(sorted({heavy} & sys.modules.keys()))"
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=Path(__file__).parents[3],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout == "[]\n"
-
-
-def test_what_begins_a_search_imports_neither_torch_nor_mlflow() -> None:
-    heavy = {"torch", "numba", "mlflow", "matplotlib", "plotly"}
-    names = ", ".join(early._BEGINNING)
+def imported(names: str, heavy: set[str]) -> str:
+    """Which of the heavy packages a process has once it has imported some modules."""
     program = f"import {names}, sys; print(sorted({heavy} & sys.modules.keys()))"
     done = subprocess.run(
         [sys.executable, "-c", program],
@@ -37,7 +22,17 @@ def test_what_begins_a_search_imports_neither_torch_nor_mlflow() -> None:
         text=True,
         check=True,
     )
-    assert done.stdout == "[]\n"
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize("module", ["tune.study", "tune.api.study", "tune.api.search"])
+def test_a_study_is_checked_without_what_takes_seconds_to_import(module: str) -> None:
+    assert imported(module, {"torch", "ray", "optuna", "mlflow", "matplotlib", "plotly"}) == "[]"
+
+
+def test_what_begins_a_search_imports_neither_torch_nor_mlflow() -> None:
+    heavy = {"torch", "numba", "mlflow", "matplotlib", "plotly"}
+    assert imported(", ".join(early._BEGINNING), heavy) == "[]"
 
 
 def test_imports_are_done_when_they_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
