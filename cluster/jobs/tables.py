@@ -33,7 +33,7 @@ _LOOK: Final = f"""
 import glob, json, os, sys
 lacks = [p for p in sys.argv[1:] if not glob.glob(os.path.expanduser(p), recursive=True)
          and not os.path.exists(os.path.expanduser(p))]
-print({_MARK!r} + json.dumps(lacks), flush=True)
+sys.stdout.write({_MARK!r} + json.dumps(lacks))
 """
 
 

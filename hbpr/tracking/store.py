@@ -190,7 +190,8 @@ def first_line(error: Exception) -> str:
     return text.splitlines()[0][:300] if text else type(error).__name__
 
 
-def _import_client() -> "type[MlflowClient]":
+def import_client() -> "type[MlflowClient]":
+    """Import MLflow, which takes seconds, told to be quiet and to report to nobody."""
     for key, value in _QUIET.items():
         os.environ.setdefault(key, value)
     from mlflow import MlflowClient
@@ -204,7 +205,7 @@ def _import_client() -> "type[MlflowClient]":
 
 def _open_server(uri: str) -> "MlflowClient":
     _check_somebody_listens(uri)
-    client_class = _import_client()
+    client_class = import_client()
     from mlflow.exceptions import MlflowException
 
     before = {key: os.environ[key] for key in _QUIET if key.startswith("MLFLOW_HTTP")}
@@ -265,7 +266,7 @@ def _open_sqlite(uri: str, create: bool) -> "MlflowClient":
             f"mlflow.tracking_uri {uri}: there is no file {path}. Nothing was recorded there: "
             "name the right file with --tracking-uri or MLFLOW_TRACKING_URI"
         )
-    client_class = _import_client()
+    client_class = import_client()
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 

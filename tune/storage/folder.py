@@ -138,7 +138,6 @@ def new_id() -> str:
 def create(
     settings: StudySettings,
     fingerprints: Mapping[str, str],
-    study_id: str | None = None,
     *,
     folder: StudyFolder | None = None,
 ) -> StudyFolder:
@@ -147,14 +146,13 @@ def create(
     Args:
         settings: The resolved settings.
         fingerprints: Fingerprint of the data of each data setting.
-        study_id: Name of the folder; None: a new one. A driver that was killed before it wrote the
-            settings may have left the folder behind, which is taken.
-        folder: The folder; None: one of that name where the settings say.
+        folder: The folder; None: a new one where the settings say. One that a driver left which
+            was killed before it wrote the settings is taken.
 
     Raises:
         StudyFolderError: Another driver has just started the study of that name.
     """
-    folder = folder or StudyFolder(experiment_folder(settings) / (study_id or new_id()))
+    folder = folder or StudyFolder(experiment_folder(settings) / new_id())
     folder.checkpoints.mkdir(parents=True, exist_ok=True)
     if folder.settings.exists():
         raise StudyFolderError(

@@ -181,9 +181,12 @@ def take_over(above: Place, term: int, trials: Sequence[TrialRecord]) -> None:
         if number in known and best.get(number, (0, ""))[0] <= epoch <= known[number]:
             best[number] = epoch, path
     with ThreadPoolExecutor(_AT_A_TIME) as pool:
+        copies = []
         for number, (epoch, path) in best.items():
             target = above / f"{term:05d}" / trial_folder(Path(), number).name / _name(epoch)
-            pool.submit((above / path).copy_to, target).result()
+            copies.append(pool.submit((above / path).copy_to, target))
+        for copy in copies:  # all are there before one is removed
+            copy.result()
         for path in found:
             pool.submit((above / path).remove)
 

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from hbpr.settings.models import TrialSettings
+from hbpr.tracking.store import import_client
 
 if TYPE_CHECKING:
     from tune.settings import ResourceSettings
@@ -21,7 +22,7 @@ _log = logging.getLogger(__name__)
 
 #: What a study needs to begin its search, and what only its end needs.
 _BEGINNING: Final = ("tune.study.ray_run",)
-_END: Final = ("tune.study.conclude", "mlflow")
+_END: Final = ("tune.study.conclude",)
 #: Seconds after which trials that have not reported may be compiling.
 _QUIET_S: Final = 4.0
 #: Where there are more, each imports with its first trial: memory.
@@ -49,6 +50,7 @@ def _import_all(ready: threading.Event) -> None:
     finally:
         ready.set()
     _import(_END)
+    import_client()
 
 
 def _import(names: Sequence[str]) -> None:

@@ -24,6 +24,11 @@ DATA = {"": "fingerprint"}
 BEFORE = Path(__file__).parents[2] / "fixtures" / "format_1"
 
 
+def named(settings, study_id):
+    folder = folders.StudyFolder(folders.experiment_folder(settings) / study_id)
+    return folders.create(settings, DATA, folder=folder)
+
+
 def test_what_says_nothing_about_a_trial_may_change(small_study) -> None:
     folder = folders.create(small_study(), DATA)
     changed = small_study(
@@ -63,7 +68,7 @@ def test_a_job_that_is_started_again_finds_its_study(small_study) -> None:
 def test_a_study_by_its_name(small_study) -> None:
     with study_named(small_study(), "20260101-000000-abcd") as found:
         assert found is None
-    folder = folders.create(small_study(), DATA, "20260101-000000-abcd")
+    folder = named(small_study(), "20260101-000000-abcd")
     assert folder.study_id == "20260101-000000-abcd"
     with study_named(small_study(), folder.study_id) as found:
         assert found == folder
@@ -76,7 +81,7 @@ def test_a_study_by_its_name(small_study) -> None:
 
 
 def test_a_named_study_of_other_settings_is_refused_finished_or_not(small_study) -> None:
-    folder = folders.create(small_study(), DATA, "nightly")
+    folder = named(small_study(), "nightly")
     other = small_study(training={"precision": "bfloat16"})
     for _ in range(2):
         with (
@@ -92,13 +97,13 @@ def test_a_named_study_of_other_settings_is_refused_finished_or_not(small_study)
 
 
 def test_a_folder_that_a_killed_driver_left_is_taken(small_study) -> None:
-    folder = folders.create(small_study(), DATA, "nightly")
+    folder = named(small_study(), "nightly")
     folder.settings.unlink()  # it was killed before it wrote them
     with study_named(small_study(), "nightly") as found:
         assert found is None
-    assert folders.create(small_study(), DATA, "nightly") == folder
+    assert named(small_study(), "nightly") == folder
     with pytest.raises(StudyError, match="another process has just started this study"):
-        folders.create(small_study(), DATA, "nightly")
+        named(small_study(), "nightly")
 
 
 def test_a_finished_study_is_taken_up_again_for_more_trials(small_study) -> None:

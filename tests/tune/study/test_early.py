@@ -1,5 +1,6 @@
 """What begins before it is needed, without Ray."""
 
+import os
 import subprocess
 import sys
 import time
@@ -40,15 +41,38 @@ def test_imports_are_done_when_they_are_waited_for(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(early, "_BEGINNING", ("json", "csv"))
     monkeypatch.setattr(early, "_END", ("html",))
     monkeypatch.setattr(early.importlib, "import_module", done.append)
+    monkeypatch.setattr(early, "import_client", lambda: done.append("mlflow"))
     with early.imports() as wait:
         wait()
         assert done[:2] == ["json", "csv"]
-    assert done == ["json", "csv", "html"]
+    assert done == ["json", "csv", "html", "mlflow"]
+
+
+def test_mlflow_is_imported_told_to_report_to_nobody() -> None:
+    program = (
+        "from tune.study import early\n"
+        "early._BEGINNING = early._END = ()\n"
+        "with early.imports(): pass\n"
+        "import sys; assert 'mlflow' in sys.modules\n"
+        "from mlflow.telemetry import get_telemetry_client; print(get_telemetry_client())"
+    )
+    clean = {name: value for name, value in os.environ.items() if "TRACK" not in name}
+    clean = {name: value for name, value in clean.items() if "TELEMETRY" not in name}
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=Path(__file__).parents[3],
+        env=clean,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "None\n"
 
 
 def test_an_import_that_fails_is_left_to_who_needs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(early, "_BEGINNING", ("no_such_module",))
     monkeypatch.setattr(early, "_END", ())
+    monkeypatch.setattr(early, "import_client", lambda: None)
     with early.imports() as wait:
         wait()
 
