@@ -2,7 +2,8 @@
 
 500 users of MovieLens 1M are left out of training; each one's positives are parted in two at
 random. Half is sent as a history to a running endpoint, and the lists are judged by the other half.
-Beside it: the same users trained with that half, and EASE on the same histories.
+Beside it: the same users trained with that half, and EASE on the same histories, its regularisation
+chosen on the validation part.
 """
 
 import argparse
@@ -18,9 +19,10 @@ import shapes
 from harness import say
 from serve_load import _MAIN, started
 
+from hbpr.baselines.choose import choose_values
+from hbpr.baselines.ease import EASE
 from hbpr.data import Interactions, UserItems, load_data
 from hbpr.inference.system import RecommendationSystem
-from hbpr.models import Ease
 from hbpr.settings import load_trial
 from hbpr.training import Trainer
 
@@ -68,13 +70,14 @@ def main() -> None:
     trained = [np.array([rows[i] for i in by_user[u]]) for u in known.user_ids[left]]
     say(f"the same users, trained: NDCG@10 {ndcg(trained, held_out):.4f}")
 
-    ease = Ease.fit(without.train, regularisation=200.0)
+    values = choose_values(EASE, [data], settings.training)
+    ease = EASE.fit(without.train, **values)
     found = []
     for history in histories:
         scores = ease.weights[history].sum(0)
         scores[history] = -np.inf
         found.append(np.argsort(-scores, kind="stable")[:K])
-    say(f"EASE on the same histories: NDCG@10 {ndcg(found, held_out):.4f}")
+    say(f"EASE on the same histories: NDCG@10 {ndcg(found, held_out):.4f} ({values})")
 
 
 def _without(data: Interactions, users: np.ndarray, kept: list[np.ndarray]) -> Interactions:
