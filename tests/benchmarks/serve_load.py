@@ -1,12 +1,12 @@
 """Requests a second of the endpoint on loopback, the load generator beside it on the same machine.
 
-Sides: ``hbpr serve`` with processes, the same in Ray Serve (``--ray``), and a peer: implicit's
-model behind FastAPI as people write it (a function that calls ``model.recommend`` and returns
-a list), with as many uvicorn workers. On the first side: plain, then during reloads, then with one
-process killed; memory of the processes at the start, in the middle and at the end.
+Sides: ``hbpr serve`` with processes (``own``), the same in Ray Serve (``ray``), and a peer:
+implicit's model behind FastAPI as people write it (a function that calls ``model.recommend`` and
+returns a list), with as many uvicorn workers. On the first side: plain, then during reloads, then
+with one process killed; memory of the processes at the start, in the middle and at the end.
 
-    python tests/benchmarks/serve_load.py MODEL                 100,000 requests
-    python tests/benchmarks/serve_load.py MODEL --requests 2000 --ray --peer
+    python tests/benchmarks/serve_load.py MODEL                 100,000 requests to hbpr serve
+    python tests/benchmarks/serve_load.py MODEL --requests 2000 --sides own ray peer
 """
 
 import argparse
@@ -98,8 +98,7 @@ def main() -> None:
     parser.add_argument("--connections", type=int, default=16)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--reloads", type=int, default=5)
-    parser.add_argument("--ray", action="store_true", help="measure Ray Serve as well")
-    parser.add_argument("--peer", action="store_true", help="measure implicit behind FastAPI")
+    parser.add_argument("--sides", nargs="+", choices=("own", "ray", "peer"), default=["own"])
     parser.add_argument("--port", type=int, default=8765, help="of Ray Serve and of the peer")
     given = parser.parse_args()
     model = load(given.model)
@@ -108,13 +107,14 @@ def main() -> None:
         f"{model.name}: {model.n_users:,} users, {model.n_items:,} items; {given.connections} kept "
         f"connections; load of the machine before: {os.getloadavg()[0]:.1f}"
     )
-    _processes(given, paths)
-    if given.ray:
+    if "own" in given.sides:
+        _processes(given, paths)
+    if "ray" in given.sides:
         _plain_side("Ray Serve", given, paths, [
             *(sys.executable, "-c", _MAIN, "serve", str(given.model), "--ray"),
             *("--port", str(given.port), "--replicas", str(given.workers)),
         ])  # fmt: skip
-    if given.peer:
+    if "peer" in given.sides:
         reason = why_missing("implicit")
         if reason is not None:
             say(f"implicit behind FastAPI: missing: {reason}")

@@ -8,6 +8,8 @@ import os
 import sys
 from pathlib import Path
 
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # implicit warns where it is not
+
 import numpy as np
 import scipy.sparse as sp
 import uvicorn
