@@ -12,7 +12,7 @@ import pytest
 
 from hbpr.version import __version__
 
-from .hosts import Hosts
+from .hosts import Hosts, end
 
 logger = logging.getLogger(__name__)
 
@@ -140,7 +140,7 @@ def test_nodes_that_join_are_checked_and_a_drained_one_hands_its_trials_on(three
         gone_s = watch.first(drained, lambda nodes: h2.address not in nodes)
         said, _ = study.communicate(timeout=300)
     finally:
-        study.kill()
+        end(study)
     logger.info("drained node gone after %.1f s; study %.0f s", gone_s, time.time() - began)
     assert study.returncode == 0, said
     assert re.search(
