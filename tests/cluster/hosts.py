@@ -190,7 +190,7 @@ class Hosts:
                 )
             )
 
-    def wait_for_node(self, host: Host, timeout_s: float = 120.0) -> None:
+    def wait_for_node(self, host: Host, timeout_s: float = 240.0) -> None:
         """Wait until a host's Ray says that it runs."""
         until = time.monotonic() + timeout_s
         while "Ray runtime started" not in host.log.read_text():

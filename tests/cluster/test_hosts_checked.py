@@ -12,7 +12,7 @@ import pytest
 
 from hbpr.version import __version__
 
-from .hosts import Hosts, end
+from .hosts import Host, Hosts, end
 
 logger = logging.getLogger(__name__)
 
@@ -124,23 +124,26 @@ def test_nodes_that_join_are_checked_and_a_drained_one_hands_its_trials_on(three
     watch = three.watch()
     watch.first(0, lambda nodes: set(nodes) == {h1.address, h2.address})  # the third is killed
     began = time.time()
-    sets = ["sweep.num_trials=14", "training.n_iter=1000", "training.eval_every=20"]
+    sets = ["sweep.num_trials=9", "training.n_iter=1000", "training.eval_every=20"]
     sets += ["training.early_stopping_patience=0"]
     sets += ["sweep.faults.max_retries=0", "mlflow.experiment_name=late"]
+    late: list[Host] = []
     study = three.popen(h1, *_words(three, *sets))
     try:
         watch.first(began, lambda nodes: nodes.get(h2.address, {}).get("trials") == 2, during=study)
-        h3, h4 = three.add(3), three.add(4, shares=False)
-        three.start_node(h3, "--num-cpus=1", env={"PYTHONPATH": _other_torch(three.root)})
-        three.start_node(h4, "--num-cpus=1")
-        three.wait_for_node(h3)
-        three.wait_for_node(h4)
-        time.sleep(10)
+        late = [three.add(3), three.add(4, shares=False)]
+        torch = {"PYTHONPATH": _other_torch(three.root)}
+        for host, env in zip(late, (torch, {}), strict=True):  # one at a time, beside trials
+            three.start_node(host, "--num-cpus=1", env=env)
+            three.wait_for_node(host)
+        time.sleep(10)  # they are asked, and answer
         drained = three.drain(watch.seen()[-1][1][h2.address]["id"], deadline_s=5)
         gone_s = watch.first(drained, lambda nodes: h2.address not in nodes)
         said, _ = study.communicate(timeout=300)
     finally:
         end(study)
+        for host in late:
+            three.kill(host)
     logger.info("drained node gone after %.1f s; study %.0f s", gone_s, time.time() - began)
     assert study.returncode == 0, said
     assert re.search(
@@ -151,9 +154,7 @@ def test_nodes_that_join_are_checked_and_a_drained_one_hands_its_trials_on(three
     assert places <= {h1.address, h2.address}
     (summary,) = three.shared.glob("studies/late/*/summary.json")
     trials = json.loads(summary.read_text())["trials"]
-    assert [trial["state"] for trial in trials] == ["COMPLETE"] * 14
-    for host in (h3, h4):
-        three.kill(host)
+    assert [trial["state"] for trial in trials] == ["COMPLETE"] * 9
 
 
 def test_shares_of_a_gpu_beside_a_node_without_one(three: Hosts) -> None:

@@ -53,8 +53,8 @@ ray.init(address=sys.argv[1], logging_level="ERROR", log_to_driver=False)
 while True:
     now, free = time.time(), available_resources_per_node()
     trials = Counter(
-        each["Address"]["NodeID"] for each in actors().values()
-        if each["State"] == "ALIVE" and not each["ActorClassName"].startswith("Job")
+        each["Address"]["NodeID"] for each in actors().values() if each["State"] == "ALIVE"
+        and not each["ActorClassName"].startswith(("Job", "CheckpointKeeper"))
     )
     nodes = {
         node["NodeManagerAddress"]: {
