@@ -59,7 +59,7 @@ while True:
     nodes = {
         node["NodeManagerAddress"]: {
             "id": node["NodeID"],
-            "free": free.get(node["NodeID"], {}).get("CPU", 0.0),
+            "free": free.get(node["NodeID"], node["Resources"]).get("CPU", 0.0),
             "trials": trials[node["NodeID"]],
         }
         for node in ray.nodes() if node["Alive"]
