@@ -80,6 +80,11 @@ class Runtime:
         return slots_on(self.nodes, cpu, gpu)
 
 
+def joins(address: str | None) -> bool:
+    """Return whether `ray_runtime` joins a cluster, rather than start a private Ray."""
+    return bool(address or os.environ.get(ADDRESS_VARIABLE))
+
+
 @contextmanager
 def ray_runtime(
     address: str | None = None,

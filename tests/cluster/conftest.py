@@ -234,7 +234,7 @@ def hosts() -> Iterator[Hosts]:
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": str(token),
         "RAY_USAGE_STATS_ENABLED": "0",
-        "RAY_worker_niceness": "0",
+        "RAY_worker_niceness": "5",  # nodes start, and are noticed, beside trials
         "MLFLOW_DISABLE_TELEMETRY": "true",
     }
     try:

@@ -5,7 +5,6 @@ own, as in life. Its first process, like that of the bridge, ends when this proc
 it ends; with it go all processes of the host, its mounts and its links. Nothing is left behind.
 """
 
-import json
 import os
 import shlex
 import shutil
@@ -13,13 +12,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from cluster.manifests.render import HEALTH_CHECKS
+
+from .watch import WATCH, Watch
 
 BIN = Path(sys.executable).parent
 PORT, DASHBOARD = 6379, 8265
@@ -90,8 +91,10 @@ class Hosts:
         self.root = root
         self.shared = root / "shared"
         self.ray = root / "ray"  # on each host a folder of its own
-        self.env = dict(env) | {"RAY_TMPDIR": str(self.ray)}
+        own = {"TMPDIR": f"{self.ray}/tmp", "XDG_DATA_HOME": f"{self.ray}/data"}
+        self.env = dict(env) | {"RAY_TMPDIR": str(self.ray)} | own
         self.hosts: dict[str, Host] = {}
+        self._watching: subprocess.Popen[bytes] | None = None
         self._networks: dict[str, int] = {}  # of killed hosts: their kernels still answer
         for folder in (self.shared, self.ray):
             folder.mkdir()
@@ -117,8 +120,10 @@ class Hosts:
             os.close(self._networks.pop(name))
             with suppress(subprocess.CalledProcessError):  # it went with its network
                 self._ip(f"link delete {name}")
-        own = self.root / name
-        own.mkdir(exist_ok=True)
+        own, log = self.root / name, self.root / f"{name}.log"
+        shutil.rmtree(own, ignore_errors=True)  # a host that is added again has an empty disk
+        (own / "tmp").mkdir(parents=True)
+        log.unlink(missing_ok=True)
         init, pid = _first_process(
             ["unshare", "-n", "-u", "-m", "-p", "-f", "--mount-proc", "--kill-child"],
             name,
@@ -127,7 +132,7 @@ class Hosts:
             str(self.ray),
             *(() if shares else (str(self.shared),)),
         )
-        host = Host(name, f"10.77.0.{n}", own, init, pid, self.root / f"{name}.log")
+        host = Host(name, f"10.77.0.{n}", own, init, pid, log)
         self.hosts[name] = host
         self._ip(f"link add {name} type veth peer name eth0 netns {pid}")
         self._ip(f"link set {name} master br0 up")
@@ -162,7 +167,7 @@ class Hosts:
         try:
             said, _ = process.communicate(timeout=timeout_s)
         except subprocess.TimeoutExpired:
-            process.kill()
+            end(process)
             raise
         return subprocess.CompletedProcess(words, process.returncode, said)
 
@@ -185,7 +190,7 @@ class Hosts:
                 )
             )
 
-    def wait_for_node(self, host: Host, timeout_s: float = 120.0) -> None:
+    def wait_for_node(self, host: Host, timeout_s: float = 240.0) -> None:
         """Wait until a host's Ray says that it runs."""
         until = time.monotonic() + timeout_s
         while "Ray runtime started" not in host.log.read_text():
@@ -235,11 +240,13 @@ class Hosts:
         assert done.returncode == 0, done.stdout
         return now
 
-    def watch(self) -> "Watch":
-        """Start to write down, on the head, how its nodes are."""
-        words = [sys.executable, "-c", _WATCH, self.head]
+    def watch(self) -> Watch:
+        """Start to write down, on the head, how its nodes are; one watch at a time."""
+        if self._watching is not None:
+            end(self._watching)
+        words = [sys.executable, "-c", WATCH, self.head]
         with (self.root / "watch.log").open("w") as log:
-            subprocess.Popen(
+            self._watching = subprocess.Popen(
                 self.command(self.hosts["h1"], words),
                 env=self.env,
                 stdout=log,
@@ -257,65 +264,11 @@ class Hosts:
         self._bridge.communicate()
 
 
-class Watch:
-    """What was seen of the nodes, a few times a second.
-
-    Args:
-        path: Where it is written down.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def seen(self) -> list[tuple[float, dict[str, dict[str, Any]]]]:
-        """Return the moments, and of each the living nodes by address."""
-        lines = self._path.read_text().splitlines(keepends=True)
-        whole = (line for line in lines if line.startswith("[") and line.endswith("\n"))
-        return [tuple(json.loads(line)) for line in whole]  # beside them Ray says what it lost
-
-    def first(
-        self,
-        after: float,
-        found: Callable[[dict[str, dict[str, Any]]], Any],
-        *,
-        timeout_s: float = 120.0,
-        during: subprocess.Popen[str] | None = None,
-    ) -> float:
-        """Wait until something is so while a program runs; return how long after a moment."""
-        until = time.monotonic() + timeout_s
-        while time.monotonic() < until:
-            for at, nodes in self.seen():
-                if at >= after and found(nodes):
-                    return at - after
-            if during is not None and during.poll() is not None:
-                raise AssertionError(f"it has ended: {during.communicate()[0]}")
-            time.sleep(0.3)
-        raise AssertionError(f"not seen in {timeout_s:g} s; last: {self.seen()[-1:]}")
-
-
-#: Prints, a few times a second, the living nodes: their free CPUs, and the trials' actors on them.
-_WATCH = """
-import json, sys, time, ray
-from collections import Counter
-from ray._private.state import actors, available_resources_per_node
-ray.init(address=sys.argv[1], logging_level="ERROR", log_to_driver=False)
-while True:
-    now, free = time.time(), available_resources_per_node()
-    trials = Counter(
-        each["Address"]["NodeID"] for each in actors().values()
-        if each["State"] == "ALIVE" and not each["ActorClassName"].startswith("Job")
-    )
-    nodes = {
-        node["NodeManagerAddress"]: {
-            "id": node["NodeID"],
-            "free": free.get(node["NodeID"], {}).get("CPU", 0.0),
-            "trials": trials[node["NodeID"]],
-        }
-        for node in ray.nodes() if node["Alive"]
-    }
-    print("\\n" + json.dumps([now, nodes]), flush=True)
-    time.sleep(0.25)
-"""
+def end(process: subprocess.Popen[Any]) -> None:
+    """Kill a command on a host: the process that entered the host, and what it runs there."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
 
 
 def _first_process(prefix: list[str], *words: str) -> tuple[subprocess.Popen[str], int]:

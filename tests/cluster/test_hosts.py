@@ -4,120 +4,111 @@ import json
 import logging
 import os
 import re
+import shutil
+import subprocess
 import sys
 import time
-from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from mlflow import MlflowClient
 
 from tune.trial.trainable import CHECKPOINT_EVERY_S
 
-from .hosts import Hosts
+from .host_store import BUCKET, HostStore
+from .hosts import Host, Hosts, end
+from .study_events import (
+    CONFIG,
+    DRIVER,
+    check_trials,
+    events_of,
+    lost_seconds,
+    trained_s,
+    trial_runs,
+)
 
 logger = logging.getLogger(__name__)
 
 pytestmark = [pytest.mark.ray, pytest.mark.long]
 
 DATA = Path(os.environ.get("HBPR_DATA_HOME", Path.home() / ".hbpr" / "data"))
-N_TRIALS, N_ITER, EVERY = 24, 120, 12
-
-#: Runs a study and writes down each of its events.
-DRIVER = """
-import json, sys, time
-from dataclasses import asdict
-from tune.settings import load_study
-from tune.study import run_study
-with open(sys.argv[3], "a", buffering=1) as events:
-    def note(event):
-        kind = type(event).__name__
-        events.write(json.dumps({"kind": kind, "at": time.time()} | asdict(event)) + "\\n")
-    run_study(load_study(sys.argv[1]), address=sys.argv[2], progress=False, callbacks=[note])
-"""
-CONFIG = f"""
-data: {{source: movielens, name: ml-1m, rating_threshold: 4.0}}
-model: {{n_latent: 32}}
-optimizer: {{name: sgd, lr: 0.05}}
-training: {{n_iter: {N_ITER}, eval_every: {EVERY}, early_stopping_patience: 0}}
-mlflow: {{experiment_name: hosts, tracking_uri: "sqlite:///SHARED/mlflow.db"}}
-sweep:
-  storage: STORAGE
-  scheduler: {{kind: none}}
-  search: {{algorithm: random, seed: 0}}
-  num_trials: {N_TRIALS}
-  space:
-    optimizer.lr: {{low: 0.01, high: 0.1, log: true}}
-  final: {{refit: none}}
-"""
+REPO = Path(__file__).parents[2]
+#: What `sweep.storage` may be; only for the first do all hosts share a folder.
+STORAGES = {"folder": "{shared}/studies", "store": f"s3://{BUCKET}/studies", "driver": "driver"}
+CUT_S = 60.0
 
 
 @pytest.fixture(scope="module")
-def three(hosts: Hosts) -> Hosts:
-    """A head and two workers, one CPU each."""
+def store(hosts: Hosts) -> HostStore:
+    """An object store on h8."""
+    return HostStore(hosts, 8)
+
+
+@pytest.fixture(scope="module")
+def head(hosts: Hosts, store: HostStore) -> Hosts:
+    """A head with one CPU, and no worker."""
     if not (DATA / "ml-1m").is_dir():
         pytest.skip(f"there is no ml-1m in {DATA} (HBPR_DATA_HOME)")
     hosts.env |= {"HBPR_DATA_HOME": str(DATA), "OMP_NUM_THREADS": "1"}
-    first, *others = (hosts.add(n) for n in (1, 2, 3))
+    first = hosts.add(1)
     hosts.start_node(first, "--num-cpus=1")
     hosts.wait_for_node(first)
-    for other in others:
-        hosts.start_node(other, "--num-cpus=1")
-    for other in others:
-        hosts.wait_for_node(other)
     return hosts
 
 
-#: What `sweep.storage` may be; each is tried.
-STORAGES = {"folder": "{shared}/studies"}
-
-
 @pytest.fixture(params=STORAGES)
-def storage(request: pytest.FixtureRequest, three: Hosts) -> str:
-    return STORAGES[request.param].format(shared=three.shared)
+def kind(request: pytest.FixtureRequest) -> str:
+    """A kind of storage."""
+    return str(request.param)
 
 
-def _events(path: Path) -> list[dict]:
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+@pytest.fixture
+def three(head: Hosts, kind: str) -> Iterator[Hosts]:
+    """The head and two workers, one CPU each; they share a folder only for a folder's sake."""
+    workers = [_worker(head, n, kind) for n in (2, 3)]
+    for worker in workers:
+        head.wait_for_node(worker)
+    yield head
+    for host in list(head.hosts.values()):
+        if host.name not in ("h1", "h8"):
+            head.kill(host)
 
 
-def test_a_killed_host_a_silent_link_and_a_host_that_joins(three: Hosts, storage: str) -> None:
+def _worker(net: Hosts, n: int, kind: str) -> Host:
+    host = net.add(n, shares=kind == "folder")
+    net.start_node(host, "--num-cpus=1")
+    return host
+
+
+def test_a_killed_host_a_silent_link_and_a_host_that_joins(three: Hosts, kind: str) -> None:
     h1, h2, h3 = (three.hosts[name] for name in ("h1", "h2", "h3"))
-    config, log = three.shared / "study.yaml", three.shared / "events"
+    config, log = three.shared / f"{kind}.yaml", three.shared / f"{kind}.events"
+    storage = STORAGES[kind].format(shared=three.shared)
     text = CONFIG.replace("SHARED", str(three.shared)).replace("STORAGE", storage)
-    config.write_text(text)
+    config.write_text(text.replace("EXPERIMENT", kind))
     watch = three.watch()
     began = time.time()
-    study = three.popen(
-        h1,
-        sys.executable,
-        "-c",
-        DRIVER,
-        str(config),
-        three.head,
-        str(log),
-        env={"PYTHONSAFEPATH": "1"},
-    )
+    words = [sys.executable, "-c", DRIVER, str(config), three.head, str(log)]
+    # Its baselines take a minute on one thread, when no trial runs any more.
+    study = three.popen(h1, *words, env={"PYTHONSAFEPATH": "1", "OMP_NUM_THREADS": "2"})
 
     def all_train(nodes: dict) -> bool:
         return sum(each["trials"] > 0 for each in nodes.values()) == 3
 
     try:
         start_s = watch.first(began, all_train, during=study)
-        _wait(lambda: _is_in_the_middle(_events(log)), study)
+        _wait(lambda: _is_in_the_middle(events_of(log)), study)
         killed = three.kill(h2)
         kill_s = watch.first(killed, lambda nodes: h2.address not in nodes)
-        h4 = three.add(4)
-        three.start_node(h4, "--num-cpus=1")
-        three.wait_for_node(h4)
         cut = three.cut(h3)
+        h4 = _worker(three, 4, kind)
         cut_s = watch.first(cut, lambda nodes: h3.address not in nodes)
-        time.sleep(max(60 - (time.time() - cut), 0))
+        time.sleep(max(CUT_S - (time.time() - cut), 0))
         mended = three.mend(h3)
-        back_s = watch.first(mended, lambda nodes: h3.address in nodes)
-        said, _ = study.communicate(timeout=600)
+        back_s = watch.first(mended, lambda nodes: h3.address in nodes, during=study)
+        said, _ = study.communicate(timeout=400)
     finally:
-        study.kill()
+        end(study)
     assert study.returncode == 0, said
     moments = watch.seen()
     alive = next(at for at, nodes in moments if h4.address in nodes)
@@ -126,85 +117,57 @@ def test_a_killed_host_a_silent_link_and_a_host_that_joins(three: Hosts, storage
         (at for at, nodes in moments if at > mended and nodes.get(h3.address, {}).get("trials")),
         0.0,
     )
-    lost = _lost_seconds(_events(log))
+    lost = lost_seconds(events_of(log))
     logger.info(
-        f"all three train after {start_s:.1f} s; kill noticed after {kill_s:.1f} s, silent link "
-        f"after {cut_s:.1f} s, back {back_s:.1f} s after the link; a place on the host that joined "
-        f"given after {given - alive:.1f} s, on the one that came back trials after "
+        f"{kind}: all three train after {start_s:.1f} s; kill noticed after {kill_s:.1f} s, silent "
+        f"link after {cut_s:.1f} s, back {back_s:.1f} s after the link; a place on the host that "
+        f"joined given after {given - alive:.1f} s, on the one that came back trials after "
         f"{again - mended:.1f} s; work lost by trial {lost}; study {moments[-1][0] - began:.0f} s"
     )
     assert kill_s < 5
     assert cut_s < 15
     assert given - alive < 10
 
-    _check_trials(three.shared, _events(log))
-    assert lost, "no trial was interrupted"
-    period = max(each["seconds"] for each in _events(log) if each["kind"] == "TrialReport")
-    assert max(lost.values()) <= CHECKPOINT_EVERY_S + 2 * period
+    check_trials(three.shared / "mlflow.db", kind, events_of(log))
+    period = max(each["seconds"] for each in events_of(log) if each["kind"] == "TrialReport")
+    assert max(lost.values(), default=0.0) <= CHECKPOINT_EVERY_S + 2 * period
 
 
-def _wait(found, study, timeout_s: float = 240.0):
+def _wait(
+    found: Callable[[], bool], study: subprocess.Popen[str] | None = None, timeout_s: float = 240.0
+) -> None:
     until = time.monotonic() + timeout_s
-    while time.monotonic() < until:
-        if result := found():
-            return result
-        assert study.poll() is None, study.communicate()[0]
+    while not found():
+        assert time.monotonic() < until, "it did not happen in time"
+        assert study is None or study.poll() is None, study.communicate()[0]
         time.sleep(0.3)
-    raise AssertionError("it did not happen in time")
 
 
 def _is_in_the_middle(events: list[dict]) -> bool:
-    """Whether first trials have trained long enough for a checkpoint, and none has ended."""
-    return bool(events) and events[-1]["at"] - events[0]["at"] > CHECKPOINT_EVERY_S + 1
+    """Whether each of the first trials has trained for longer than until its first checkpoint."""
+    return all(trained_s(events, trial) > CHECKPOINT_EVERY_S + 3 for trial in range(3))
 
 
-def _lost_seconds(events: list[dict]) -> dict[int, float]:
-    """Seconds of work that was reported and done again, by trial."""
-    done: dict[int, dict[int, float]] = defaultdict(dict)
-    lost: Counter[int] = Counter()
-    for event in events:
-        if event["kind"] != "TrialReport":
-            continue
-        known = done[event["trial"]]
-        if known and event["epoch"] <= max(known):
-            again = [epoch for epoch in known if epoch >= event["epoch"]]
-            lost[event["trial"]] += sum(known.pop(epoch) for epoch in again)
-        elif known and event["epoch"] > max(known) + EVERY:
-            raise AssertionError(f"trial {event['trial']} skipped from {max(known)} to {event}")
-        known[event["epoch"]] = event["seconds"]
-    return {trial: round(seconds, 1) for trial, seconds in lost.items()}
-
-
-def _check_trials(shared: Path, events: list[dict]) -> None:
-    """All are there, in order, once; MLflow has every epoch of every one."""
-    ends = [event for event in events if event["kind"] == "TrialEnd"]
-    assert sorted(event["trial"] for event in ends) == list(range(N_TRIALS))
-    assert {event["state"] for event in ends} == {"COMPLETE"}
-    client = MlflowClient(f"sqlite:///{shared}/mlflow.db")
-    experiment = client.get_experiment_by_name("hosts")
-    runs = client.search_runs([experiment.experiment_id], max_results=1000)
-    runs = [run for run in runs if run.data.tags["hbpr.kind"] == "trial"]
-    assert len(runs) == N_TRIALS
-    assert {run.info.status for run in runs} == {"FINISHED"}
-    epochs = list(range(EVERY, N_ITER + 1, EVERY))
-    for run in runs:
-        history = client.get_metric_history(run.info.run_id, "val/ndcg_at_10")
-        assert [each.step for each in history] == epochs, run.data.tags
-    assert sum(int(run.data.tags.get("hbpr.restarts", 0)) for run in runs) >= 1
-
-
+N_LOST = 24
 JOB = ["data.source=synthetic", "data.synthetic.n_users=200", "mlflow.experiment_name=lost"]
-JOB += ["training.n_iter=150", "training.early_stopping_patience=0", "sweep.num_trials=12"]
+JOB += ["training.n_iter=150", "training.early_stopping_patience=0", f"sweep.num_trials={N_LOST}"]
 
 
-def test_the_head_is_lost_and_the_job_submitted_again_goes_on(three: Hosts) -> None:
-    h1, client = three.hosts["h1"], three.add(9)
-    sets = [*JOB, f"sweep.storage={three.shared}/studies"]
-    config = three.shared / "lost.yaml"
-    config.write_text((Path(__file__).parents[2] / "configs" / "quickstart.yaml").read_text())
+@pytest.mark.parametrize("kind", ["store"])
+def test_the_head_is_lost_and_the_job_submitted_again_goes_on(
+    three: Hosts, store: HostStore, kind: str
+) -> None:
+    h1, client = three.hosts["h1"], three.add(9, shares=False)
+    workers = [three.hosts[name] for name in ("h2", "h3")]
+    config, database = three.shared / "lost.yaml", three.shared / "lost.db"
+    shutil.copy(REPO / "configs" / "quickstart.yaml", config)
     words = ["ray", "job", "submit", f"--address={three.dashboard}"]
     entry = ["python", "-m", "tune", str(config), "--resume-or-start", "--no-progress"]
-    for text in (*sets, f"mlflow.tracking_uri=sqlite:///{three.shared}/lost.db"):
+    for text in (
+        *JOB,
+        f"sweep.storage={STORAGES[kind]}",
+        f"mlflow.tracking_uri=sqlite:///{database}",
+    ):
         entry += ["--set", text]
 
     wrong = three.root / "wrong"
@@ -217,32 +180,35 @@ def test_the_head_is_lost_and_the_job_submitted_again_goes_on(three: Hosts) -> N
 
     submitted = three.run(client, *words, "--no-wait", "--", *entry)
     assert submitted.returncode == 0, submitted.stdout
-    journal = "studies/lost/*/journal.log"
-
-    def ended() -> int:
-        texts = (path.read_text() for path in three.shared.glob(journal))
-        return sum(len(re.findall(r'"op_code": ?6.*"state": ?[123]', text)) for text in texts)
-
-    until = time.monotonic() + 180
-    while ended() < 3 and time.monotonic() < until:
-        time.sleep(0.5)
-    before = ended()
-    assert before >= 3, submitted.stdout
-    workers = [host for name, host in three.hosts.items() if name not in ("h1", "h9")]
-    logs = {host.name: host.log.read_text().count("ended with") for host in workers}
+    _wait(lambda: _n_ended(database) >= 3)  # what MLflow knows is in the store
     killed = three.kill(h1)
+    before = _n_ended(database)
+    assert before < N_LOST, "it was over before the head was lost"
     h1 = three.add(1)
-    h1.log.unlink()
     three.start_node(h1, "--num-cpus=1")
     three.wait_for_node(h1)
     again = three.run(client, *words, "--", *entry, timeout_s=400)
     assert again.returncode == 0, again.stdout
     waits = {}
     for host in workers:
-        ends = re.findall(r"ended with \d+ at (\S+)", host.log.read_text())[logs[host.name] :]
+        ends = re.findall(r"ended with \d+ at (\S+)", host.log.read_text())
         waits[host.name] = round(float(ends[0]) - killed, 1) if ends else None
-    logger.info("%d of 12 trials had ended; workers ended their wait after %s s", before, waits)
-    (summary,) = three.shared.glob("studies/lost/*/summary.json")
-    trials = json.loads(summary.read_text())["trials"]
-    assert sorted(trial["number"] for trial in trials) == list(range(12))
+    logger.info(
+        "%d of %d trials had ended; workers ended their wait after %s s; study %.0f s after the "
+        "kill",
+        *(before, N_LOST, waits, time.time() - killed),
+    )
+    (key,) = [key for key in store.names("studies/lost/") if key.endswith("/summary.json")]
+    trials = json.loads(store.read(key))["trials"]
+    assert sorted(trial["number"] for trial in trials) == list(range(N_LOST))
+    runs = trial_runs(database, "lost")
+    assert len(runs) == N_LOST
+    assert {run.data.tags["hbpr.study_id"] for run in runs} == {key.split("/")[-2]}
     assert all(waits.values()), waits
+
+
+def _n_ended(database: Path) -> int:
+    """Count the trials that MLflow knows to have ended."""
+    if not database.exists():
+        return 0
+    return sum(run.info.status != "RUNNING" for run in trial_runs(database, "lost"))

@@ -12,7 +12,7 @@ import pytest
 
 from hbpr.version import __version__
 
-from .hosts import Hosts
+from .hosts import Host, Hosts, end
 
 logger = logging.getLogger(__name__)
 
@@ -26,13 +26,18 @@ NOWHERE = "10.77.0.8"
 def three(hosts: Hosts) -> Hosts:
     """A head, a worker with two CPUs and what Ray is told to be a GPU, and a host without Ray."""
     hosts.env |= {"OMP_NUM_THREADS": "1"}
-    first, second, _ = (hosts.add(n) for n in (1, 2, 9))
+    first, _ = hosts.add(1), hosts.add(9)
     hosts.start_node(first, "--num-cpus=1")
     hosts.wait_for_node(first)
-    hosts.start_node(second, "--num-cpus=2", "--num-gpus=1")
-    hosts.wait_for_node(second)
+    _start_second(hosts)
     (hosts.shared / "study.yaml").write_text((REPO / "configs" / "quickstart.yaml").read_text())
     return hosts
+
+
+def _start_second(net: Hosts) -> None:
+    second = net.add(2)
+    net.start_node(second, "--num-cpus=2", "--num-gpus=1")
+    net.wait_for_node(second)
 
 
 def _words(net: Hosts, *sets: str, address: str | None = None) -> list[str]:
@@ -124,23 +129,27 @@ def test_nodes_that_join_are_checked_and_a_drained_one_hands_its_trials_on(three
     watch = three.watch()
     watch.first(0, lambda nodes: set(nodes) == {h1.address, h2.address})  # the third is killed
     began = time.time()
-    sets = ["sweep.num_trials=14", "training.n_iter=1000", "training.eval_every=20"]
+    sets = ["sweep.num_trials=9", "training.n_iter=1000", "training.eval_every=20"]
     sets += ["training.early_stopping_patience=0"]
     sets += ["sweep.faults.max_retries=0", "mlflow.experiment_name=late"]
+    late: list[Host] = []
     study = three.popen(h1, *_words(three, *sets))
     try:
         watch.first(began, lambda nodes: nodes.get(h2.address, {}).get("trials") == 2, during=study)
-        h3, h4 = three.add(3), three.add(4, shares=False)
-        three.start_node(h3, "--num-cpus=1", env={"PYTHONPATH": _other_torch(three.root)})
-        three.start_node(h4, "--num-cpus=1")
-        three.wait_for_node(h3)
-        three.wait_for_node(h4)
-        time.sleep(10)
+        late = [three.add(3), three.add(4, shares=False)]
+        torch = {"PYTHONPATH": _other_torch(three.root)}
+        for host, env in zip(late, (torch, {}), strict=True):  # one at a time, beside trials
+            three.start_node(host, "--num-cpus=1", env=env)
+            three.wait_for_node(host)
+        time.sleep(10)  # they are asked, and answer
         drained = three.drain(watch.seen()[-1][1][h2.address]["id"], deadline_s=5)
-        gone_s = watch.first(drained, lambda nodes: h2.address not in nodes)
+        gone_s = watch.first(drained, lambda nodes: h2.address not in nodes, during=study)
         said, _ = study.communicate(timeout=300)
     finally:
-        study.kill()
+        end(study)
+        for host in (h2, *late):  # `ray start --block` waits on where its node was drained
+            three.kill(host)
+    _start_second(three)
     logger.info("drained node gone after %.1f s; study %.0f s", gone_s, time.time() - began)
     assert study.returncode == 0, said
     assert re.search(
@@ -151,16 +160,13 @@ def test_nodes_that_join_are_checked_and_a_drained_one_hands_its_trials_on(three
     assert places <= {h1.address, h2.address}
     (summary,) = three.shared.glob("studies/late/*/summary.json")
     trials = json.loads(summary.read_text())["trials"]
-    assert [trial["state"] for trial in trials] == ["COMPLETE"] * 14
-    for host in (h3, h4):
-        three.kill(host)
+    assert [trial["state"] for trial in trials] == ["COMPLETE"] * 9
 
 
 def test_shares_of_a_gpu_beside_a_node_without_one(three: Hosts) -> None:
     h1, h2 = three.hosts["h1"], three.hosts["h2"]
     watch = three.watch()
     began = time.time()
-    watch.first(began, lambda nodes: h2.address in nodes)  # started again after it was drained
     sets = ["sweep.num_trials=4", "training.n_iter=60", "sweep.resources.gpu=0.5"]
     done = three.run(h1, *_words(three, *sets, "mlflow.experiment_name=shares"))
     assert done.returncode == 0, done.stdout

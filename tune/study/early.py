@@ -30,27 +30,44 @@ _MOST_WORKERS: Final = 32
 
 
 @contextmanager
-def imports() -> Iterator[Callable[[], object]]:
+def imports(*, joins: bool = False) -> Iterator[Callable[[], object]]:
     """In the body, import what a study needs in a thread; call the value to wait for its search.
 
-    What only the end needs comes after that, and nobody waits for it but the end.
+    What only the end needs comes after that, and nobody waits for it but the end. A study that is
+    refused meanwhile does not wait for it.
+
+    Args:
+        joins: Whether a cluster is joined: then what only the end needs, seconds of work, begins
+            when the value is called, with the checks of the nodes behind it.
     """
-    ready = threading.Event()
-    thread = threading.Thread(target=_import_all, args=(ready,), name="hbpr-imports", daemon=True)
+    ready, go_on, refused = threading.Event(), threading.Event(), threading.Event()
+
+    def import_all() -> None:
+        try:
+            _import(_BEGINNING)
+        finally:
+            ready.set()
+        go_on.wait()
+        if not refused.is_set():
+            _import(_END)
+            import_client()
+
+    def wait() -> None:
+        go_on.set()
+        ready.wait()
+
+    if not joins:
+        go_on.set()
+    thread = threading.Thread(target=import_all, name="hbpr-imports", daemon=True)
     thread.start()
     try:
-        yield ready.wait
+        yield wait
+    except BaseException:
+        refused.set()
+        raise
     finally:
+        go_on.set()
         thread.join()  # no module is left half imported
-
-
-def _import_all(ready: threading.Event) -> None:
-    try:
-        _import(_BEGINNING)
-    finally:
-        ready.set()
-    _import(_END)
-    import_client()
 
 
 def _import(names: Sequence[str]) -> None:

@@ -39,6 +39,7 @@ from tune.study.housekeeping import ForgetEnded, Housekeeping
 from tune.study.interrupt import StopRequest
 from tune.study.listen import Listener
 from tune.study.metrics import ExportMetrics
+from tune.study.own_process import starting_processes_kept
 from tune.study.placement import OnFitNodes
 from tune.study.room import Room
 from tune.study.task_names import NameTasks
@@ -150,6 +151,7 @@ def run_trials(plan: StudyPlan, sitting: Sitting, watchers: Watchers, *, progres
             stop.polled(),
             _quiet(),
             _lean_tune(),
+            starting_processes_kept(),
             for_workers(sitting.storage, alone=sitting.alone) as checkpoints,
             ExitStack() as limited,
         ):

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cluster.connect.ray import Runtime, ray_runtime
+from cluster.connect.ray import Runtime, joins, ray_runtime
 from hbpr.data.interactions import Interactions
 from hbpr.data.parts import check_ranked
 from hbpr.errors import StudyError
@@ -120,7 +120,7 @@ def run_study(  # noqa: PLR0913 - a public function
         with (
             folders.removed_if_empty(folder.path.parent),
             orderly_stop() as stop,
-            imports() as wait,  # Tune and Optuna, while Ray starts
+            imports(joins=joins(address)) as wait,  # Tune and Optuna, while Ray starts
             ray_runtime(
                 address,
                 cpus=cpus,

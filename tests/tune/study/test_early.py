@@ -3,11 +3,13 @@
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
+from hbpr.errors import ConfigError
 from hbpr.settings.models import TrialSettings
 from tune.settings import ResourceSettings
 from tune.study import early
@@ -46,6 +48,46 @@ def test_imports_are_done_when_they_are_waited_for(monkeypatch: pytest.MonkeyPat
         wait()
         assert done[:2] == ["json", "csv"]
     assert done == ["json", "csv", "html", "mlflow"]
+
+
+@pytest.mark.parametrize("joins", [False, True])
+def test_a_study_that_is_refused_does_not_wait_for_what_the_end_needs(
+    monkeypatch: pytest.MonkeyPatch, joins: bool
+) -> None:
+    begun, go_on, done = threading.Event(), threading.Event(), []
+
+    def slow(name: str) -> None:
+        begun.set()
+        go_on.wait(10)
+        done.append(name)
+
+    def refuse() -> None:
+        begun.wait(10)
+        threading.Timer(0.2, go_on.set).start()
+        raise ConfigError("refused")
+
+    monkeypatch.setattr(early, "_BEGINNING", ("json",))
+    monkeypatch.setattr(early, "_END", ("html",))
+    monkeypatch.setattr(early.importlib, "import_module", slow)
+    monkeypatch.setattr(early, "import_client", lambda: done.append("mlflow"))
+    with pytest.raises(ConfigError), early.imports(joins=joins):
+        refuse()
+    assert done == ["json"]
+
+
+def test_what_the_end_needs_waits_for_the_checks_of_a_cluster(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    done: list[str] = []
+    monkeypatch.setattr(early, "_BEGINNING", ("json",))
+    monkeypatch.setattr(early, "_END", ("html",))
+    monkeypatch.setattr(early.importlib, "import_module", done.append)
+    monkeypatch.setattr(early, "import_client", lambda: done.append("mlflow"))
+    with early.imports(joins=True) as wait:
+        time.sleep(0.3)
+        assert done == ["json"]
+        wait()
+    assert done == ["json", "html", "mlflow"]
 
 
 def test_mlflow_is_imported_told_to_report_to_nobody() -> None:
