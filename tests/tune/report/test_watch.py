@@ -96,7 +96,7 @@ def test_a_study_is_seen_as_it_goes_on(driver: Driver) -> None:
     before = seen(observer)
     assert "of experiment small: running" in before
     assert "data films: 80 users, 1,500 items" in before
-    assert "0/4 trials: 0 finished, 0 pruned, 0 failed, 0 running; waiting" in before
+    assert "0/4 trials: 0 finished, 0 stopped, 0 failed, 0 running; waiting" in before
     first, second = driver.start(), driver.start("node-2")
     driver.report(first, 2, 0.25)
     driver.report(second, 2, 0.125)
@@ -155,7 +155,7 @@ def test_it_waits_for_the_answer_and_ends_with_it(
     monkeypatch.setattr(observer, "look", count)
     assert watch(observer, out).state == "finished"
     first, last = out.file.getvalue().splitlines()
-    assert "4/4 trials: 4 finished, 0 pruned, 0 failed, 0 running; the winner is worked" in first
+    assert "4/4 trials: 4 finished, 0 stopped, 0 failed, 0 running; the winner is worked" in first
     assert "worked out" not in last
 
 
