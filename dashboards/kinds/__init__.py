@@ -39,7 +39,7 @@ KINDS: Final = {
     "progress": Kind(f"{_HERE}.curves:progress", "each trial's value, and the best so far"),
     "slices": Kind(f"{_HERE}.settings:slices", "values against each setting"),
     "parallel": Kind(f"{_HERE}.settings:parallel", "parallel coordinates of the settings"),
-    "contour": Kind(f"{_HERE}.settings:contour", "values over two settings"),
+    "contour": Kind(f"{_HERE}.contour:contour", "values over two settings", answer=True),
     "importance": Kind(
         f"{_HERE}.findings:importance", "what changing a setting costs, with intervals", answer=True
     ),
