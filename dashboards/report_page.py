@@ -230,9 +230,13 @@ def _commands(
         if not each.identity.study_id or each.identity.folder is None:
             continue
         name, folder = each.identity.study_id, each.identity.folder
-        found.append((f"go on with {name}", ["study", "resume", folder]))
-        if each.winner is not None:
+        resume = ["study", "resume", folder]
+        if each.winner is None:
+            found.append((f"go on with {name}", resume))
+        else:
+            more = f"sweep.num_trials={2 * len(each.trials)}"
             found += [
+                (f"more trials of {name}", [*resume, "--set", more]),
                 (
                     f"everyone's lists by the winner of {name}",
                     ["recommend", folder, "-k", "20", "-o", "lists.parquet"],

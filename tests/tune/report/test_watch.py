@@ -91,6 +91,16 @@ def seen(observer: Observer, width: int = 90) -> str:
     return out.file.getvalue()
 
 
+def test_long_settings_give_way_to_the_other_columns(driver: Driver, monkeypatch) -> None:
+    driver.report(driver.start(), 2, 0.25)
+    monkeypatch.setattr(module, "as_words", lambda values: "model.n_latent=16, " * 9)
+    lines = [line.split() for line in seen(Observer(driver.folder), width=80).splitlines()]
+    assert ["trial", "epoch", "last", "best", "node", "settings"] in lines
+    (row,) = [line for line in lines if line[:1] == ["0"] and len(line) > 5]
+    assert row[1:5] == ["2/4", "0.2500", "0.2500", "node-1"]
+    assert row[-1].endswith("…")
+
+
 def test_a_study_is_seen_as_it_goes_on(driver: Driver) -> None:
     observer = Observer(driver.folder)
     before = seen(observer)
