@@ -61,7 +61,21 @@ def _answer(records: Records, data: str, rows: pd.DataFrame) -> list[str]:
         gap = abs(best["value"] - second["value"])
         first += f", {gap:.4f} ahead of {second['run']} of {name} ({second['value']:.4f})"
         return [f"{first}.", _sure(records, best, second)]
-    return [f"{first}, of {len(rows):,} runs.", _sure(records, best, None)]
+    against = _against(records, best)
+    return [f"{first}, of {len(rows):,} runs{against}.", _sure(records, best, None)]
+
+
+def _against(records: Records, best: pd.Series) -> str:
+    """Return how far a winner is ahead of the baseline next to it; empty where nobody compared."""
+    place: Any = best.name
+    study = records.owners[int(place)]
+    if study.winner is None or study.winner.number != records.trials[int(place)].number:
+        return ""
+    rival = min(study.rivals, key=lambda each: each.difference, default=None)
+    if rival is None:
+        return ""
+    interval = f"95 % {rival.low:+.4f} to {rival.high:+.4f}"
+    return f"; against {rival.other} {rival.difference:+.4f} ({interval})"
 
 
 def _sure(records: Records, best: pd.Series, second: pd.Series | None) -> str:

@@ -83,6 +83,7 @@ def test_each_kind_is_drawn_for_papers_and_for_pages(films: MLflowPlotter, kind:
     figure.draw_without_rendering()
     live = picture.to_plotly()
     assert len(live.data) >= 1
+    assert live.layout.barmode == "overlay", "runs of several states stay on their lanes"
     n = sum(
         len(mark.lines)
         for panel in picture.panels

@@ -112,7 +112,8 @@ def test_the_page_is_whole_and_says_it_all(record: StudyRecord, tmp_path: Path) 
         "0.75 at epoch 2 (9 trials)",
         "Finalists with other seeds",
         'tags.hbpr.kind = "repeat" and tags.hbpr.study_id = "s1"',
-        "trial-002 of study s1 in films <&> is best, validation AUC 0.4000 at epoch 2, of 4 runs.",
+        "trial-002 of study s1 in films <&> is best, validation AUC 0.4000 at epoch 2, of 4 runs; "
+        "against popularity +0.2000 (95 % +0.1000 to +0.3000).",
         "4 runs (2 finished, 1 stopped, 1 failed)",
         "hbpr recommend",
     ):
