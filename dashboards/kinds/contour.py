@@ -115,7 +115,7 @@ def _surface(
     return grids[0], grids[1], found
 
 
-def interpolated(points: Floats, values: Floats, where: list[Floats]) -> Floats:
+def interpolated(points: Floats, values: Floats, where: Sequence[Floats]) -> Floats:
     """Return linear interpolation in Delaunay's triangles; NaN outside of them.
 
     `scipy.interpolate.griddata` does the same and looks for the triangle of a place by walking from
@@ -137,4 +137,5 @@ def interpolated(points: Floats, values: Floats, where: list[Floats]) -> Floats:
     shares = np.column_stack([shares, 1.0 - shares.sum(axis=1)])
     found = (values[triangles.simplices[at]] * shares).sum(axis=1)
     found[at < 0] = np.nan
-    return found.reshape(where[0].shape)
+    grid: Floats = found.reshape(where[0].shape)
+    return grid
