@@ -145,6 +145,7 @@ def test_without_a_trial_that_ended_there_is_a_page(
 def test_a_page_that_cannot_be_drawn_does_not_cost_the_answer(
     record: StudyRecord, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    (tmp_path / "summary.html").write_text("of an earlier sitting")
     odd = dataclasses.replace(record, goals=Goals(()))
     assert write_page(odd, tmp_path / "summary.html") is False
     assert not (tmp_path / "summary.html").exists()

@@ -58,6 +58,7 @@ def write_page(record: StudyRecord, path: Path, drawn: Drawn | None = None) -> b
             SUMMARY_TEXT,
             exc_info=error,
         )
+        path.unlink(missing_ok=True)  # one of an earlier sitting would say what holds no more
         return False
     write_file(path, page)
     return True
