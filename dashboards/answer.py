@@ -9,8 +9,9 @@ import pandas as pd
 from dashboards.kinds.common import series_of
 from dashboards.kinds.findings import half_width
 from dashboards.records import Records
-from dashboards.words import chance_line, metric_label, verdict_lines
+from dashboards.words import chance_line, metric_label, note_lines, verdict_lines
 from hbpr.tracking.findings import Finalist
+from hbpr.tracking.records import StudyRecord
 
 
 def verdicts(records: Records) -> list[str]:
@@ -19,9 +20,22 @@ def verdicts(records: Records) -> list[str]:
     for study in records.studies:
         chance = study.winner and chance_line(study.winner)
         lines = [*verdict_lines(study), *([chance] if chance else [])]
-        who = f"{study.identity.experiment}, {study.identity.name}"
-        found += [f"{who}: {line}" for line in lines]
+        found += [f"{_whose(records, study)}{line}" for line in lines]
     return found
+
+
+def notes(records: Records) -> list[str]:
+    """Return for each study what ended it early, what was made good, and what MLflow has not."""
+    return [
+        f"{_whose(records, study)}{line}" for study in records.studies for line in note_lines(study)
+    ]
+
+
+def _whose(records: Records, study: StudyRecord) -> str:
+    """Return whose line it is; of a single study that goes without saying."""
+    if len(records.studies) == 1:
+        return ""
+    return f"{study.identity.experiment}, {study.identity.name}: "
 
 
 def answers(records: Records) -> list[str]:
@@ -47,7 +61,21 @@ def _answer(records: Records, data: str, rows: pd.DataFrame) -> list[str]:
         gap = abs(best["value"] - second["value"])
         first += f", {gap:.4f} ahead of {second['run']} of {name} ({second['value']:.4f})"
         return [f"{first}.", _sure(records, best, second)]
-    return [f"{first}, of {len(rows):,} runs.", _sure(records, best, None)]
+    against = _against(records, best)
+    return [f"{first}, of {len(rows):,} runs{against}.", _sure(records, best, None)]
+
+
+def _against(records: Records, best: pd.Series) -> str:
+    """Return how far a winner is ahead of the baseline next to it; empty where nobody compared."""
+    place: Any = best.name
+    study = records.owners[int(place)]
+    if study.winner is None or study.winner.number != records.trials[int(place)].number:
+        return ""
+    rival = min(study.rivals, key=lambda each: each.difference, default=None)
+    if rival is None:
+        return ""
+    interval = f"95 % {rival.low:+.4f} to {rival.high:+.4f}"
+    return f"; against {rival.other} {rival.difference:+.4f} ({interval})"
 
 
 def _sure(records: Records, best: pd.Series, second: pd.Series | None) -> str:
@@ -56,6 +84,12 @@ def _sure(records: Records, best: pd.Series, second: pd.Series | None) -> str:
     place: Any = best.name
     winner = records.owners[int(place)].winner
     if winner is not None and winner.number != records.trials[int(place)].number:
+        goals = records.owners[int(place)].goals
+        if not goals.feasible(records.trials[int(place)].at_best):
+            return (
+                f"It is outside of the limits ({'; '.join(map(str, goals.limits))}): the winner of "
+                f"the study is trial {winner.number} ({winner.value:.4f})."
+            )
         return (
             f"With other seeds trial {winner.number} is ahead of it, which is why that is the "
             f"winner of the study ({winner.value:.4f})."

@@ -4,10 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from dashboards.words import STATES, effect_words
-from hbpr.formats import measured_cell
-from hbpr.tracking.findings import Importance
-from hbpr.tracking.records import StudyRecord, TrialRecord
+from dashboards.words import STATES
+from hbpr.tracking.records import TrialRecord
 
 WIDTH: Final = 900
 _COLOURS: Final = {"COMPLETE": "#2f6fb0", "PRUNED": "#b9c4d0", "FAIL": "#c0392b"}
@@ -42,23 +40,6 @@ class Chart:
     line: tuple[tuple[float, float], ...]
     dots: tuple[Dot, ...]
     labels: tuple[Label, ...]
-
-
-@dataclass(frozen=True)
-class Bar:
-    """A value as a bar with its name, and its interval as a line; `y` is the top of its row.
-
-    `after` is where the text begins.
-    """
-
-    y: int
-    x: float
-    width: float
-    low: float
-    high: float
-    after: float
-    name: str
-    text: str
 
 
 @dataclass(frozen=True)
@@ -144,73 +125,3 @@ def progress_chart(trials: Sequence[tuple[int, TrialRecord]]) -> Chart | None:
         ),
     )
     return Chart(height, line, dots, labels)
-
-
-def front_chart(record: StudyRecord) -> Chart | None:
-    """Return the first two objectives: all trials as dots, the front as a line."""
-    across_name, up_name = (each.metric for each in record.goals.objectives[1::-1])
-    shown = [trial for trial in record.trials if trial.state == "COMPLETE" and trial.at_best]
-    if not shown:
-        return None
-    height, left, below = 300, 70, 45
-    across_values = [trial.at_best[across_name] for trial in shown]
-    up_values = [trial.at_best[up_name] for trial in shown]
-    across = Scale(min(across_values), max(across_values), left + 10, WIDTH - 20)
-    up = Scale(max(up_values), min(up_values), 10, height - below - 10)
-    on_front = {trial.number for trial in record.front}
-    dots = tuple(
-        Dot(across(x), up(y), _front_colour(record, trial, on_front), _front_title(record, trial))
-        for trial, x, y in zip(shown, across_values, up_values, strict=True)
-    )
-    line = sorted(
-        (dot.x, dot.y) for dot, trial in zip(dots, shown, strict=True) if trial.number in on_front
-    )
-    low, high = min(up_values), max(up_values)
-    labels = (
-        Label(0, 14, measured_cell(up_name, high)),
-        Label(0, height - below, measured_cell(up_name, low)),
-        Label(left, height - 26, measured_cell(across_name, min(across_values))),
-        Label(WIDTH, height - 26, measured_cell(across_name, max(across_values)), "end"),
-        Label(
-            left,
-            height - 6,
-            f"upwards: {up_name}; to the right: {across_name}; blue: the front, "
-            "red: outside of a limit",
-        ),
-    )
-    return Chart(height, tuple(line), dots, labels)
-
-
-def _front_colour(record: StudyRecord, trial: TrialRecord, on_front: set[int]) -> str:
-    if trial.number in on_front:
-        return _COLOURS["COMPLETE"]
-    outside = not record.goals.feasible(trial.at_best)
-    return _COLOURS["FAIL"] if outside else _COLOURS["PRUNED"]
-
-
-def _front_title(record: StudyRecord, trial: TrialRecord) -> str:
-    values = ", ".join(
-        f"{name} {measured_cell(name, trial.at_best[name])}" for name in record.goals.metrics
-    )
-    return f"trial {trial.number}: {values}"
-
-
-def bars(found: Importance) -> list[Bar]:
-    """Return a bar for each effect, one below the other, 22 pixels each, on one scale around 0."""
-    ends = [end for each in found.effects for end in (each.low, each.high, each.cost, 0.0)]
-    if not ends:
-        return []
-    across = Scale(min(ends), max(ends), 260, WIDTH - 240)
-    return [
-        Bar(
-            22 * row,
-            across(min(each.cost, 0.0)),
-            abs(across(each.cost) - across(0.0)),
-            across(each.low),
-            across(each.high),
-            across(max(each.high, 0.0)) + 6,
-            each.setting,
-            effect_words(found.metric, each).partition(" ")[2],
-        )
-        for row, each in enumerate(found.effects)
-    ]

@@ -16,10 +16,12 @@ _UNKNOWN: Final = "data not recorded"
 def exams_of(study: StudyRecord) -> list[Exam]:
     """Return what the metrics of each trial of a study were measured on.
 
-    Runs that recorded no fingerprint compare within their experiment, if their studies' data
-    settings are equal.
+    A trial that does not say so is judged on what its study is. Runs that recorded no fingerprint
+    compare within their experiment, if their studies' data settings are equal.
     """
-    recorded = [trial.run.exam if trial.run is not None else Exam() for trial in study.trials]
+    own = study.origin.exam
+    runs = (trial.run for trial in study.trials)
+    recorded = [run.exam if run is not None and run.exam.key else own for run in runs]
     if all(each.key for each in recorded):
         return recorded
     other = _exam_of_settings(study)

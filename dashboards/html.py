@@ -4,7 +4,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from jinja2 import Environment
+    from jinja2 import Environment, Template
 
 
 def render(template: str, **content: Any) -> str:
@@ -14,7 +14,12 @@ def render(template: str, **content: Any) -> str:
         template: Name of a file in `templates/`.
         content: What the template names.
     """
-    return _environment().get_template(template).render(**content).strip() + "\n"
+    return load_template(template).render(**content).strip() + "\n"
+
+
+def load_template(template: str) -> "Template":
+    """Return a template, compiled once."""
+    return _environment().get_template(template)
 
 
 @cache

@@ -43,6 +43,7 @@ def describe(picture: Description, *, texts: bool) -> dict[str, Any]:
         "margin": {"l": 60, "r": 16, "t": 40, "b": 110},
         "template": "none",
         "hovermode": "closest",
+        "barmode": "overlay",  # else bars of several colours stand beside their places
         "legend": {"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0},
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",

@@ -86,7 +86,8 @@ class Records:
     @property
     def experiments(self) -> list[str]:
         """Names of the experiments, in order of their first runs."""
-        return list(dict.fromkeys(self.runs["experiment"]))
+        names = [*self.runs["experiment"], *(each.identity.experiment for each in self.studies)]
+        return list(dict.fromkeys(names))
 
     @property
     def title(self) -> str:
@@ -166,6 +167,8 @@ class Records:
         ]
         tests = sorted(str(name) for name in self.runs if str(name).startswith("test/"))
         table = self.runs[[*head, *self.searched, *tests, "run_id"]]
+        if not len(table):
+            return table.rename(columns={"value": self.metric}).rename_axis("rank")
         parts = [
             table.loc[part.index].sort_values(
                 "value", ascending=self.lower, kind="stable", na_position="last"
@@ -182,7 +185,7 @@ def tabulate(studies: Sequence[StudyRecord]) -> Records:
     """Return the trials of some studies as one table.
 
     Args:
-        studies: At least one, with trials, all of one metric.
+        studies: At least one, all of one metric.
     """
     goal = studies[0].goals.objectives[0]
     found = [
@@ -200,7 +203,7 @@ def tabulate(studies: Sequence[StudyRecord]) -> Records:
         _row(study, trial, settings, goal.metric) | {"data": names[exam.key]}
         for (study, trial, exam), settings in zip(found, settings_of_each, strict=True)
     ]
-    table = pd.DataFrame(rows)
+    table = pd.DataFrame(rows, columns=None if rows else list(FIXED))
     for name in ("trial", "best_epoch", "epochs"):
         table[name] = table[name].astype("Int64")
     values: dict[str, list[Any]] = {}
@@ -222,6 +225,7 @@ def tabulate(studies: Sequence[StudyRecord]) -> Records:
         {_run_id(trial): _curve(trial) for trial in trials if trial.value is not None},
         settings,
         {str(name): by_key[key] for key, name in _by_size(table, names)},
+        {_run_id(trial): trial.seconds for trial in trials if trial.seconds is not None},
     )
 
 
@@ -271,7 +275,7 @@ def _row(
         "epochs": trial.epochs or None,
     }
     row |= {name: _cell(value) for name, value in settings.items()}
-    measured = run.metrics if run else trial.at_best
+    measured = run.metrics if run and run.metrics else trial.at_best
     return row | {
         f"{name} (last)" if name in row else name: value
         for name, value in measured.items()

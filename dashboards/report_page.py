@@ -8,24 +8,30 @@ import json
 import math
 import shlex
 from collections.abc import Mapping
+from functools import cache
+from importlib import resources
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
 from dashboards import words
-from dashboards.answer import answers, verdicts
+from dashboards.answer import answers, notes, verdicts
 from dashboards.groups import groups_line
 from dashboards.html import render
 from dashboards.kinds import KINDS
 from dashboards.pages import describe
 from dashboards.records import Records
-from dashboards.words import metric_label
+from dashboards.words import metric_label, winner_title
 from hbpr.errors import ConfigError
 from hbpr.tracking.records import StudyRecord
 from hbpr.tracking.store import mask_uri
 
+TEMPLATE: Final = "report.html"
+#: A picture as the page takes it; or why there is none.
+Drawing = dict[str, Any] | str
 #: Lines, and points of a kind, that a plot of the page draws at most.
 _MOST_MARKS: Final = 400
 #: Significant digits of what plots draw; the table has all digits.
@@ -33,7 +39,12 @@ _DIGITS: Final = 6
 
 
 def report_page(
-    records: Records, tracking_uri: str, *, metric: str | None = None, study: str | None = None
+    records: Records,
+    tracking_uri: str,
+    *,
+    metric: str | None = None,
+    study: str | None = None,
+    drawn: Mapping[str, Drawing] = MappingProxyType({}),
 ) -> str:
     """Return the page as HTML.
 
@@ -42,14 +53,16 @@ def report_page(
         tracking_uri: Where they are recorded.
         metric: The metric that was asked for; None: the studies' own.
         study: The study that was asked for; None: all.
+        drawn: Drawings of these runs by kind, as `draw` returns them; others are drawn now.
     """
-    from plotly.offline import get_plotlyjs
-
-    pictures, left_out = _pictures(records)
+    drawings = {name: drawn.get(name) or draw(records, name) for name in KINDS}
+    pictures = [each for each in drawings.values() if not isinstance(each, str)]
     return render(
-        "report.html",
+        TEMPLATE,
         title=records.title,
+        alone=_alone(records),
         verdicts=verdicts(records),
+        notes=notes(records),
         answers=answers(records),
         groups=_groups(records),
         metric=metric_label(records.metric),
@@ -57,8 +70,8 @@ def report_page(
         pictures=[
             {key: each[key] for key in ("id", "title", "caption", "wide")} for each in pictures
         ],
-        left_out=left_out,
-        winners=[(_winner_title(each), each) for each in records.studies if each.winner],
+        left_out=[each for each in drawings.values() if isinstance(each, str)],
+        winners=[(_winner_title(records, each), each) for each in records.studies if each.winner],
         words=words,
         exams=_exam_rows(records),
         costs=_cost_rows(records),
@@ -71,32 +84,41 @@ def report_page(
                 "pictures": {each["id"]: each["figure"] for each in pictures},
             }
         ),
-        plotly=get_plotlyjs(),
+        plotly=plotly_bundle(),
     )
+
+
+def _alone(records: Records) -> StudyRecord | None:
+    """Return the study that the page is about; None where it is about several, or single runs."""
+    study, *others = records.studies
+    return None if others or not study.identity.study_id else study
+
+
+@cache
+def plotly_bundle() -> str:
+    """Return plotly's script, as its package brings it, without importing the rest of it."""
+    return (resources.files("plotly") / "package_data" / "plotly.min.js").read_text("utf-8")
 
 
 def _groups(records: Records) -> str:
     return groups_line({name: len(rows) for name, rows in records.groups.items()})
 
 
-def _pictures(records: Records) -> tuple[list[dict[str, Any]], list[str]]:
-    found, left_out = [], []
+def draw(records: Records, name: str) -> Drawing:
+    """Return one kind of picture as the page takes it, or why it is not drawn."""
+    if not len(records.runs):
+        return f"{name}: there are no runs"
     groups = _groups(records)
-    for name, kind in KINDS.items():
-        try:
-            picture = kind(records, ()).thinned(_MOST_MARKS)
-        except ConfigError as error:
-            left_out.append(f"{name}: {error}")
-            continue
-        # The page says once what it is about, and which runs do not compare.
-        title = picture.title.removesuffix(f": {records.title}")
-        caption = picture.caption.replace(f"; {groups}", "") if groups else picture.caption
-        figure = describe(picture, texts=False)
-        wide = len(picture.panels) > 1 or name == "parallel"
-        found.append(
-            {"id": name, "title": title, "caption": caption, "figure": figure, "wide": wide}
-        )
-    return found, left_out
+    try:
+        picture = KINDS[name](records, ()).thinned(_MOST_MARKS)
+    except ConfigError as error:
+        return f"{name}: {error}"
+    # The page says once what it is about, and which runs do not compare.
+    title = picture.title.removesuffix(f": {records.title}")
+    caption = picture.caption.replace(f"; {groups}", "") if groups else picture.caption
+    figure = describe(picture, texts=False)
+    wide = len(picture.panels) > 1 or name == "parallel"
+    return {"id": name, "title": title, "caption": caption, "figure": figure, "wide": wide}
 
 
 def _table(records: Records) -> dict[str, Any]:
@@ -123,9 +145,12 @@ def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _winner_title(study: StudyRecord) -> str:
-    number = study.winner.number if study.winner else -1
-    return f"{study.identity.experiment}, {study.identity.name}: trial {number}"
+def _winner_title(records: Records, study: StudyRecord) -> str:
+    assert study.winner is not None
+    title = winner_title(study.winner)
+    if len(records.studies) == 1:
+        return title
+    return f"{study.identity.experiment}, {study.identity.name}: {title.lower()}"
 
 
 def _exam_rows(records: Records) -> list[tuple[str, ...]]:
@@ -205,9 +230,13 @@ def _commands(
         if not each.identity.study_id or each.identity.folder is None:
             continue
         name, folder = each.identity.study_id, each.identity.folder
-        found.append((f"go on with {name}", ["study", "resume", folder]))
-        if each.winner is not None:
+        resume = ["study", "resume", folder]
+        if each.winner is None:
+            found.append((f"go on with {name}", resume))
+        else:
+            more = f"sweep.num_trials={2 * len(each.trials)}"
             found += [
+                (f"more trials of {name}", [*resume, "--set", more]),
                 (
                     f"everyone's lists by the winner of {name}",
                     ["recommend", folder, "-k", "20", "-o", "lists.parquet"],

@@ -1,63 +1,36 @@
-"""The summary page of a study as one HTML file that needs nothing beside it."""
+"""The page of one study: the page of experiments, made from the study's own record."""
 
-import math
-from collections import Counter
-from dataclasses import replace
-from typing import Final
+from collections.abc import Mapping
 
-import pandas as pd
-
-from dashboards import words
-from dashboards.charts import bars, front_chart, progress_chart
-from dashboards.html import render
+from dashboards.html import load_template
+from dashboards.kinds import KINDS
 from dashboards.records import tabulate
-from hbpr.tracking.records import StudyRecord, TrialRecord
+from dashboards.report_page import TEMPLATE, Drawing, draw, plotly_bundle, report_page
+from hbpr.tracking.records import StudyRecord
 
-#: Trials in the table; a page of all of a large study would be slow to open.
-_MOST_ROWS: Final = 200
+#: Drawings by kind.
+Drawn = Mapping[str, Drawing]
 
 
-def study_page(record: StudyRecord) -> str:
-    """Return the page of a study as HTML."""
-    heads = words.metric_heads(record)
-    groups = Counter(part for part, _ in heads)
-    table = _table(record)
-    return render(
-        "study.html",
-        record=record,
-        words=words,
-        metric_heads=heads,
-        groups=list(groups.items()),
-        starts=[heads.index((part, "winner")) + 1 for part in groups],
-        front=front_chart(record) if record.front else None,
-        importance=[(each, bars(each)) for each in record.findings.importance],
-        progress=progress_chart([(trial.number, trial) for trial in record.trials]),
-        heads=list(table),
-        rows=[[_cell(value) for value in row] for row in table.itertuples(index=False, name=None)],
-        n_left_out=len(record.trials) - len(table),
+def study_page(record: StudyRecord, drawn: Drawn | None = None) -> str:
+    """Return the page of a study as HTML that needs nothing beside it; MLflow is not asked.
+
+    Args:
+        record: The study, whether it has come to its answer or not.
+        drawn: What `draw_search` returned for these trials; what is missing is drawn now.
+    """
+    identity = record.identity
+    return report_page(
+        tabulate([record]),
+        record.tracking.uri,
+        study=identity.study_id or None,
+        drawn=drawn or {},
     )
 
 
-def _table(record: StudyRecord) -> pd.DataFrame:
-    """Return the best trials as they are in tables of experiments, without empty columns."""
-
-    def best_first(trial: TrialRecord) -> tuple[bool, float]:
-        known = trial.value is not None and not math.isnan(trial.value)
-        return not known, -(trial.value or 0.0) if known else 0.0
-
-    best = tuple(sorted(record.trials, key=best_first)[:_MOST_ROWS])
-    if not best:
-        return pd.DataFrame()
-    shown = replace(record, trials=best)
-    table = tabulate([shown]).summary()
-    table = table.drop(columns="run_id").dropna(axis="columns", how="all")
-    table["state"] = table["state"].replace(words.RUN_STATES["PRUNED"], words.STATES["PRUNED"])
-    return table
-
-
-def _cell(value: object) -> str:
-    if not isinstance(value, str) and pd.isna(value):  # type: ignore[call-overload]
-        return "–"
-    if isinstance(value, pd.Timestamp):
-        return f"{value:%Y-%m-%d %H:%M:%S}"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+def draw_search(record: StudyRecord) -> Drawn:
+    """Return the plots that show trials alone, and get ready what else the page takes."""
+    records = tabulate([record])
+    plotly_bundle()
+    load_template(TEMPLATE)
+    return {name: draw(records, name) for name, kind in KINDS.items() if not kind.answer}

@@ -5,6 +5,7 @@ of `tune`: whoever shows a study takes its words from this one place.
 """
 
 import shlex
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -16,9 +17,9 @@ from hbpr.tracking.records import StudyRecord
 from hbpr.tracking.registry import Registered
 
 #: What a person reads for a state of a trial.
-STATES: Final = {"COMPLETE": "finished", "PRUNED": "pruned", "FAIL": "failed"}
-#: Likewise of a run among those of several studies, which Ctrl-C stops as well as a scheduler.
-RUN_STATES: Final = STATES | {"PRUNED": "stopped", "RUNNING": "running", "WAITING": "waiting"}
+STATES: Final = {"COMPLETE": "finished", "PRUNED": "stopped", "FAIL": "failed"}
+#: Likewise of a run, which may go on.
+RUN_STATES: Final = STATES | {"RUNNING": "running", "WAITING": "waiting"}
 #: Heading of the finalists.
 FINALISTS: Final = "Finalists with other seeds"
 _PARTS: Final = {"val": "validation", "test": "test", "train": "training", "time": "time"}
@@ -148,6 +149,11 @@ def metric_heads(record: StudyRecord) -> list[tuple[str, str]]:
     return [(words[part], who) for part, who, _ in _judged(record)]
 
 
+def metric_parts(record: StudyRecord) -> list[tuple[str, int]]:
+    """Return each part of the data, and how many columns of `metric_heads` it has."""
+    return list(Counter(part for part, _ in metric_heads(record)).items())
+
+
 def metric_rows(record: StudyRecord) -> list[tuple[str, ...]]:
     """Return a metric and its value in each column of `metric_heads`; a row each."""
     columns = _judged(record)
@@ -247,6 +253,22 @@ def comparison_lines(record: StudyRecord) -> list[str]:
     ]
 
 
+def winner_lines(record: StudyRecord) -> list[str]:
+    """Return what there is to say of a winner below its tables, a sentence or two each."""
+    limits, early = limits_line(record), early_line(record)
+    several = len(record.findings.importance) > 1
+    return [
+        *([f"Limits: {limits}."] if limits else []),
+        *comparison_lines(record),
+        *([repeats_line(record)] if record.findings.finalists else []),
+        *(
+            f"What mattered{f' to {metric}' if several else ''}: {line}."
+            for metric, line in mattered_lines(record)
+        ),
+        *([f"Stopping early: {early}."] if early else []),
+    ]
+
+
 def mattered_lines(record: StudyRecord) -> list[tuple[str, str]]:
     """Return for each objective what mattered to it, and how sure that is; a sentence each."""
     return [(each.metric, _mattered(each)) for each in record.findings.importance]
@@ -278,15 +300,6 @@ def effect_words(metric: str, effect: Effect) -> str:
 def _rests_on(found: Importance) -> str:
     stopped = f", of which {found.n_stopped} were stopped" if found.n_stopped else ""
     return f"from {found.n_trials} trials{stopped}; 95 % intervals"
-
-
-def mattered_head(found: Importance) -> str:
-    """Return what the bars of a page mean, and what they rest on."""
-    return (
-        f"What the winner loses of {found.metric}, on average, with another value of one setting "
-        f"and all else as it is: estimated {_rests_on(found)}. Where one includes 0, it is not "
-        "sure that the setting matters."
-    )
 
 
 def early_line(record: StudyRecord) -> str | None:

@@ -17,11 +17,13 @@ class Kind(NamedTuple):
             to a picture.
         help: What it shows, for the command's help.
         curves: Whether it takes all values of each run; else the best and the last are enough.
+        answer: Whether it shows what a study found, and not trials alone.
     """
 
     function: str
     help: str
     curves: bool = False
+    answer: bool = False
 
     def __call__(self, *arguments: object) -> "Picture":
         """Make the picture."""
@@ -37,12 +39,14 @@ KINDS: Final = {
     "progress": Kind(f"{_HERE}.curves:progress", "each trial's value, and the best so far"),
     "slices": Kind(f"{_HERE}.settings:slices", "values against each setting"),
     "parallel": Kind(f"{_HERE}.settings:parallel", "parallel coordinates of the settings"),
-    "contour": Kind(f"{_HERE}.settings:contour", "values over two settings"),
+    "contour": Kind(f"{_HERE}.contour:contour", "values over two settings", answer=True),
     "importance": Kind(
-        f"{_HERE}.findings:importance", "what changing a setting costs, with intervals"
+        f"{_HERE}.findings:importance", "what changing a setting costs, with intervals", answer=True
     ),
-    "front": Kind(f"{_HERE}.findings:front", "Pareto front of two objectives", True),
-    "seeds": Kind(f"{_HERE}.findings:seeds", "finalists with other seeds, mean with interval"),
+    "front": Kind(f"{_HERE}.findings:front", "Pareto front of two objectives", True, answer=True),
+    "seeds": Kind(
+        f"{_HERE}.findings:seeds", "finalists with other seeds, mean with interval", answer=True
+    ),
     "timeline": Kind(f"{_HERE}.cost:timeline", "trials over time on their nodes"),
     "cost": Kind(f"{_HERE}.cost:cost", "best value against training seconds"),
     "panel": Kind(f"{_HERE}.panel:panel", "warm or cold by features by negatives"),

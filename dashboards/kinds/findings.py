@@ -86,14 +86,14 @@ def front(records: Records, names: Sequence[str] = ()) -> Picture:
     Raises:
         ConfigError: No study has several objectives.
     """
-    place = {trial.run_id: i for i, trial in enumerate(records.trials)}
+    place = {id(trial): i for i, trial in enumerate(records.trials)}
     panels = []
     for study in records.studies:
         if not study.goals.several:
             continue
         up, across = study.goals.objectives[:2]
         shown = [
-            Shown(place[trial.run_id], trial, values[across.metric], values[up.metric])
+            Shown(place[id(trial)], trial, values[across.metric], values[up.metric])
             for trial in study.trials
             if (values := trial.at_best) and across.metric in values and up.metric in values
         ]

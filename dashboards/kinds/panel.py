@@ -20,7 +20,7 @@ def panel(records: Records, names: Sequence[str] = ()) -> Picture:
     A cell has the best value of its runs and how many they are.
 
     Raises:
-        ConfigError: No run has a value.
+        ConfigError: No run has a value, or all have the same features and negatives.
     """
     cells: dict[tuple[str, bool], dict[tuple[str, str], list[float]]] = {}
     for row, (trial, data) in enumerate(zip(records.trials, records.runs["data"], strict=True)):
@@ -32,6 +32,8 @@ def panel(records: Records, names: Sequence[str] = ()) -> Picture:
         cells.setdefault((data, cold), {}).setdefault(place, []).append(trial.value)
     if not cells:
         raise ConfigError(f"{records.title}: no run has a value")
+    if sum(map(len, cells.values())) == 1:
+        raise ConfigError(f"{records.title}: all runs have the same features and negatives")
     panels = []
     for (data, cold), found in sorted(cells.items(), key=lambda pair: (pair[0][1], pair[0][0])):
         across = sorted({negatives for _, negatives in found})

@@ -1,4 +1,4 @@
-"""Values against settings: one by one, two at once, all side by side."""
+"""Values against settings: one by one, and all side by side."""
 
 import math
 from collections.abc import Sequence
@@ -12,12 +12,11 @@ from dashboards.kinds.common import (
     by_state,
     counted,
     only_largest,
-    rows_as_ints,
     series_of,
     star,
     value_axis,
 )
-from dashboards.marks import BEST, STOPPED, Axis, Heat, Line, Lines, Mark, Panel, Points
+from dashboards.marks import BEST, STOPPED, Axis, Line, Lines, Mark, Panel
 from dashboards.picture import Picture
 from dashboards.records import Records
 from dashboards.scales import ABSENT, Scale, level_text
@@ -26,7 +25,6 @@ from hbpr.errors import ConfigError
 from hbpr.words import did_you_mean
 
 _MOST_PANELS: Final = 12
-_GRID: Final = 60
 
 
 def chosen_settings(records: Records, names: Sequence[str], rows: pd.DataFrame) -> list[str]:
@@ -75,55 +73,6 @@ def slices(records: Records, names: Sequence[str] = ()) -> Picture:
         columns,
         records.names,
         share_y=True,
-    )
-
-
-def contour(records: Records, names: Sequence[str] = ()) -> Picture:
-    """Return the values over two settings: between trials the surface is interpolated.
-
-    Raises:
-        ConfigError: Not two settings were named, or there are none that differ.
-    """
-    rows, note = only_largest(records)
-    if len(names) not in (0, 2):
-        raise ConfigError(f"a contour takes two settings, got {len(names)}: {', '.join(names)}")
-    scales = records.scales_among(rows)
-    chosen = (
-        chosen_settings(records, names, rows) if names else _two_that_matter(records, rows, scales)
-    )
-    (x, x_axis), (y, y_axis) = (places(records, scales[name], rows) for name in chosen)
-    known = rows[rows["value"].notna() & x.notna() & y.notna()]
-    marks: list[Mark] = []
-    ranges = all(scales[name].kind != "choice" for name in chosen)
-    heat = ranges and _surface(x[known.index], y[known.index], known["value"], (x_axis, y_axis))
-    if heat:
-        marks.append(Heat(*heat, metric_label(records.metric)))
-    marks.append(
-        Points(
-            x[known.index].to_numpy(float),
-            y[known.index].to_numpy(float),
-            rows_as_ints(known),
-            "a run",
-            "white",
-            "dot",
-            5.0,
-            0.9,
-            known["value"].to_numpy(float),
-            "" if heat else metric_label(records.metric),
-        )
-    )
-    between = " Between runs the colours are interpolated." if heat else ""
-    best = records.best(rows)
-    if best is not None:
-        at = star(best, x)
-        marks.append(Points(at.x, star(best, y).x, at.runs, "best", BEST, "star", 12.0, 1.0))
-    return Picture(
-        "contour",
-        f"{metric_label(records.metric)} over two settings: {records.title}",
-        f"{counted(records, rows)}{between}{note}",
-        (Panel(x_axis, y_axis, tuple(marks)),),
-        1,
-        records.names,
     )
 
 
@@ -276,44 +225,3 @@ def _ends(scale: Scale) -> tuple[str, str]:
     if scale.kind != "choice":
         return scale.text(scale.low), scale.text(scale.high)
     return scale.levels[0], scale.levels[-1]
-
-
-def _two_that_matter(records: Records, rows: pd.DataFrame, scales: dict[str, Scale]) -> list[str]:
-    """Return the two settings that matter most as far as that is known, ranges first."""
-    found = chosen_settings(records, (), rows)
-    if len(found) < 2:
-        raise ConfigError(f"{records.title}: a contour takes two settings, one differs: {found[0]}")
-    costs: dict[str, float] = {}
-    for study in {id(records.owners[i]): records.owners[i] for i in rows.index}.values():
-        for importance in study.findings.importance[:1]:
-            costs |= {each.setting: each.cost for each in importance.effects}
-    ranges = {name for name in found if scales[name].kind != "choice"}
-    return sorted(found, key=lambda name: (-costs.get(name, 0.0), name not in ranges))[:2]
-
-
-def _surface(
-    x: pd.Series, y: pd.Series, values: pd.Series, axes: tuple[Axis, Axis]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-    """Return a grid of interpolated values inside of what the runs span; None for too few runs."""
-    from scipy.interpolate import griddata
-    from scipy.spatial import QhullError
-
-    def scaled(numbers: np.ndarray, axis: Axis) -> np.ndarray:
-        return np.log(numbers) if axis.log else numbers
-
-    grids = []
-    for numbers, axis in ((x.to_numpy(float), axes[0]), (y.to_numpy(float), axes[1])):
-        if len(np.unique(numbers)) < 3:
-            return None
-        low, high = numbers.min(), numbers.max()
-        space = np.geomspace if axis.log else np.linspace
-        grids.append(space(low, high, _GRID))
-    points = np.column_stack(
-        [scaled(x.to_numpy(float), axes[0]), scaled(y.to_numpy(float), axes[1])]
-    )
-    where = np.meshgrid(scaled(grids[0], axes[0]), scaled(grids[1], axes[1]))
-    try:
-        found = griddata(points, values.to_numpy(float), tuple(where), rescale=True)
-    except (QhullError, ValueError):
-        return None
-    return grids[0], grids[1], found

@@ -92,8 +92,8 @@ len(more), more.best_settings""",
         PROSE,
         """## Two studies, compared
 
-A second search has a base of its own: what `base` does not name then has its plain default, which
-is a dot product and the pairwise `bpr_loss`. Both studies are judged on the same held-out songs, so
+A second search keeps the temperature at 1 (a list of one value) and is otherwise the same. Both
+studies are judged on the same held-out songs, so
 they compare: `MLflowPlotter` reads them from MLflow, says in which settings the two best runs
 differ, and tests the difference over the seeds that both were repeated with. Where the interval
 holds 0, as here, neither is ahead by more than chance
@@ -104,8 +104,11 @@ holds 0, as here, neither is ahead by more than chance
         """fixed = hbpr.search(
     plays,
     columns={"user": "listener", "item": "song"},
-    base={"model": {"temperature": 1.0}},
-    space={"model.n_latent": [8, 16, 32], "optimizer.lr": hbpr.LogUniform(0.01, 0.1)},
+    space={
+        "model.n_latent": [8, 16, 32],
+        "model.temperature": [1.0],
+        "optimizer.lr": hbpr.LogUniform(0.01, 0.1),
+    },
     metric="val/ndcg_at_10",
     num_trials=8,
     final={"top": 2, "seeds": 4},

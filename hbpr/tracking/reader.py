@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from hbpr.collection import paused_collection
 from hbpr.errors import ConfigError, TrackingError
 from hbpr.tracking import tags as tag
 from hbpr.tracking.from_runs import (
@@ -82,6 +83,7 @@ class MlflowReader:
             for each in found
         )
 
+    @paused_collection()
     def read(
         self,
         experiments: Sequence[str],
@@ -160,6 +162,7 @@ class MlflowReader:
             for run in runs
         }
 
+    @paused_collection()
     def curves(self, trials: Iterable[TrialRecord], metric: str) -> dict[str, Curve]:
         """Return the curve of a metric of the trials that have it, as they were read, by run id.
 

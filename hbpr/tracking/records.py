@@ -48,15 +48,15 @@ class Exam:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """What MLflow says of a run beside its trial.
+    """What MLflow, or the records of a study on their way to it, say of a run beside its trial.
 
     Attributes:
         name: Its name.
         kind: ``trial``, ``train``, or ``run`` for one that hbpr did not start.
         began_at: Milliseconds since 1970.
         ended_at: Likewise; None while it runs.
-        metrics: Last value of each metric.
-        exam: What they were measured on.
+        metrics: Last value of each metric; empty where it is not read from MLflow.
+        exam: What they were measured on; empty likewise.
         node: Machine it ran on; empty where that was not recorded.
     """
 
@@ -88,7 +88,7 @@ class TrialRecord:
             journal does not have them: one written before it kept them, or a trial that went on
             from a checkpoint after a driver was killed, and was best before.
         run_id: MLflow run; None where the tracking server has not taken it yet.
-        run: More of that run; None where the record is not filled from MLflow.
+        run: More of that run, such as when and where it ran; None where that is not known.
     """
 
     number: int

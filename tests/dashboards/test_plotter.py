@@ -7,10 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
+from scipy.interpolate import griddata
 
 from dashboards import MLflowPlotter
 from dashboards.commands import plot, report
 from dashboards.kinds import KINDS
+from dashboards.kinds.contour import interpolated
 from dashboards.marks import Lines, Points
 from hbpr.cli.main import run
 from hbpr.errors import ConfigError, TrackingError
@@ -81,6 +83,7 @@ def test_each_kind_is_drawn_for_papers_and_for_pages(films: MLflowPlotter, kind:
     figure.draw_without_rendering()
     live = picture.to_plotly()
     assert len(live.data) >= 1
+    assert live.layout.barmode == "overlay", "runs of several states stay on their lanes"
     n = sum(
         len(mark.lines)
         for panel in picture.panels
@@ -137,6 +140,16 @@ def test_a_contour_of_two_choices_scatters_runs_and_says_what_colours_are(
     assert abs(np.corrcoef(aside)[0, 1]) < 0.9, "no line that is none of the data"
     assert points.label == "validation NDCG@10"
     assert best.name == "best"
+
+
+def test_the_surface_between_runs_is_linear_in_triangles() -> None:
+    rng = np.random.default_rng(0)
+    points = rng.uniform([-7.0, 64.0], [0.0, 4096.0], size=(40, 2))
+    values = rng.random(40)
+    where = np.meshgrid(np.linspace(-8.0, 1.0, 20), np.linspace(0.0, 5000.0, 20))
+    found = interpolated(points, values, where)
+    assert 0 < np.isnan(found).sum() < found.size
+    np.testing.assert_allclose(found, griddata(points, values, tuple(where), rescale=True))
 
 
 def test_a_log_axis_has_whole_ticks(films: MLflowPlotter) -> None:

@@ -1,13 +1,14 @@
 """The summary of a study in its folder: as JSON, as a page and as text, all from one record."""
 
 import json
+import logging
 import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from dashboards.study_page import study_page
+from dashboards.study_page import Drawn, study_page
 from hbpr.errors import StudyFolderError
 from hbpr.files import write_text as write_file
 from hbpr.tracking.findings import (
@@ -25,17 +26,46 @@ from hbpr.tracking.registry import Registered
 from tune.report.terminal import write_text
 from tune.settings import plan_of_started
 from tune.storage.folder import StudyFolder, read_settings
+from tune.storage.names import SUMMARY, SUMMARY_TEXT
 from tune.storage.trials import read_journal
 
+_log = logging.getLogger(__name__)
 
-def write_page(record: StudyRecord, path: Path) -> None:
-    """Write the page of a study."""
-    write_file(path, study_page(record))
+
+def write_page(record: StudyRecord, path: Path, drawn: Drawn | None = None) -> bool:
+    """Write the page of a study.
+
+    Args:
+        record: The study's.
+        path: The file.
+        drawn: Plots that were drawn ahead.
+
+    Returns:
+        False where it could not be drawn, which is logged: it must not cost the answer.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    try:
+        page = study_page(record, drawn)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the answer is worth more
+        _log.warning(
+            "the page of study %s could not be drawn (%s: %s); %s and %s have the answer",
+            record.identity.study_id,
+            type(error).__name__,
+            error,
+            SUMMARY,
+            SUMMARY_TEXT,
+            exc_info=error,
+        )
+        path.unlink(missing_ok=True)  # one of an earlier sitting would say what holds no more
+        return False
+    write_file(path, page)
+    return True
 
 
 def write_summary(record: StudyRecord, folder: StudyFolder) -> None:
-    """Write all forms of the summary; the JSON, which says that the study has ended, last."""
-    write_page(record, folder.page)
+    """Write the summary as text and JSON; the JSON, which says that the study has ended, last."""
     write_text(record, folder.text)
     write_file(folder.summary, as_text(record))
 
@@ -78,7 +108,9 @@ def records_arrived(folder: StudyFolder) -> None:
     record = read_summary(folder)
     if record.tracking.arrival == "partial":
         arrived = replace(record.tracking, arrival="later")
-        write_summary(replace(record, tracking=arrived), folder)
+        record = replace(record, tracking=arrived)
+        write_page(record, folder.page)
+        write_summary(record, folder)
 
 
 def _of_format_1(content: Mapping[str, Any], folder: StudyFolder) -> StudyRecord:

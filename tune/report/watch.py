@@ -152,9 +152,9 @@ def _running(observer: Observer, sight: Sight) -> list[RenderableType]:
     """Return a table of the trials that run, the one that is furthest first."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for heading in ("trial", "epoch", "last", "best"):
-        table.add_column(heading, justify="right")
-    table.add_column("node")
-    table.add_column("settings", no_wrap=True, overflow="ellipsis", ratio=1)
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("node", no_wrap=True)
+    table.add_column("settings")  # which gives way where there is no room
     rows = sorted(sight.running, key=lambda trial: (-trial.epochs, trial.number))
     for trial in rows[:_MOST_ROWS]:
         last = trial.reports.get(trial.epochs)
@@ -164,7 +164,7 @@ def _running(observer: Observer, sight: Sight) -> list[RenderableType]:
             _number(last),
             _number(trial.value),
             sight.nodes.get(trial.number, ""),
-            as_words(trial.values),
+            Text(as_words(trial.values), no_wrap=True, overflow="ellipsis"),
         )
     more = len(rows) - _MOST_ROWS
     return [table, Text(f"and {more} more that run", style="dim")] if more > 0 else [table]

@@ -94,7 +94,7 @@ class ResourceSettings(Settings):
 class BudgetSettings(Settings):
     """What ends a search in order before all trials have run; whatever is reached first.
 
-    Trials that run then are stopped like pruned ones. Times add up over the sittings of a study.
+    Trials that run then are stopped. Times add up over the sittings of a study.
     """
 
     wall_s: float | None = Field(None, gt=0.0, description="Seconds in which trials run.")

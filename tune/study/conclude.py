@@ -17,6 +17,7 @@ from tune.answer.early_order import rank_correlations, warning_of
 from tune.answer.importance import importance
 from tune.answer.lineage import describe
 from tune.answer.result import StudyResult
+from tune.report.draft import Draft
 from tune.report.note import study_note
 from tune.report.progress import Count
 from tune.report.summary import write_page, write_summary
@@ -69,6 +70,8 @@ class Conclusion:
         """
         folder, recorder = self.folder, self.recorder
         trials = read_journal(folder.path, self.plan.space)
+        searched = self._searched(trials)
+        draft = Draft(searched)  # while the answer is worked out
         answer = find_answer(
             self.plan,
             trials,
@@ -80,24 +83,25 @@ class Conclusion:
             count=Count("finalists", shown=self.progress),
         )
         answer.final.system.save(folder.model)
-        record = self._recorded(answer, trials, ended)
-        write_page(record, folder.page)
+        record = self._recorded(searched, answer, ended)
         for trial in trials:
             repeats = answer.repeats.by_trial.get(trial.number, [])
             recorder.record_repeats(trial.number, trial.values, repeats)
         self._log(answer, record)
-        complete = recorder.finish("FINISHED")
-        record = self._with_runs(record, complete)
+        record = self._with_runs(record, complete=True)
+        if write_page(record, folder.page, draft.drawn()):  # while MLflow takes the model
+            recorder.record_files([folder.page])
+        ended_with = self._with_runs(record, recorder.finish("FINISHED"))
+        if _told_of_mlflow(ended_with) != _told_of_mlflow(record):
+            write_page(ended_with, folder.page, draft.drawn())
+        record = ended_with
         write_summary(record, folder)
         folder.drop_leftovers()
         return StudyResult(record, answer.final.system, folder.path, folder.model)
 
-    def _recorded(
-        self, answer: Answer, trials: Sequence[TrialRecord], ended: str | None
-    ) -> StudyRecord:
-        """Return what the trials and the answer come to; what MLflow says comes later."""
-        settings, goals, folder = self.plan.settings, self.plan.goals, self.folder
-        early = self._early(trials)
+    def _searched(self, trials: Sequence[TrialRecord]) -> StudyRecord:
+        """Return what the search came to."""
+        settings, folder, runs = self.plan.settings, self.folder, self.recorder.runs
         return StudyRecord(
             identity=Identity(
                 folder.study_id,
@@ -107,9 +111,22 @@ class Conclusion:
                 f"{folder.told}/{folder.model.name}",
             ),
             tracking=Tracking(mask_uri(settings.mlflow.tracking_uri)),
-            goals=goals,
-            trials=tuple(trials),
+            goals=self.plan.goals,
+            trials=tuple(replace(each, run=runs.get(each.number)) for each in trials),
             settings=without_passwords(settings.model_dump(mode="json")),
+            origin=Origin(
+                {key: data.fingerprint for key, data in self.datasets.items()},
+                versions(),
+                exam_of(next(iter(self.datasets.values()))),
+            ),
+        )
+
+    def _recorded(self, searched: StudyRecord, answer: Answer, ended: str | None) -> StudyRecord:
+        """Return what the trials and the answer come to; what MLflow says comes later."""
+        goals, trials = self.plan.goals, searched.trials
+        early = self._early(trials)
+        return replace(
+            searched,
             winner=Winner(
                 answer.winner.number,
                 answer.winner.values,
@@ -129,11 +146,6 @@ class Conclusion:
                 front=tuple(each.number for each in goals.front(trials)) if goals.several else (),
             ),
             times=self._times(),
-            origin=Origin(
-                {key: data.fingerprint for key, data in self.datasets.items()},
-                versions(),
-                exam_of(next(iter(self.datasets.values()))),
-            ),
             ended=ended,
             notes=tuple(self._notes(answer, early)),
         )
@@ -201,7 +213,6 @@ class Conclusion:
             record.winner,
             record.baselines,
             model_folder=self.folder.model,
-            files=[self.folder.page],
             tags=tags,
             metrics=metrics,
             register=registered if sweep.final.register_model else None,
@@ -222,5 +233,10 @@ class Conclusion:
             ),
             trials=tuple(replace(each, run_id=runs.get(each.number)) for each in record.trials),
             winner=replace(record.winner, registered=recorder.registered),
-            times=self._times(),
         )
+
+
+def _told_of_mlflow(record: StudyRecord) -> tuple[object, ...]:
+    """Return what the page says of MLflow: whether it has all, and the ids of its runs."""
+    tracking = record.tracking
+    return tracking.arrival, tracking.away_s, [trial.run_id for trial in record.trials]

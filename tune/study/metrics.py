@@ -31,7 +31,7 @@ class Metric:
 
 METRICS: Final = {
     "hbpr_trials": Metric(
-        "Gauge", "Trials of this sitting: running, finished, pruned, failed.", ("state",)
+        "Gauge", "Trials of this sitting: running, finished, stopped, failed.", ("state",)
     ),
     "hbpr_best_value": Metric("Gauge", "Best value of the first objective so far, in its unit."),
     "hbpr_training_positives_total": Metric(

@@ -11,7 +11,6 @@ import json
 import math
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from hbpr.names import baseline_name, best_name
@@ -158,7 +157,6 @@ def study_answer(
     *,
     tags: Mapping[str, Any],
     metrics: Mapping[str, float],
-    files: Sequence[str | Path],
 ) -> Event:
     """Return the event of a study that came to its answer.
 
@@ -169,7 +167,6 @@ def study_answer(
         monitor: Metric that the study maximises.
         tags: More tags of the study's run.
         metrics: More metrics.
-        files: Files to keep with the run.
     """
     beside = {
         baseline_name(name, each.name): value
@@ -185,7 +182,6 @@ def study_answer(
             tag.BEST_VALUES: as_text(dict(winner.values)),
         }
         | dict(tags),
-        "files": [str(Path(path).absolute()) for path in files],
     }
 
 

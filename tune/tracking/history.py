@@ -3,9 +3,11 @@
 import math
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 
 from hbpr.names import best_name
 from hbpr.tracking import tags as tag
+from hbpr.tracking.records import RunRecord
 from tune.tracking.outbox import Event
 from tune.tracking.runs import RunKey, key_of_event
 
@@ -22,6 +24,7 @@ class History:
         errors: Why trials failed, by number.
         restarts: By trial: crashes of its process that were made good.
         hangs: By trial: times that its process hung and was killed.
+        runs: By trial: when and on which machine it ran, as its run in MLflow says it.
     """
 
     def __init__(self, monitor: str) -> None:
@@ -30,6 +33,7 @@ class History:
         self.errors: dict[int, str] = {}
         self.restarts: Counter[int] = Counter()
         self.hangs: Counter[int] = Counter()
+        self.runs: dict[int, RunRecord] = {}
         self._best_name = best_name(monitor)
         self._best: dict[int, float] = {}
         self._last_step: dict[int, int] = {}
@@ -50,6 +54,7 @@ class History:
             self._repeats[key_of_event(event)] = event
         if number is None:
             return
+        self._note_run(number, event)
         if event["event"] == "start":
             self.started.add(number)
             self.ended.discard(number)
@@ -65,6 +70,19 @@ class History:
             self.ended.add(number)
             if tag.ERROR in event.get("tags", {}):
                 self.errors[number] = event["tags"][tag.ERROR]
+
+    def _note_run(self, number: int, event: Event) -> None:
+        run = self.runs.get(number)
+        if event["event"] == "start":
+            began_at = run.began_at if run else event["at"]
+            self.runs[number] = RunRecord(
+                event["name"], "trial", began_at, node=run.node if run else ""
+            )
+        elif run is not None:
+            ended_at = event["at"] if event["event"] == "end" else run.ended_at
+            node = event.get("tags", {}).get(tag.NODE, run.node)
+            if (ended_at, node) != (run.ended_at, run.node):
+                self.runs[number] = replace(run, ended_at=ended_at, node=node)
 
     def last_step(self, number: int) -> int:
         """Return the last epoch that a trial has a result of; 0 where it has none."""

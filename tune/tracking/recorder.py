@@ -37,7 +37,7 @@ from tune.tracking.view import view_path
 if TYPE_CHECKING:
     from hbpr.tracking.about import About
     from hbpr.tracking.findings import BaselineRecord, Winner
-    from hbpr.tracking.records import TrialRecord
+    from hbpr.tracking.records import RunRecord, TrialRecord
     from hbpr.tracking.registry import Registered
     from tune.storage.repeat import Repeat
 
@@ -172,6 +172,11 @@ class MlflowRecorder:
         return dict(self._history.errors)
 
     @property
+    def runs(self) -> "dict[int, RunRecord]":
+        """When and on which machine trials ran, by number: those of earlier sittings too."""
+        return dict(self._history.runs)
+
+    @property
     def n_restarts(self) -> int:
         """Crashes of trials' processes that were made good, in earlier sittings too."""
         return self._history.restarts.total()
@@ -246,7 +251,6 @@ class MlflowRecorder:
         baselines: "Sequence[BaselineRecord]",
         *,
         model_folder: Path | None = None,
-        files: Sequence[str | Path] = (),
         tags: Mapping[str, Any] | None = None,
         metrics: Mapping[str, float] | None = None,
         register: Mapping[str, Any] | None = None,
@@ -258,13 +262,12 @@ class MlflowRecorder:
             baselines: What stands beside it.
             model_folder: Where the winning `RecommendationSystem` was saved; becomes the run's
                 model.
-            files: Files to keep with the run.
             tags: More tags.
             metrics: More metrics.
             register: Register the model, with these tags of its version; see `Delivery`.
         """
         event = study_answer(
-            winner, baselines, self.monitor, tags=tags or {}, metrics=metrics or {}, files=files
+            winner, baselines, self.monitor, tags=tags or {}, metrics=metrics or {}
         )
         if model_folder is not None:
             event["model"] = str(model_folder.absolute())
@@ -272,6 +275,10 @@ class MlflowRecorder:
                 event["register"] = {key: as_text(value) for key, value in register.items()}
         at = self._history.time_of(event)  # a driver was killed just then: the same once more
         self._append(event if at is None else event | {"at": at})
+
+    def record_files(self, paths: Sequence[Path]) -> None:
+        """Keep files with the study's run."""
+        self._append({"event": "tag", "files": [str(path.absolute()) for path in paths]})
 
     def finish(self, status: Status = "FINISHED", timeout_s: float = 30.0) -> bool:
         """Close every run that is still open, send all, and let the study's folder go.

@@ -40,7 +40,7 @@ def test_a_plain_line_says_it_all() -> None:
     progress = Progress(8, GOALS, console=Console(file=io.StringIO()))
     run_some(progress)
     assert progress.line() == (
-        "4/8 trials: 1 finished, 1 pruned, 2 failed, 1 running; best val/auc 0.2500; "
+        "4/8 trials: 1 finished, 1 stopped, 2 failed, 1 running; best val/auc 0.2500; "
         "0 s, about a few seconds left"
     )
 
@@ -91,7 +91,7 @@ def test_a_resumed_study_counts_on() -> None:
     progress = Progress(8, GOALS, before=before, console=Console(file=io.StringIO()))
     progress.setup()
     assert progress.line().startswith(
-        "2/8 trials: 1 finished, 1 pruned, waiting for the first trial to start; "
+        "2/8 trials: 1 finished, 1 stopped, waiting for the first trial to start; "
         "best val/auc 0.5000; "
     )
     assert progress.line().endswith("; 0 s")

@@ -9,7 +9,13 @@ import pytest
 
 from hbpr.errors import StudyFolderError
 from hbpr.tracking.records_json import FORMAT
-from tune.report.summary import headline, read_summary, records_arrived, write_summary
+from tune.report.summary import (
+    headline,
+    read_summary,
+    records_arrived,
+    write_page,
+    write_summary,
+)
 from tune.storage.folder import StudyFolder
 
 BEFORE = Path(__file__).parents[2] / "fixtures" / "format_1" / "finished"
@@ -35,9 +41,10 @@ def without_programs(text: str) -> str:
 
 
 def test_a_study_of_an_earlier_version_says_what_it_said(folder: StudyFolder) -> None:
-    before = folder.text.read_text()
+    before = folder.text.read_text().replace(" pruned", " stopped")  # its word of then
     record = read_summary(folder)
     assert headline(folder) == (6, record.winner.value)
+    write_page(record, folder.page)
     write_summary(record, folder)
     assert without_programs(folder.text.read_text()) == without_programs(before)
     assert json.loads(folder.summary.read_text())["format"] == FORMAT
@@ -45,12 +52,13 @@ def test_a_study_of_an_earlier_version_says_what_it_said(folder: StudyFolder) ->
     assert headline(folder) == (6, record.winner.value)
     page = folder.page.read_text()
     assert "Winner: trial 0" in page
-    assert page.count("<circle") == len(record.trials)
+    assert 'id="figure-curves"' in page
 
 
 def test_the_summary_no_longer_asks_for_what_has_arrived(folder: StudyFolder) -> None:
     record = read_summary(folder)
     waiting = replace(record, tracking=replace(record.tracking, away_s=9.0, arrival="partial"))
+    write_page(waiting, folder.page)
     write_summary(waiting, folder)
     for path in (folder.text, folder.page):
         assert f"for 9 s; {SENT_BY} {folder.path}" in path.read_text()

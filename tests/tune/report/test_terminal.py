@@ -42,7 +42,7 @@ def test_the_page_has_what_a_person_needs(record: StudyRecord) -> None:
     out = io.StringIO()
     show(record, Console(file=out, width=80))
     said = out.getvalue()
-    assert "2 trials (1 finished, 1 pruned, 0 failed) in 1 min 15 s" in said
+    assert "2 trials (1 finished, 1 stopped, 0 failed) in 1 min 15 s" in said
     assert "took 80% of 2 CPUs" in said
     for words in (["optimizer.lr", "0.12346"], ["epochs", "4"]):
         assert any(all(word in line for word in words) for line in said.splitlines())

@@ -91,12 +91,22 @@ def seen(observer: Observer, width: int = 90) -> str:
     return out.file.getvalue()
 
 
+def test_long_settings_give_way_to_the_other_columns(driver: Driver, monkeypatch) -> None:
+    driver.report(driver.start(), 2, 0.25)
+    monkeypatch.setattr(module, "as_words", lambda values: "model.n_latent=16, " * 9)
+    lines = [line.split() for line in seen(Observer(driver.folder), width=80).splitlines()]
+    assert ["trial", "epoch", "last", "best", "node", "settings"] in lines
+    (row,) = [line for line in lines if line[:1] == ["0"] and len(line) > 5]
+    assert row[1:5] == ["2/4", "0.2500", "0.2500", "node-1"]
+    assert row[-1].endswith("…")
+
+
 def test_a_study_is_seen_as_it_goes_on(driver: Driver) -> None:
     observer = Observer(driver.folder)
     before = seen(observer)
     assert "of experiment small: running" in before
     assert "data films: 80 users, 1,500 items" in before
-    assert "0/4 trials: 0 finished, 0 pruned, 0 failed, 0 running; waiting" in before
+    assert "0/4 trials: 0 finished, 0 stopped, 0 failed, 0 running; waiting" in before
     first, second = driver.start(), driver.start("node-2")
     driver.report(first, 2, 0.25)
     driver.report(second, 2, 0.125)
@@ -155,7 +165,7 @@ def test_it_waits_for_the_answer_and_ends_with_it(
     monkeypatch.setattr(observer, "look", count)
     assert watch(observer, out).state == "finished"
     first, last = out.file.getvalue().splitlines()
-    assert "4/4 trials: 4 finished, 0 pruned, 0 failed, 0 running; the winner is worked" in first
+    assert "4/4 trials: 4 finished, 0 stopped, 0 failed, 0 running; the winner is worked" in first
     assert "worked out" not in last
 
 

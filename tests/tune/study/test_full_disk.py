@@ -83,7 +83,7 @@ def test_a_disk_that_fills_up_ends_the_study_in_order(
 
     (disk / "filler").unlink()
     out, _ = terminal.run(tmp_path, "study", "resume", str(folder), "--cpus", "1")
-    assert "6 trials (6 finished, 0 pruned, 0 failed)" in out
+    assert "6 trials (6 finished, 0 stopped, 0 failed)" in out
 
 
 def n_events(above: Path) -> int:

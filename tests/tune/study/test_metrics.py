@@ -68,7 +68,7 @@ def test_what_trials_do_is_counted(made: dict[str, _Metric], export: ExportMetri
     assert made["hbpr_trials"].values == {
         ("running",): 0,
         ("finished",): 1,
-        ("pruned",): 0,
+        ("stopped",): 0,
         ("failed",): 2,
     }
     assert made["hbpr_retries_total"].values == {(): 1}

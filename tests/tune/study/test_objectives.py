@@ -72,7 +72,7 @@ class TestStudy:
         ):
             assert words in " ".join(shown.split())
             assert words in page
-        assert page.count("<circle") == 20  # values over time, and the front
+        assert 'id="figure-front"' in page
         with pytest.raises(ConfigError, match="a replay compares trials by one metric"):
             read_curves(result.folder)
 
