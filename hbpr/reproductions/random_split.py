@@ -60,8 +60,9 @@ candidates `unseen`, what the user rated low in training is no candidate either,
 
 Settings were chosen on validation. Without observed negatives a low rating counts once in the
 denominator of the softmax, as any other item does; with them `observed_weight` times. With
-candidates `unseen` it is a positive that counts {seen_as_positive:g}: who saw a film at all says
-what they look at. EASE and iALS learn the positives alone.
+candidates `unseen` it is a positive that counts {seen_as_positive:g}: whoever saw a film at all
+looks at films of its kind. EASE and iALS learn the positives alone; what EASE would gain by the low
+ratings is in [decision 0044](decisions/0044-seen-is-a-weak-positive.md).
 """,
         metrics=_METRICS,
         published=(),
