@@ -8,5 +8,5 @@ from hbpr.reproductions.row import Row
 ROW: Final[Row] = random_split_row(
     "ml-1m",
     "MovieLens 1M, ratings of 4 and more: factorization above the closed forms",
-    unseen_weight=0.4,
+    seen_as_positive=0.2,
 )

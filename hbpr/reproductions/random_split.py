@@ -19,15 +19,15 @@ _UNSEEN: Final = ", candidates unseen"
 _LEAD: Final = 0.04
 
 
-def random_split_row(name: str, title: str, *, unseen_weight: float) -> Row:
+def random_split_row(name: str, title: str, *, seen_as_positive: float) -> Row:
     """A row for a dataset of ratings.
 
     Args:
         name: Of the row and of its settings file, which holds the settings that learn observed
             negatives, for candidates ``all``.
         title: One line.
-        unseen_weight: Weight of an observed negative where it is no candidate, chosen on
-            validation.
+        seen_as_positive: What an observed negative counts as a positive where it is no candidate,
+            chosen on validation.
     """
 
     def measure(settings: TrialSettings, seeds: Sequence[int], say: Say) -> tuple[Figures, ...]:
@@ -35,7 +35,8 @@ def random_split_row(name: str, title: str, *, unseen_weight: float) -> Row:
             settings,
             {
                 "data.candidates": "unseen",
-                "training.negatives.observed_weight": unseen_weight,
+                "training.negatives.observed_weight": 1.0,
+                "training.negatives.observed_as_positive": seen_as_positive,
             },
         )
         alike = with_values(settings, {"training.negatives.observed_weight": 1.0})
@@ -58,8 +59,10 @@ Lists of ten are drawn from the whole catalogue without what train and validatio
 candidates `unseen`, what the user rated low in training is no candidate either, for any method.
 
 Settings were chosen on validation. Without observed negatives a low rating counts once in the
-denominator of the softmax, as any other item does; with them `observed_weight` times
-({unseen_weight:g} times with candidates `unseen`). EASE has no use for low ratings.
+denominator of the softmax, as any other item does; with them `observed_weight` times. With
+candidates `unseen` it is a positive that counts {seen_as_positive:g}: whoever saw a film at all
+looks at films of its kind. EASE and iALS learn the positives alone; what EASE would gain by the low
+ratings is in [decision 0044](decisions/0044-seen-is-a-weak-positive.md).
 """,
         metrics=_METRICS,
         published=(),

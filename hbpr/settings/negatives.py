@@ -1,8 +1,8 @@
 """Settings of the sampling of negative items: one class for each kind."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from hbpr.settings.base import Settings
 from hbpr.settings.kinds import Kinds
@@ -78,6 +78,13 @@ class BlockNegatives(AnyNegatives):
         le=1000.0,
         description="An observed negative counts so often; 1: as any other item.",
     )
+    observed_as_positive: float = Field(
+        0.0,
+        ge=0.0,
+        le=1.0,
+        description="An observed negative is a positive that counts so much, of users who have "
+        "others; 0: it is none. It pays where what was seen is no candidate.",
+    )
     mask_positives: bool = Field(
         False, description="softmax_loss: a user's other positives do not count against one."
     )
@@ -95,6 +102,16 @@ class BlockNegatives(AnyNegatives):
     block_mib: int = Field(
         512, ge=1, le=2**20, description="Most memory of a block's scores and item vectors."
     )
+
+    @model_validator(mode="after")
+    def _observed_count_one_way(self) -> Self:
+        if self.observed_as_positive and self.observed_weight != 1.0:
+            raise ValueError(
+                f"observed_as_positive {self.observed_as_positive:g} makes positives of observed "
+                f"negatives, and observed_weight {self.observed_weight:g} counts them among the "
+                "negatives; set observed_as_positive to 0, or observed_weight to 1"
+            )
+        return self
 
 
 class AllNegatives(BlockNegatives):

@@ -25,9 +25,10 @@ from hbpr.training.fused import FusedEngine, why_not_fused
 from hbpr.training.listwise import ListwiseEngine, memory_mib, why_not_listwise
 from hbpr.training.solve import SolveEngine
 
-#: How often observed negatives count where they stay candidates, and where they do not.
+#: How often observed negatives count where they stay candidates.
 _OBSERVED_WEIGHT: Final = 3.0
-_UNSEEN_WEIGHT: Final = 0.3
+#: How much of a positive they are where they are no candidates.
+_OBSERVED_AS_POSITIVE: Final = 0.2
 #: Positives near these first places count more, see decision 0026.
 _TOP: Final = 20
 #: Share of the users who share a positive below which a user's positives mask each other.
@@ -95,8 +96,9 @@ def negatives_for(model: Recommender, data: Interactions, settings: TrialSetting
 
     For `softmax_loss` of matrix factorization that is every item, or where a block of that takes
     more memory than by default allowed, a sample that the block shares. Observed negatives count
-    three times, or, where they are no candidates, .3 times. Positives near the first places count
-    more; where few users share a positive, the user's other positives do not count against it.
+    three times, or, where they are no candidates, as a fifth of a positive. Positives near the
+    first places count more; where few users share a positive, the user's other positives do not
+    count against it.
     Blocks are small enough for some eight steps an epoch where there are few users. For what
     trains triple by triple it is a mix of observed and uniform ones where there are observed ones,
     else uniform.
@@ -108,7 +110,8 @@ def negatives_for(model: Recommender, data: Interactions, settings: TrialSetting
     n_users = int((data.train.counts > 0).sum())
     most = AllNegatives.model_fields["block_users"].default
     block = {
-        "observed_weight": _UNSEEN_WEIGHT if data.unseen else _OBSERVED_WEIGHT,
+        "observed_weight": 1.0 if data.unseen else _OBSERVED_WEIGHT,
+        "observed_as_positive": _OBSERVED_AS_POSITIVE if data.unseen else 0.0,
         "mask_positives": popularity_of_positives(data) < _SPREAD,
         "top_weight": _TOP,
         "block_users": int(np.clip(n_users // _STEPS, _LEAST_BLOCK, most)),
@@ -132,7 +135,7 @@ def unused_negatives(negatives: AnyNegatives, data: Interactions) -> str | None:
     if n_observed == 0:
         return None
     if isinstance(negatives, BlockNegatives):
-        if negatives.observed_weight != 1.0 or data.unseen:
+        if negatives.observed_weight != 1.0 or negatives.observed_as_positive or data.unseen:
             return None
         return (
             f"{data.name}: {n_observed:,} observed negatives count as any other item; "

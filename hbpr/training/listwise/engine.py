@@ -81,7 +81,7 @@ class ListwiseEngine(Engine):
             self._top = TopWeights(negatives.top_weight, negatives.top_weight_temperature)
         self._sides = _sides(model, data, optimizer.name)
         self._rng = np.random.default_rng(training.seed)
-        self._positives = TrainingPairs.positives(data, device)
+        self._positives = TrainingPairs.positives(data, negatives.observed_as_positive, device)
         self._observed = TrainingPairs.observed(data, negatives.observed_weight, device)
         met = data.trainable_items
         self._met = None if met is None else torch.from_numpy(np.flatnonzero(met)).to(device)

@@ -3,6 +3,7 @@
 Shapes: B users of a block, I items that training meets, N items drawn.
 """
 
+from dataclasses import replace
 from typing import Self
 
 import numpy as np
@@ -25,12 +26,23 @@ class TrainingPairs:
         self._weights = weights
 
     @classmethod
-    def positives(cls, data: Interactions, device: torch.device) -> Self:
-        """Positives of the training part; those with weights count by weight / mean weight."""
-        weights = np.ones(data.train.n_pairs)
+    def positives(cls, data: Interactions, observed: float, device: torch.device) -> Self:
+        """Positives of the training part; those with weights count by weight / mean weight.
+
+        Args:
+            data: See `ListwiseEngine`.
+            observed: What an observed negative counts as a positive; 0: it is none.
+            device: Where the pairs lie.
+        """
+        weights = np.ones(data.train.n_pairs, np.float32)
         if data.train.weights is not None:
             weights = data.train.weights / data.train.weights.mean(dtype=np.float64)
-        return cls._of(data, data.train, weights, device)
+        pairs = replace(data.train, weights=weights)
+        if observed:
+            seen = data.train_negatives
+            own = np.full(seen.n_pairs, observed, np.float32)
+            pairs = pairs.union(replace(seen, weights=own))
+        return cls._of(data, pairs, device)
 
     @classmethod
     def observed(cls, data: Interactions, weight: float, device: torch.device) -> Self:
@@ -38,19 +50,15 @@ class TrainingPairs:
         pairs = data.train_negatives
         if weight == 1.0:
             pairs = UserItems.empty(data.n_users, data.n_items)
-        return cls._of(data, pairs, np.full(pairs.n_pairs, weight), device)
+        weights = np.full(pairs.n_pairs, weight, np.float32)
+        return cls._of(data, replace(pairs, weights=weights), device)
 
     @classmethod
-    def _of(
-        cls,
-        data: Interactions,
-        pairs: UserItems,
-        weights: NDArray[np.floating],
-        device: torch.device,
-    ) -> Self:
+    def _of(cls, data: Interactions, pairs: UserItems, device: torch.device) -> Self:
         items = pairs.items.astype(np.int64)
         if data.trainable_items is not None:
             items = (np.cumsum(data.trainable_items) - 1)[items]
+        weights = np.zeros(0, np.float32) if pairs.weights is None else pairs.weights
         return cls(
             torch.from_numpy(pairs.indptr.copy()).to(device),
             torch.from_numpy(items).to(device),

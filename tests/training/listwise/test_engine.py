@@ -216,9 +216,12 @@ class TestChoice:
         assert negatives_for(build_model(auto.model, data), data, auto).kind == "shared"
 
     @pytest.mark.parametrize(
-        ("unseen", "together", "weight"), [(False, True, 3.0), (True, True, 0.3), (False, False, 3)]
+        ("unseen", "together", "weight", "as_positive"),
+        [(False, True, 3.0, 0.0), (True, True, 1.0, 0.2), (False, False, 3.0, 0.0)],
     )
-    def test_auto_measures_the_data(self, data_of, settings_of, unseen, together, weight):
+    def test_auto_measures_the_data(
+        self, data_of, settings_of, unseen, together, weight, as_positive
+    ):
         """Thirty users who like one item of three, or each the own one alone."""
         pairs = [(user, user % 3 if together else user) for user in range(30)]
         data = dataclasses.replace(data_of(30, 40, pairs), unseen=unseen)
@@ -227,6 +230,7 @@ class TestChoice:
         )
         found = negatives_for(build_model(auto.model, data), data, auto)
         assert found.observed_weight == weight
+        assert found.observed_as_positive == as_positive
         assert found.mask_positives is not together
         assert (found.top_weight, found.block_users) == (20, 32)
 
@@ -286,6 +290,7 @@ class TestUnusedObserved:
             ({"kind": "uniform"}, "kind uniform does not tell"),
             ({"kind": "all"}, "count as any other item"),
             ({"kind": "all", "observed_weight": 2.0}, None),
+            ({"kind": "all", "observed_as_positive": 0.2}, None),
             ({"kind": "mixed"}, None),
         ],
     )

@@ -50,9 +50,11 @@ def _expected(model, data: Interactions, settings: TrialSettings, masked: bool) 
     scores = users @ items.T + biases
     weights = torch.from_numpy(data.train.to_csr().toarray()).double()
     weights = weights / (weights.sum() / data.train.n_pairs)
+    observed = torch.from_numpy(data.train_negatives.to_csr().toarray() > 0)
+    likes = weights.sum(1, keepdim=True) > 0  # who likes nothing is in no block
+    weights[observed & likes] = settings.training.negatives.observed_as_positive
     liked = weights > 0
     counts = torch.ones_like(scores)
-    observed = torch.from_numpy(data.train_negatives.to_csr().toarray() > 0)
     counts[observed] = settings.training.negatives.observed_weight
     if settings.training.loss_function == "bpr_loss":
         counts[liked] = 0.0
@@ -86,15 +88,16 @@ def _expected(model, data: Interactions, settings: TrialSettings, masked: bool) 
 
 @pytest.mark.parametrize(("loss", "masked"), LOSSES)
 @pytest.mark.parametrize("kind", ["all", "shared"])
-@pytest.mark.parametrize("weight", [1.0, 3.0, 0.0])
+@pytest.mark.parametrize(("weight", "as_positive"), [(1.0, 0), (3.0, 0), (0.0, 0), (1.0, 0.3)])
 @pytest.mark.parametrize(("similarity", "top"), [("dot", 0), ("cosine", 0), ("cosine", 4)])
 def test_a_step_is_the_gradient(
-    data, settings_of: SettingsOf, loss, masked, kind, weight, similarity, top
+    data, settings_of: SettingsOf, loss, masked, kind, weight, as_positive, similarity, top
 ):
     """Of a block with everybody; a sample as large as the catalogue is the catalogue."""
     negatives = {
         "kind": kind,
         "observed_weight": weight,
+        "observed_as_positive": as_positive,
         "mask_positives": masked,
         "top_weight": top,
         "top_weight_temperature": 0.7,
