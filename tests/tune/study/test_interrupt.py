@@ -67,7 +67,7 @@ def test_ctrl_c_and_resume(terminal: Any, runs: Any, tmp_path: Path) -> None:
     assert _states(tmp_path) == {"COMPLETE": 5}
     summary = json.loads((folder / "summary.json").read_text())
     assert [trial["state"] for trial in summary["trials"]] == ["COMPLETE"] * 5
-    assert summary["times"]["before_s"] > 1.0
+    assert summary["times"]["before_s"] > 0.0
     (total,) = set(re.findall(r"5 trials .* in .* \((.* over all sittings)\)", said))
     assert f"({total}); MLflow" in (folder / "summary.html").read_text()
     assert re.search(r"5/5 trials: 5 finished, 0 stopped.* over all sittings\)", said)
