@@ -22,8 +22,8 @@ def starting_processes_kept() -> Iterator[None]:
 
     A process on a node that is drained takes no further trial, so that the node can go.
     """
-    reuse = TuneController._maybe_reuse_cached_actor
-    keep = TuneController._maybe_cache_trial_actor
+    tune: Any = TuneController
+    reuse, keep = tune._maybe_reuse_cached_actor, tune._maybe_cache_trial_actor
 
     def reuse_unless_starting(self: TuneController, trial: Trial) -> bool:
         return False if _another_needs_it(self, trial) else bool(reuse(self, trial))
@@ -31,13 +31,13 @@ def starting_processes_kept() -> Iterator[None]:
     def keep_unless_leaving(self: TuneController, trial: Trial) -> bool:
         return False if _leaves(trial) else bool(keep(self, trial))
 
-    TuneController._maybe_reuse_cached_actor = reuse_unless_starting
-    TuneController._maybe_cache_trial_actor = keep_unless_leaving
+    tune._maybe_reuse_cached_actor = reuse_unless_starting
+    tune._maybe_cache_trial_actor = keep_unless_leaving
     try:
         yield
     finally:
-        TuneController._maybe_reuse_cached_actor = reuse
-        TuneController._maybe_cache_trial_actor = keep
+        tune._maybe_reuse_cached_actor = reuse
+        tune._maybe_cache_trial_actor = keep
 
 
 def _another_needs_it(controller: Any, trial: Trial) -> bool:
