@@ -49,7 +49,7 @@ def count_slots(cpu: float, gpu: float, without: Collection[str] = ()) -> Capaci
     import ray
     from ray._private.state import state
 
-    left_out = {*state.get_draining_nodes(), *without}
+    left_out = {*leaving_nodes(), *without}
     living = [
         node["Resources"]
         for node in ray.nodes()
@@ -64,6 +64,13 @@ def count_slots(cpu: float, gpu: float, without: Collection[str] = ()) -> Capaci
         each = slots_on([_size(group.resources)], cpu, gpu)
         to_come += each * (group.max_count if group.max_count >= 0 else _UNLIMITED)
     return Capacity(now, max(now, to_come))
+
+
+def leaving_nodes() -> frozenset[str]:
+    """Return the ids of nodes that somebody drains."""
+    from ray._private.state import state
+
+    return frozenset(state.get_draining_nodes())
 
 
 #: Nodes of a group without an upper bound; more than a study has trials.

@@ -36,7 +36,8 @@ import json, sys, ray
 from ray._private.state import actors
 ray.init(address=sys.argv[1], logging_level="ERROR", log_to_driver=False)
 print(json.dumps([
-    [a["ActorClassName"], a["Address"]["NodeID"], a["StartTime"] / 1000] for a in actors().values()
+    [a["ActorClassName"], a["Address"]["NodeID"], a["StartTime"] / 1000, a["State"]]
+    for a in actors().values()
 ]))
 """
 
@@ -115,6 +116,47 @@ def test_a_node_that_joins_in_the_middle_is_given_trials_and_may_go_again(
     (summary,) = tmp_path.glob("studies/quickstart/*/summary.json")
     trials = json.loads(summary.read_text())["trials"]
     assert sorted(trial["number"] for trial in trials) == list(range(14))
+    assert {trial["state"] for trial in trials} == {"COMPLETE"}
+
+
+def test_a_drained_node_is_given_no_more_trials_and_goes(
+    ray_env: dict[str, str], ray_folder: Path, tmp_path: Path
+) -> None:
+    (ray_folder / "ray").mkdir(exist_ok=True)
+    env = ray_env | {"OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(
+        [sys.executable, "-c", CLUSTER],
+        env=env,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as cluster:
+        assert cluster.stdin is not None
+        assert cluster.stdout is not None
+        try:
+            address = cluster.stdout.readline().split()[-1]
+            cluster.stdin.write("add\n")
+            cluster.stdin.flush()
+            _, node, _ = cluster.stdout.readline().split()
+            study = _study(address, env, tmp_path, "sweep.num_trials=30", "training.n_iter=100")
+            assert _wait_for(lambda: _trials_on(node, address, env), study)
+            drain = ["ray", "drain-node", f"--address={address}", f"--node-id={node}"]
+            drain += ["--reason=DRAIN_NODE_REASON_PREEMPTION", "--reason-message=going"]
+            subprocess.run([*drain, "--deadline-remaining-seconds=3600"], env=env, check=True)
+
+            def is_left() -> bool:
+                return all(each[3] == "DEAD" for each in _trials_on(node, address, env))
+
+            _wait_for(is_left, study)
+            assert study.poll() is None, "it had trials to the end"
+            said, _ = study.communicate(timeout=600)
+            assert study.returncode == 0, said
+        finally:
+            cluster.stdin.close()
+            cluster.wait(60)
+    (summary,) = tmp_path.glob("studies/quickstart/*/summary.json")
+    trials = json.loads(summary.read_text())["trials"]
     assert {trial["state"] for trial in trials} == {"COMPLETE"}
 
 
