@@ -71,7 +71,7 @@ def test_a_study_that_optuna_records(tracked: MLflowPlotter, tmp_path: Path) -> 
     best = tracked.best_runs("by optuna", 1)
     assert best["run"].tolist() == [str(study.best_trial.number)], "less is better"
     assert best["value"].tolist() == [study.best_value]
-    assert every_kind(tracked, "by optuna") == ["importance", "front", "seeds"]
+    assert every_kind(tracked, "by optuna") == ["importance", "front", "seeds", "panel"]
     text = tracked.report("by optuna", tmp_path / "optuna.html").read_text()
     assert f"{study.best_trial.number} of single runs in by optuna is best" in text
 

@@ -54,7 +54,13 @@ def test_several_users_are_answered_in_the_order_asked(
     assert answer[0] == answer[2] == ask("/recommend/7?k=2")[1]
     everyone = ask("/recommend", {"users": list(range(20)), "k": 15})[1]
     for user in range(20):
-        assert everyone[user] == ask(f"/recommend/{user}?k=15")[1]
+        alone = ask(f"/recommend/{user}?k=15")[1]
+        # Another shape of the product may round the last digit of a score otherwise.
+        scores, again = (
+            [item.pop("score") for item in each["items"]] for each in (everyone[user], alone)
+        )
+        assert scores == pytest.approx(again, rel=1e-4, abs=1e-5)
+        assert everyone[user] == alone
 
 
 def test_a_query_that_comes_again_goes_the_short_way_to_the_same_answer(
