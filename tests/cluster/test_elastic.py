@@ -5,6 +5,8 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -76,11 +78,10 @@ def _journal(folder: Path) -> str:
     return "".join(path.read_text() for path in folder.glob("studies/quickstart/*/journal.log"))
 
 
-def test_a_node_that_joins_in_the_middle_is_given_trials_and_may_go_again(
-    ray_env: dict[str, str], ray_folder: Path, tmp_path: Path
-) -> None:
+@contextmanager
+def _cluster(env: dict[str, str], ray_folder: Path) -> Iterator[tuple[str, Callable]]:
+    """A cluster that grows and shrinks by words: its address, and what says one to it."""
     (ray_folder / "ray").mkdir(exist_ok=True)
-    env = ray_env | {"OMP_NUM_THREADS": "1"}
     with subprocess.Popen(
         [sys.executable, "-c", CLUSTER],
         env=env,
@@ -89,8 +90,6 @@ def test_a_node_that_joins_in_the_middle_is_given_trials_and_may_go_again(
         stderr=subprocess.DEVNULL,
         text=True,
     ) as cluster:
-        assert cluster.stdin is not None
-        assert cluster.stdout is not None
 
         def say(word: str) -> list[str]:
             cluster.stdin.write(f"{word}\n")
@@ -98,21 +97,28 @@ def test_a_node_that_joins_in_the_middle_is_given_trials_and_may_go_again(
             return cluster.stdout.readline().split()
 
         try:
-            address = cluster.stdout.readline().split()[-1]
-            study = _study(address, env, tmp_path, "sweep.num_trials=14", "training.n_iter=100")
-            _wait_for(lambda: "intermediate" in _journal(tmp_path), study)
-            _, node, _ = say("add")
-            actors = _wait_for(lambda: _trials_on(node, address, env), study)
-            assert actors, study.communicate()[0]
-            experiment, study_id = actors[0][0].split()
-            assert experiment == "quickstart"
-            assert re.fullmatch(r"\d{8}-\d{6}-[0-9a-f]{4}", study_id)
-            say("kill")
-            said, _ = study.communicate(timeout=600)
-            assert study.returncode == 0, said
+            yield cluster.stdout.readline().split()[-1], say
         finally:
             cluster.stdin.close()
             cluster.wait(60)
+
+
+def test_a_node_that_joins_in_the_middle_is_given_trials_and_may_go_again(
+    ray_env: dict[str, str], ray_folder: Path, tmp_path: Path
+) -> None:
+    env = ray_env | {"OMP_NUM_THREADS": "1"}
+    with _cluster(env, ray_folder) as (address, say):
+        study = _study(address, env, tmp_path, "sweep.num_trials=14", "training.n_iter=100")
+        _wait_for(lambda: "intermediate" in _journal(tmp_path), study)
+        _, node, _ = say("add")
+        actors = _wait_for(lambda: _trials_on(node, address, env), study)
+        assert actors, study.communicate()[0]
+        experiment, study_id = actors[0][0].split()
+        assert experiment == "quickstart"
+        assert re.fullmatch(r"\d{8}-\d{6}-[0-9a-f]{4}", study_id)
+        say("kill")
+        said, _ = study.communicate(timeout=600)
+        assert study.returncode == 0, said
     (summary,) = tmp_path.glob("studies/quickstart/*/summary.json")
     trials = json.loads(summary.read_text())["trials"]
     assert sorted(trial["number"] for trial in trials) == list(range(14))
@@ -122,39 +128,22 @@ def test_a_node_that_joins_in_the_middle_is_given_trials_and_may_go_again(
 def test_a_drained_node_is_given_no_more_trials_and_goes(
     ray_env: dict[str, str], ray_folder: Path, tmp_path: Path
 ) -> None:
-    (ray_folder / "ray").mkdir(exist_ok=True)
     env = ray_env | {"OMP_NUM_THREADS": "1"}
-    with subprocess.Popen(
-        [sys.executable, "-c", CLUSTER],
-        env=env,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    ) as cluster:
-        assert cluster.stdin is not None
-        assert cluster.stdout is not None
-        try:
-            address = cluster.stdout.readline().split()[-1]
-            cluster.stdin.write("add\n")
-            cluster.stdin.flush()
-            _, node, _ = cluster.stdout.readline().split()
-            study = _study(address, env, tmp_path, "sweep.num_trials=30", "training.n_iter=100")
-            assert _wait_for(lambda: _trials_on(node, address, env), study)
-            drain = ["ray", "drain-node", f"--address={address}", f"--node-id={node}"]
-            drain += ["--reason=DRAIN_NODE_REASON_PREEMPTION", "--reason-message=going"]
-            subprocess.run([*drain, "--deadline-remaining-seconds=3600"], env=env, check=True)
+    with _cluster(env, ray_folder) as (address, say):
+        _, node, _ = say("add")
+        study = _study(address, env, tmp_path, "sweep.num_trials=30", "training.n_iter=100")
+        assert _wait_for(lambda: _trials_on(node, address, env), study)
+        drain = ["ray", "drain-node", f"--address={address}", f"--node-id={node}"]
+        drain += ["--reason=DRAIN_NODE_REASON_PREEMPTION", "--reason-message=going"]
+        subprocess.run([*drain, "--deadline-remaining-seconds=3600"], env=env, check=True)
 
-            def is_left() -> bool:
-                return all(each[3] == "DEAD" for each in _trials_on(node, address, env))
+        def is_left() -> bool:
+            return all(each[3] == "DEAD" for each in _trials_on(node, address, env))
 
-            _wait_for(is_left, study)
-            assert study.poll() is None, "it had trials to the end"
-            said, _ = study.communicate(timeout=600)
-            assert study.returncode == 0, said
-        finally:
-            cluster.stdin.close()
-            cluster.wait(60)
+        _wait_for(is_left, study)
+        assert study.poll() is None, "it had trials to the end"
+        said, _ = study.communicate(timeout=600)
+        assert study.returncode == 0, said
     (summary,) = tmp_path.glob("studies/quickstart/*/summary.json")
     trials = json.loads(summary.read_text())["trials"]
     assert {trial["state"] for trial in trials} == {"COMPLETE"}
