@@ -14,7 +14,6 @@ from hbpr.settings.models import (
     AutoNegatives,
     BlockNegatives,
     MixedNegatives,
-    ObservedNegatives,
     SharedNegatives,
     TrialSettings,
     UniformNegatives,
@@ -23,12 +22,11 @@ from hbpr.training.autograd import AutogradEngine
 from hbpr.training.engine import Engine
 from hbpr.training.fused import FusedEngine, why_not_fused
 from hbpr.training.listwise import ListwiseEngine, memory_mib, why_not_listwise
+from hbpr.training.remarks import OBSERVED_AS_POSITIVE
 from hbpr.training.solve import SolveEngine
 
 #: How often observed negatives count where they stay candidates.
 _OBSERVED_WEIGHT: Final = 3.0
-#: How much of a positive they are where they are no candidates.
-_OBSERVED_AS_POSITIVE: Final = 0.2
 #: Positives near these first places count more, see decision 0026.
 _TOP: Final = 20
 #: Share of the users who share a positive below which a user's positives mask each other.
@@ -111,7 +109,7 @@ def negatives_for(model: Recommender, data: Interactions, settings: TrialSetting
     most = AllNegatives.model_fields["block_users"].default
     block = {
         "observed_weight": 1.0 if data.unseen else _OBSERVED_WEIGHT,
-        "observed_as_positive": _OBSERVED_AS_POSITIVE if data.unseen else 0.0,
+        "observed_as_positive": OBSERVED_AS_POSITIVE if data.unseen else 0.0,
         "mask_positives": popularity_of_positives(data) < _SPREAD,
         "top_weight": _TOP,
         "block_users": int(np.clip(n_users // _STEPS, _LEAST_BLOCK, most)),
@@ -127,26 +125,6 @@ def negatives_for(model: Recommender, data: Interactions, settings: TrialSetting
         return every
     drawn = auto.model_dump(exclude={"kind"})
     return (MixedNegatives if data.train_negatives.n_pairs else UniformNegatives)(**drawn)
-
-
-def unused_negatives(negatives: AnyNegatives, data: Interactions) -> str | None:
-    """Say in words that observed negatives were supplied and training does not look at them."""
-    n_observed = data.train_negatives.n_pairs
-    if n_observed == 0:
-        return None
-    if isinstance(negatives, BlockNegatives):
-        if negatives.observed_weight != 1.0 or negatives.observed_as_positive or data.unseen:
-            return None
-        return (
-            f"{data.name}: {n_observed:,} observed negatives count as any other item; "
-            "training.negatives.observed_weight says how much more"
-        )
-    if isinstance(negatives, ObservedNegatives | MixedNegatives):
-        return None
-    return (
-        f"{data.name}: training.negatives.kind {negatives.kind} does not tell {n_observed:,} "
-        "observed negatives from other items; kinds observed, mixed, all and shared do"
-    )
 
 
 def _no_listwise(settings: TrialSettings, gap: str | None) -> str:

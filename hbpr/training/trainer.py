@@ -20,8 +20,9 @@ from hbpr.settings.models import (
 )
 from hbpr.training import checkpoint
 from hbpr.training.engine import Engine, State, learning_rate
-from hbpr.training.engines import make_engine, negatives_for, unused_negatives
+from hbpr.training.engines import make_engine, negatives_for
 from hbpr.training.pretrain import pretrain
+from hbpr.training.remarks import misplaced_negatives, unused_negatives
 from hbpr.training.report import EpochReport
 from hbpr.training.solve import not_looked_at
 
@@ -174,8 +175,8 @@ class Trainer(Iterator[EpochReport]):
         if self.settings.model.solved:
             return not_looked_at(self.data, self.settings)
         negatives = negatives_for(self.model, self.data, self.settings)
-        unused = unused_negatives(negatives, self.data)
-        return [] if unused is None else [unused]
+        said = (each(negatives, self.data) for each in (unused_negatives, misplaced_negatives))
+        return [remark for remark in said if remark is not None]
 
     @property
     def _growth(self) -> GrowthSettings | None:

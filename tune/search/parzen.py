@@ -7,9 +7,11 @@ keeps one early success from shutting out whole loss functions. A draw does not 
 early.
 """
 
+import bisect
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, Final
 
 import numpy as np
@@ -64,7 +66,11 @@ class Parzen:
         self.space = space
         self._axes = [_Axis.of(dimension) for dimension in space.dimensions]
         self._n_startup = n_startup
-        self._ended: dict[int, _Known] = {}
+        self._open: set[int] = set()  # numbers of the trials that had not ended
+        self._n_seen = 0
+        #: What ended with a value, the best first: its value with the sign turned, number and row.
+        self._ranked: list[tuple[float, int, np.ndarray]] = []
+        self._failed: list[tuple[int, np.ndarray]] = []
 
     def sampler(self, number: int, seed: int) -> BaseSampler:
         """Return the sampler of trial `number`, from 0."""
@@ -73,18 +79,15 @@ class Parzen:
     def draw(self, study: Study, number: int, generator: np.random.Generator) -> dict[str, Any]:
         """Draw a point: dotted key -> value of the dimensions that are active in it."""
         running = self._read(study)
-        ended = [known for _, known in sorted(self._ended.items())]  # not as they came to their end
-        ranked = [known for known in ended if known.value is not None]
+        ranked = [row for _, _, row in self._ranked]
         if len(ranked) < self._n_startup or number % _RANDOM_EVERY == _RANDOM_EVERY - 1:
             return self._point(self._uniform(1, generator)[0])
-        ranked.sort(key=lambda known: -known.value if known.value is not None else 0.0)
         n_good = min(math.ceil(_GOOD_SHARE * len(ranked)), _MOST_GOOD)
-        failed = [known for known in ended if known.value is None]
-        others = [known.row for known in (*ranked[n_good:], *failed)] + running
+        others = [*ranked[n_good:], *(row for _, row in self._failed), *running]
         if len(others) > _MOST_OTHERS:
             kept = generator.choice(len(others), _MOST_OTHERS, replace=False)
             others = [others[i] for i in kept]
-        good_KD = np.array([known.row for known in ranked[:n_good]])
+        good_KD = np.array(ranked[:n_good])
         others_ND = np.array(others)
         width = _width(good_KD, _GOOD_WIDTH)
         candidates_CD = self._near(good_KD, width, generator)
@@ -97,17 +100,30 @@ class Parzen:
         return point
 
     def _read(self, study: Study) -> list[np.ndarray]:
-        """Read the trials that ended since the last draw; return the rows of those that run."""
+        """Read the trials that ended since the last draw; return the rows of those that run.
+
+        What has ended is looked at once: a draw after thousands of trials costs as much as an
+        early one.
+        """
         running = []
         sign = 1.0 if study.direction == StudyDirection.MAXIMIZE else -1.0
-        for trial in study.get_trials(deepcopy=False):
+        trials = study.get_trials(deepcopy=False)
+        self._open.update(range(self._n_seen, len(trials)))
+        self._n_seen = len(trials)
+        for number in sorted(self._open):  # not as they came to their end
+            trial = trials[number]
+            if not trial.state.is_finished():
+                if trial.params:
+                    running.append(self._row(trial))
+                continue
+            self._open.discard(number)
             if trial.state == TrialState.PRUNED and not trial.intermediate_values:
                 continue  # a budget ended it before it said anything
-            if trial.state.is_finished():
-                if trial._trial_id not in self._ended:
-                    self._ended[trial._trial_id] = _Known.of(trial, self._row(trial), sign)
-            elif trial.params:
-                running.append(self._row(trial))
+            value, row = _best(trial, sign), self._row(trial)
+            if value is None:
+                bisect.insort(self._failed, (number, row), key=itemgetter(0))
+            else:
+                bisect.insort(self._ranked, (-value, number, row), key=itemgetter(0, 1))
         return running
 
     def _row(self, trial: FrozenTrial) -> np.ndarray:
@@ -189,29 +205,6 @@ class Parzen:
 
 
 @dataclass(frozen=True)
-class _Known:
-    """A trial that ended.
-
-    Attributes:
-        row: Its point.
-        value: Its best value, larger being better; None of one that failed.
-    """
-
-    row: np.ndarray
-    value: float | None
-
-    @classmethod
-    def of(cls, trial: FrozenTrial, row: np.ndarray, sign: float) -> "_Known":
-        values = [*trial.intermediate_values.values()]
-        if trial.state == TrialState.COMPLETE and trial.value is not None:
-            values.append(trial.value)
-        best = None
-        if values and trial.state != TrialState.FAIL:
-            best = max(sign * value for value in values)
-        return cls(row, best)
-
-
-@dataclass(frozen=True)
 class _Axis:
     """A dimension as numbers.
 
@@ -286,6 +279,16 @@ class _ParzenSampler(UnsearchedSampler):
     ) -> Any:
         """Draw at random what only a given starting value made active."""
         return self._random.sample_independent(study, trial, param_name, param_distribution)
+
+
+def _best(trial: FrozenTrial, sign: float) -> float | None:
+    """Return the best value of a trial that ended, larger being better; None of one that failed."""
+    values = [*trial.intermediate_values.values()]
+    if trial.state == TrialState.COMPLETE and trial.value is not None:
+        values.append(trial.value)
+    if not values or trial.state == TrialState.FAIL:
+        return None
+    return max(sign * value for value in values)
 
 
 def _width(seen_ND: np.ndarray, share: float) -> float:

@@ -27,6 +27,7 @@ from hbpr.tracking import tags as tag
 from hbpr.tracking.about import about
 from hbpr.tracking.records import TrialRecord
 from hbpr.tracking.store import check_store
+from hbpr.training.remarks import misplaced_negatives, unused_negatives
 from tune.report.say import say
 from tune.settings import StudyPlan, StudySettings, make_plan
 from tune.storage import folder as folders
@@ -117,6 +118,8 @@ def run_study(  # noqa: PLR0913 - a public function
         data_bytes = sum(map(n_bytes, datasets.values()))
         announce = say if progress else _log.info
         announce(_data_line(next(iter(datasets.values()))))
+        if remark := _remark(plan, next(iter(datasets.values()))):
+            _log.warning(remark)
         with (
             folders.removed_if_empty(folder.path.parent),
             orderly_stop() as stop,
@@ -151,6 +154,18 @@ def _data_line(data: Interactions) -> str:
     parts = ("train", "validation", "test")
     pairs = ", ".join(f"{getattr(data, part).n_pairs:,} {part}" for part in parts)
     return f"data {data_words(data.name, data.n_users, data.n_items)}; pairs: {pairs}"
+
+
+def _remark(plan: StudyPlan, data: Interactions) -> str | None:
+    """Return in words what training makes less of observed negatives than it could, if it does."""
+    if plan.base.model.solved:
+        return None
+    negatives = plan.base.training.negatives
+    if remark := misplaced_negatives(negatives, data):
+        return remark
+    if any(key.startswith(("training.negatives", "model.kind")) for key in plan.space.keys):
+        return None
+    return unused_negatives(negatives, data)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from hbpr.settings.load import with_values
 from hbpr.settings.models import SharedNegatives, TrialSettings
 from hbpr.training import Trainer
 from hbpr.training.engine import Engine
-from hbpr.training.engines import make_engine, negatives_for, unused_negatives
+from hbpr.training.engines import make_engine, negatives_for
 from hbpr.training.listwise.pairs import chances, draw
 
 RULES = [("sgd", 0.01), ("adagrad", 0.1), ("adam", 0.02)]
@@ -281,30 +281,6 @@ class TestChoice:
         data = data_of(2, 10_000, [(0, 1)])
         with pytest.raises(ConfigError, match=r"10,000 items.*block_mib allows 1; use kind shared"):
             self._made(settings, data)
-
-
-class TestUnusedObserved:
-    @pytest.mark.parametrize(
-        ("negatives", "words"),
-        [
-            ({"kind": "uniform"}, "kind uniform does not tell"),
-            ({"kind": "all"}, "count as any other item"),
-            ({"kind": "all", "observed_weight": 2.0}, None),
-            ({"kind": "all", "observed_as_positive": 0.2}, None),
-            ({"kind": "mixed"}, None),
-        ],
-    )
-    def test_is_said_in_words(self, synthetic, settings_of, negatives, words):
-        settings = settings_of(training={"negatives": negatives})
-        said = unused_negatives(settings.training.negatives, synthetic())
-        assert (said is None) if words is None else (said is not None and words in said)
-
-    def test_is_said_once(self, synthetic, settings_of, caplog, monkeypatch):
-        monkeypatch.setattr("hbpr.training.trainer._SAID", set())
-        caplog.set_level("INFO", "hbpr.training.trainer")
-        for seed in (0, 1):
-            Trainer(synthetic(), settings_of(training={"seed": seed}))
-        assert sum("observed negatives" in record.message for record in caplog.records) == 1
 
 
 def test_a_trainer_goes_on_with_more_data(synthetic, settings_of):

@@ -204,12 +204,15 @@ def test_the_order_in_which_trials_ended_changes_nothing():
     space = space_of()
     drawn = points(space, 60)
     given = [(values, round(quality(values), 1), COMPLETE) for values in drawn]
-    study, live = study_of(space, given), Parzen(space, n_startup=5)
-    ended = study.get_trials(deepcopy=False)
-    for trial in reversed(ended):
-        row = live._row(trial)
-        live._ended[trial._trial_id] = parzen._Known.of(trial, row, 1.0)
-    resumed = Parzen(space, n_startup=5)
+    study = study_of(space, given)
+    trials = study.get_trials(deepcopy=False)
+    live, resumed = Parzen(space, n_startup=5), Parzen(space, n_startup=5)
+    for n_ended in range(0, 60, 7):  # the last of them ended first
+        for trial in trials:
+            trial.state = COMPLETE if trial.number >= 60 - n_ended else RUNNING
+        live.draw(study, 60, np.random.default_rng(0))
+    for trial in trials:
+        trial.state = COMPLETE
     for seed in range(8):
         one, other = (each.draw(study, 60, np.random.default_rng(seed)) for each in (live, resumed))
         assert one == other
