@@ -9,7 +9,7 @@ import pandas as pd
 from dashboards.kinds.common import series_of
 from dashboards.kinds.findings import half_width
 from dashboards.records import Records
-from dashboards.words import chance_line, metric_label, note_lines, verdict_lines
+from dashboards.words import chance_line, metric_label, note_lines, p_words, verdict_lines
 from hbpr.tracking.findings import Finalist
 from hbpr.tracking.records import StudyRecord
 
@@ -71,6 +71,11 @@ def _against(records: Records, best: pd.Series) -> str:
     study = records.owners[int(place)]
     if study.winner is None or study.winner.number != records.trials[int(place)].number:
         return ""
+    return _beside_rival(study)
+
+
+def _beside_rival(study: StudyRecord) -> str:
+    """Return how far a study's winner is ahead of the baseline next to it, or nothing."""
     rival = min(study.rivals, key=lambda each: each.difference, default=None)
     if rival is None:
         return ""
@@ -82,17 +87,18 @@ def _sure(records: Records, best: pd.Series, second: pd.Series | None) -> str:
     """Return how sure it is that the best is better, from repeats with other seeds."""
     own = finalist_of(records, best)
     place: Any = best.name
-    winner = records.owners[int(place)].winner
+    study = records.owners[int(place)]
+    winner = study.winner
     if winner is not None and winner.number != records.trials[int(place)].number:
-        goals = records.owners[int(place)].goals
+        goals = study.goals
         if not goals.feasible(records.trials[int(place)].at_best):
             return (
                 f"It is outside of the limits ({'; '.join(map(str, goals.limits))}): the winner of "
-                f"the study is trial {winner.number} ({winner.value:.4f})."
+                f"the study is trial {winner.number} ({winner.value:.4f}){_beside_rival(study)}."
             )
         return (
             f"With other seeds trial {winner.number} is ahead of it, which is why that is the "
-            f"winner of the study ({winner.value:.4f})."
+            f"winner of the study ({winner.value:.4f}){_beside_rival(study)}."
         )
     if own is None or len(own.values) < 2:
         return "It was trained with one seed, so chance is part of its lead."
@@ -102,7 +108,8 @@ def _sure(records: Records, best: pd.Series, second: pd.Series | None) -> str:
     if other is None or len(other.values) < 2:
         return f"{said}."
     p = welch(own.values, other.values)
-    return f"{said}; the other one's {other.mean:.4f} (Welch's t-test over seeds, p = {p:.2g})."
+    test = f"Welch's t-test over seeds, {p_words(p)}"
+    return f"{said}; the other one's {other.mean:.4f} ({test})."
 
 
 def welch(one: Sequence[float], other: Sequence[float]) -> float:

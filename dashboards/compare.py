@@ -8,7 +8,7 @@ import pandas as pd
 from dashboards.answer import finalist_of, welch
 from dashboards.records import Records
 from dashboards.scales import level_text
-from dashboards.words import metric_label
+from dashboards.words import metric_label, p_words
 from hbpr.errors import ConfigError
 from hbpr.tracking.findings import Finalist
 
@@ -144,7 +144,9 @@ def _how_sure(left: Finalist | None, right: Finalist | None) -> str:
     common = sorted(seed for seed in set(left.seeds) & set(right.seeds) if seed >= 0)
     if len(common) < 2:
         p = welch(left.values, right.values)
-        return f"Welch's t-test over {len(left.values)} and {len(right.values)} seeds: p = {p:.2g}."
+        return (
+            f"Welch's t-test over {len(left.values)} and {len(right.values)} seeds: {p_words(p)}."
+        )
     gaps = [
         left.values[left.seeds.index(seed)] - right.values[right.seeds.index(seed)]
         for seed in common
@@ -157,5 +159,5 @@ def _how_sure(left: Finalist | None, right: Finalist | None) -> str:
     low, high = found.confidence_interval(0.95)
     return (
         f"Paired over {len(common)} other seeds that both have: {sum(gaps) / len(gaps):+.4f} "
-        f"(95 % {low:+.4f} to {high:+.4f}, paired t-test, p = {found.pvalue:.2g})."
+        f"(95 % {low:+.4f} to {high:+.4f}, paired t-test, {p_words(found.pvalue)})."
     )

@@ -241,6 +241,11 @@ def repeats_line(record: StudyRecord) -> str:
     return f"Each seed is a run in MLflow: {query}"
 
 
+def p_words(p: float) -> str:
+    """Return a p-value in words; one below what a float holds is not nought."""
+    return f"p = {p:.2g}" if p > 0.0 else "p < 1e-300"
+
+
 def comparison_lines(record: StudyRecord) -> list[str]:
     """Return what each paired comparison says, in words."""
     if record.winner is None:
@@ -248,7 +253,7 @@ def comparison_lines(record: StudyRecord) -> list[str]:
     return [
         f"trial {record.winner.number} - {each.other}: {each.difference:+.4f} "
         f"(95 % {each.low:+.4f} to {each.high:+.4f}, paired t-test over {each.n_users} users, "
-        f"p = {each.p:.2g})"
+        f"{p_words(each.p)})"
         for each in record.findings.comparisons
     ]
 

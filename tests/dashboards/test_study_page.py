@@ -163,9 +163,25 @@ def test_the_best_outside_of_the_limits_is_not_the_winner(record: StudyRecord) -
     )
     said = (
         "It is outside of the limits (item_vector_bytes: {max: 1000}): the winner of the study is "
-        "trial 0 (0.2000)."
+        "trial 0 (0.2000); against popularity +0.2000 (95 % +0.1000 to +0.3000)."
     )
     assert said in Tags(study_page(limited)).text
+
+
+def test_a_winner_by_other_seeds_is_set_against_the_next_baseline(record: StudyRecord) -> None:
+    winner = dataclasses.replace(winner_of(record), number=0, value=0.41)
+    said = (
+        "With other seeds trial 0 is ahead of it, which is why that is the winner of the study "
+        "(0.4100); against popularity +0.2000 (95 % +0.1000 to +0.3000)."
+    )
+    assert said in Tags(study_page(dataclasses.replace(record, winner=winner))).text
+
+
+def test_no_p_value_is_nought(record: StudyRecord) -> None:
+    sure = Comparison("popularity", 0.2, 0.1, 0.3, 0.0, 80)
+    findings = dataclasses.replace(record.findings, comparisons=(sure,))
+    text = Tags(study_page(dataclasses.replace(record, findings=findings))).text
+    assert "paired t-test over 80 users, p < 1e-300)" in text
 
 
 def test_the_text_says_the_same(record: StudyRecord, tmp_path: Path) -> None:
