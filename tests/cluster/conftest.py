@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,6 +102,16 @@ def token_head(ray_folder: Path, ray_env: dict[str, str]) -> Iterator[TokenHead]
     """`ray start --head --block` with one CPU and its dashboard."""
     with _head(ray_folder, ray_env, "head", "--num-cpus=1") as head:
         yield head
+
+
+@pytest.fixture(scope="module")
+def head_with(ray_folder: Path, ray_env: dict[str, str]) -> Callable[..., Any]:
+    """Starts such a head, by name, with more in its environment."""
+
+    def start(name: str, env: Mapping[str, str]) -> Any:
+        return _head(ray_folder, ray_env | dict(env), name, "--num-cpus=1")
+
+    return start
 
 
 @pytest.fixture
