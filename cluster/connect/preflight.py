@@ -35,7 +35,7 @@ def check_cluster(
         storage: Folder or URL of the studies; a folder is created here if it is missing. None:
             nothing is shared.
         may_come: Where no node has a CPU, a trial may wait for one that an autoscaler brings.
-        timeout_s: Seconds that the nodes have to answer, all together.
+        timeout_s: Seconds without an answer after which the nodes that are left have none.
 
     Returns:
         The living nodes, as `ray.nodes` describes them.
@@ -223,12 +223,17 @@ def _ask_nodes(nodes: list[dict[str, Any]], marker: Marker, timeout_s: float) ->
 
     asked = [(node, ask_node(node, marker)) for node in nodes]
     references = [reference for _, (reference, _) in asked]
-    answered, _ = ray.wait(references, num_returns=len(asked), timeout=timeout_s)
+    answered, waited_for = set(), references
+    while waited_for:  # hundreds of nodes may start their processes from one shared disk
+        heard, waited_for = ray.wait(waited_for, timeout=timeout_s)
+        if not heard:
+            break
+        answered.update(heard)
     answers = []
     for node, (reference, own) in asked:
         if reference not in answered:
             ray.cancel(reference, force=True)
-            problem = f"no answer in {timeout_s:g} s. See: ray status"
+            problem = f"no answer, and none of another node, for {timeout_s:g} s. See: ray status"
             answers.append(_Answer(host_of(node), problem, {}))
             continue
         answers.append(hear(node, reference, own))

@@ -120,6 +120,7 @@ def autoscaling_head(ray_folder: Path, ray_env: dict[str, str]) -> Iterator[Toke
 
     As Ray's `AutoscalingCluster`, whose `start` would end every Ray of this machine.
     """
+    (port,) = _free_ports(1)
     kinds = {
         "head": {"resources": {"CPU": 0}, "node_config": {}, "max_workers": 0},
         "worker": {"resources": {"CPU": 1}, "node_config": {}, "min_workers": 0, "max_workers": 2},
@@ -127,7 +128,7 @@ def autoscaling_head(ray_folder: Path, ray_env: dict[str, str]) -> Iterator[Toke
     settings = {
         "cluster_name": "fake",
         "max_workers": 2,
-        "provider": {"type": "fake_multinode"},
+        "provider": {"type": "fake_multinode", "gcs_address": f"127.0.0.1:{port}"},
         "available_node_types": kinds,
         "head_node_type": "head",
         "idle_timeout_minutes": 5,
@@ -150,13 +151,16 @@ def autoscaling_head(ray_folder: Path, ray_env: dict[str, str]) -> Iterator[Toke
     config.write_text(json.dumps(settings))
     env = ray_env | {"RAY_FAKE_CLUSTER": "1", "AUTOSCALER_UPDATE_INTERVAL_S": "1"}
     options = ["--num-cpus=0", f"--autoscaling-config={config}"]
-    with _head(ray_folder, env, "auto", *options) as head:
+    with _head(ray_folder, env, "auto", *options, port=port) as head:
         yield head
 
 
 @contextmanager
-def _head(folder: Path, env: dict[str, str], name: str, *options: str) -> Iterator[TokenHead]:
+def _head(
+    folder: Path, env: dict[str, str], name: str, *options: str, port: int | None = None
+) -> Iterator[TokenHead]:
     gcs, client, dashboard, agent, agent_grpc, metrics = _free_ports(6)
+    gcs = port or gcs
     command = [BIN / "ray", "start", "--head", "--block", "--disable-usage-stats", *options]
     command += [
         f"--port={gcs}",

@@ -181,7 +181,7 @@ def test_a_cluster_without_workers_is_given_them_by_trials_that_wait(
     assert study.returncode == 0, said
     nodes = {
         node
-        for _, node, started in _actors(autoscaling_head.address, autoscaling_head.env)
+        for _, node, started, _ in _actors(autoscaling_head.address, autoscaling_head.env)
         if started > 0
     }
     assert len(nodes) == 2

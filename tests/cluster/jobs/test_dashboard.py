@@ -70,7 +70,10 @@ def test_a_study_is_seen_by_its_name(token_head, page: Any, tmp_path: Path) -> N
     assert found is not None
     job, study = found.groups()
     try:
-        for name, *shown in (("jobs", job), ("actors", f"quickstart {study}", "ALIVE x 2")):
+        for name, *shown in (
+            ("jobs", job),
+            ("actors", f"quickstart {study}", re.compile(r"ALIVE x [1-9]")),
+        ):
             page.goto(f"{token_head.dashboard}/#/{name}")
             for text in shown:
                 page.get_by_text(text).first.wait_for()
