@@ -122,15 +122,20 @@ def autoscaling_head(ray_folder: Path, ray_env: dict[str, str]) -> Iterator[Toke
     """
     (port,) = _free_ports(1)
     kinds = {
-        "head": {"resources": {"CPU": 0}, "node_config": {}, "max_workers": 0},
+        "ray.head.default": {"resources": {"CPU": 0}, "node_config": {}, "max_workers": 0},
         "worker": {"resources": {"CPU": 1}, "node_config": {}, "min_workers": 0, "max_workers": 2},
     }
     settings = {
         "cluster_name": "fake",
         "max_workers": 2,
-        "provider": {"type": "fake_multinode", "gcs_address": f"127.0.0.1:{port}"},
+        "provider": {
+            "type": "fake_multinode",
+            "gcs_address": f"127.0.0.1:{port}",
+            "disable_launch_config_check": True,
+            "disable_node_updaters": True,
+        },
         "available_node_types": kinds,
-        "head_node_type": "head",
+        "head_node_type": "ray.head.default",
         "idle_timeout_minutes": 5,
         "upscaling_speed": 1.0,
         "auth": {},

@@ -175,7 +175,8 @@ def test_a_cluster_without_workers_is_given_them_by_trials_that_wait(
         tmp_path,
         "sweep.num_trials=6",
         "sweep.max_concurrent=2",
-        "training.n_iter=20",
+        "training.n_iter=400",  # so long that the second node comes before the last trial
+        "training.early_stopping_patience=0",
     )
     said, _ = study.communicate(timeout=600)
     assert study.returncode == 0, said
