@@ -119,7 +119,7 @@ def run_study(  # noqa: PLR0913 - a public function
         announce = say if progress else _log.info
         announce(_data_line(next(iter(datasets.values()))))
         if remark := _remark(plan, next(iter(datasets.values()))):
-            _log.warning(remark)
+            announce(remark)
         with (
             folders.removed_if_empty(folder.path.parent),
             orderly_stop() as stop,
