@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-import tune.study.run
+import tune.study.conclude
 from hbpr.tracking.store import open_client
 from tune.settings import StudySettings
 from tune.study import run_study
