@@ -53,6 +53,7 @@ def train(config: Path, overrides: tuple[str, ...], output: Path | None) -> None
 
     from hbpr.data import load_data
     from hbpr.pipeline import TrainingPipeline
+    from hbpr.training.remarks import remarks
 
     console = Console(highlight=False, soft_wrap=True)
     data = load_data(settings.data)
@@ -62,6 +63,9 @@ def train(config: Path, overrides: tuple[str, ...], output: Path | None) -> None
         f"{data.train.n_pairs:,} positives to learn from; split {data.split}",
         markup=False,
     )
+    if not settings.model.solved:
+        for remark in remarks(settings.training.negatives, data):
+            console.print(remark, markup=False)
     with _Epochs(console, settings) as epochs:
         system = TrainingPipeline(settings).run(data, on_epoch=epochs.show)
     epochs.summary()

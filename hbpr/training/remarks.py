@@ -15,6 +15,12 @@ from hbpr.settings.models import (
 OBSERVED_AS_POSITIVE: Final = 0.2
 
 
+def remarks(negatives: AnyNegatives, data: Interactions) -> list[str]:
+    """Return what is to be said of how training uses observed negatives."""
+    said = (each(negatives, data) for each in (unused_negatives, misplaced_negatives))
+    return [remark for remark in said if remark is not None]
+
+
 def unused_negatives(negatives: AnyNegatives, data: Interactions) -> str | None:
     """Say in words that observed negatives were supplied and training does not look at them."""
     n_observed = data.train_negatives.n_pairs

@@ -22,7 +22,7 @@ from hbpr.training import checkpoint
 from hbpr.training.engine import Engine, State, learning_rate
 from hbpr.training.engines import make_engine, negatives_for
 from hbpr.training.pretrain import pretrain
-from hbpr.training.remarks import misplaced_negatives, unused_negatives
+from hbpr.training.remarks import remarks
 from hbpr.training.report import EpochReport
 from hbpr.training.solve import not_looked_at
 
@@ -175,8 +175,7 @@ class Trainer(Iterator[EpochReport]):
         if self.settings.model.solved:
             return not_looked_at(self.data, self.settings)
         negatives = negatives_for(self.model, self.data, self.settings)
-        said = (each(negatives, self.data) for each in (unused_negatives, misplaced_negatives))
-        return [remark for remark in said if remark is not None]
+        return remarks(negatives, self.data)
 
     @property
     def _growth(self) -> GrowthSettings | None:
