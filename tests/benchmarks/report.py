@@ -54,6 +54,7 @@ PROGRAMS: dict[str, tuple[str, list[str], list[str]]] = {
         [],
         ["--datasets", "ml-100k", "--trials", "6", "--seeds", "1", "--set", "training.n_iter=10"],
     ),
+    "start_points": ("start_points.py", [], ["--trials", "3", "--epochs", "8", "--seeds", "1"]),
     "kill_and_resume": (
         "kill_and_resume.py",
         [],

@@ -98,12 +98,13 @@ def read_events(folder: Path) -> dict[str, Any]:
     Returns:
         ``first``: when the first trial began; ``ends``: when trials ended; ``work``: for each
         evaluation the time, the seconds of training and evaluation up to it, and its value;
-        ``train``: for each the seconds of training alone.
+        ``train``: for each the seconds of training alone; ``trials``: for each the trial's number.
     """
     begins: list[float] = []
     ends: list[float] = []
     work: list[tuple[float, float, float | None]] = []
     train: list[float] = []
+    trials: list[int] = []
     for line in (folder / "outbox" / "events.jsonl").read_text().splitlines():
         event = json.loads(line)
         if event.get("trial") is None:
@@ -118,7 +119,9 @@ def read_events(folder: Path) -> dict[str, Any]:
             seconds = metrics["time/train_s"] + metrics["time/eval_s"]
             work.append((at, seconds, metrics.get(METRIC)))
             train.append(metrics["time/train_s"])
-    return {"first": min(begins), "ends": sorted(ends), "work": work, "train": train}
+            trials.append(event["trial"])
+    ended = {"first": min(begins), "ends": sorted(ends)}
+    return {**ended, "work": work, "train": train, "trials": trials}
 
 
 if __name__ == "__main__":
