@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final
 
-from hbpr.formats import as_cell, as_words, counted, measured_cell, times_line
+from hbpr.formats import as_cell, as_words, counted, duration, measured_cell
 from hbpr.names import FEW_USERS, METRICS
 from hbpr.tracking.findings import LEAST_TRIALS, Effect, Importance, RankCorrelation, Winner
 from hbpr.tracking.goals import Goals
@@ -47,7 +47,9 @@ def trials_line(record: StudyRecord) -> str:
     """Return how many trials there are, in what states, and how long it took."""
     states = ", ".join(f"{record.states.get(state, 0)} {word}" for state, word in STATES.items())
     times = record.times
-    time = "" if times is None else f" in {times_line(times.wall_s, times.before_s)}"
+    time = "" if times is None else f" in {duration(times.wall_s)}"
+    if times is not None and times.before_s:
+        time += f", after {duration(times.before_s)} of trials in earlier sittings"
     return f"{counted(len(record.trials), 'trial')} ({states}){time}"
 
 

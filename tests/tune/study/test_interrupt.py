@@ -68,8 +68,8 @@ def test_ctrl_c_and_resume(terminal: Any, runs: Any, tmp_path: Path) -> None:
     summary = json.loads((folder / "summary.json").read_text())
     assert [trial["state"] for trial in summary["trials"]] == ["COMPLETE"] * 5
     assert summary["times"]["before_s"] > 0.0
-    (total,) = set(re.findall(r"5 trials .* in .* \((.* over all sittings)\)", said))
-    assert f"({total}); MLflow" in (folder / "summary.html").read_text()
+    (total,) = set(re.findall(r"5 trials .* in .* s, (after .* in earlier sittings)", said))
+    assert f", {total}; MLflow" in (folder / "summary.html").read_text()
     assert re.search(r"5/5 trials: 5 finished, 0 stopped.* over all sittings\)", said)
     statuses = runs()
     assert len(statuses) == 6
