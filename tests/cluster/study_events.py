@@ -8,8 +8,9 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 N_TRIALS, EVERY = 24, 12
-#: Epochs of the first trials, one on each node, which are interrupted; others have as many or less.
-FIRST, LEAST = 300, 60
+#: Epochs of the first trials, one on each node, which are interrupted: for longer than until a
+#: checkpoint, also on a fast machine. Others have between `LEAST` and `MOST`.
+FIRST, LEAST, MOST = 700, 60, 300
 
 #: Runs a study and writes down each of its events.
 DRIVER = """
@@ -38,9 +39,10 @@ sweep:
     training.n_iter: {{low: {LEAST}, high: {FIRST}, log: true}}
     optimizer.lr: {{low: 0.01, high: 0.1, log: true}}
   start_with:
-    - {{training.n_iter: {FIRST}, optimizer.lr: 0.02}}
-    - {{training.n_iter: {FIRST}, optimizer.lr: 0.03}}
-    - {{training.n_iter: {FIRST}, optimizer.lr: 0.05}}
+    - {{training.n_iter: {FIRST}, optimizer.lr: 0.0982}}
+    - {{training.n_iter: {FIRST}, optimizer.lr: 0.0985}}
+    - {{training.n_iter: {FIRST}, optimizer.lr: 0.0990}}
+  constraints: [training.n_iter <= {MOST} or optimizer.lr > 0.098]
   final: {{refit: none}}
 """
 

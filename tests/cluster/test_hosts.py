@@ -115,14 +115,15 @@ def test_a_killed_host_a_silent_link_and_a_host_that_joins(three: Hosts, kind: s
     given = next(at for at, nodes in moments if nodes.get(h4.address, {"free": 1})["free"] < 1)
     again = next(
         (at for at, nodes in moments if at > mended and nodes.get(h3.address, {}).get("trials")),
-        0.0,
+        None,
     )
+    came_back = "no" if again is None else f"after {again - mended:.1f} s"
     lost = lost_seconds(events_of(log))
     logger.info(
         f"{kind}: all three train after {start_s:.1f} s; kill noticed after {kill_s:.1f} s, silent "
         f"link after {cut_s:.1f} s, back {back_s:.1f} s after the link; a place on the host that "
-        f"joined given after {given - alive:.1f} s, on the one that came back trials after "
-        f"{again - mended:.1f} s; work lost by trial {lost}; study {moments[-1][0] - began:.0f} s"
+        f"joined given after {given - alive:.1f} s, on the one that came back trials: "
+        f"{came_back}; work lost by trial {lost}; study {moments[-1][0] - began:.0f} s"
     )
     assert kill_s < 5
     assert cut_s < 15
@@ -139,7 +140,8 @@ def _wait(
     until = time.monotonic() + timeout_s
     while not found():
         assert time.monotonic() < until, "it did not happen in time"
-        assert study is None or study.poll() is None, study.communicate()[0]
+        over = study is not None and study.poll() is not None
+        assert not over, "the study was over before"
         time.sleep(0.3)
 
 
