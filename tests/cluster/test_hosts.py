@@ -140,8 +140,8 @@ def _wait(
     until = time.monotonic() + timeout_s
     while not found():
         assert time.monotonic() < until, "it did not happen in time"
-        over = study is not None and study.poll() is not None
-        assert not over, "the study was over before"
+        if study is not None and study.poll() is not None:
+            pytest.fail(f"the study was over before, with {study.poll()}: {study.communicate()[0]}")
         time.sleep(0.3)
 
 
